@@ -1,0 +1,7 @@
+"""`python -m stablebert` is `stablebert`."""
+
+import sys
+
+from stablebert.cli import main
+
+sys.exit(main())

@@ -1,0 +1,15 @@
+"""What happens around training: five callbacks, each usable in any Lightning project."""
+
+from stablebert.callbacks.best_weights import BestWeights
+from stablebert.callbacks.bias_ratio import BiasRatioMonitor
+from stablebert.callbacks.reinit import ReinitTopLayers
+from stablebert.callbacks.validation import ValidateEveryTenth
+from stablebert.callbacks.weight_change import WeightChangeMonitor
+
+__all__ = [
+    "BestWeights",
+    "BiasRatioMonitor",
+    "ReinitTopLayers",
+    "ValidateEveryTenth",
+    "WeightChangeMonitor",
+]

@@ -1,0 +1,64 @@
+"""Validate at every tenth of the training, counted in optimizer steps, and at the last step."""
+
+import sys
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from typing_extensions import override
+
+
+def validation_steps(total: int, times: int = 10) -> list[int]:
+    """Optimizer steps (from 1) after which the released code validates (`run_glue.py`, L310).
+
+    Every `total // times` steps, at least one apart, and the last: eleven times where ten does not
+    divide the total.
+
+    Example:
+        >>> validation_steps(234)
+        [23, 46, 69, 92, 115, 138, 161, 184, 207, 230, 234]
+    """
+    every = max(1, total // times)
+    return [step for step in range(1, total + 1) if step % every == 0 or step == total]
+
+
+class ValidateEveryTenth(Callback):
+    """Has the Trainer validate after exactly `validation_steps` of the whole training.
+
+    Lightning's own `val_check_interval` counts batches, per epoch or in all: it drifts under
+    gradient accumulation and leaves the last step out. The Trainer must be built with
+    `val_check_interval=1, check_val_every_n_epoch=None, num_sanity_val_steps=0`.
+
+    Args:
+        times: parts of the training.
+
+    Raises:
+        ValueError: at the start of fit, for a Trainer whose own settings would interfere.
+    """
+
+    def __init__(self, times: int = 10):
+        if times < 1:
+            raise ValueError(f"times={times}: at least 1")
+        self.times = times
+        self._due: set[int] = set()
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.check_val_every_n_epoch is not None or trainer.val_check_interval != 1:
+            raise ValueError(
+                "ValidateEveryTenth needs Trainer(val_check_interval=1, "
+                "check_val_every_n_epoch=None), got "
+                f"val_check_interval={trainer.val_check_interval}, "
+                f"check_val_every_n_epoch={trainer.check_val_every_n_epoch}"
+            )
+        total = int(trainer.estimated_stepping_batches)
+        self._due = set(validation_steps(total, self.times))
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # asked right after this hook: validate when the batch count is divisible by this number
+        due = trainer.global_step in self._due
+        # once, though under accumulation several batches end at one step
+        self._due.discard(trainer.global_step)
+        trainer.val_check_batch = 1 if due else sys.maxsize

@@ -1,0 +1,82 @@
+"""The GLUE tasks of the paper: every fact about them, once.
+
+Columns, label names and their order are those of the hub's `nyu-mll/glue`; metrics and hold-out
+follow Appendix A of Zhang et al. (ICLR 2021) and the released `run_glue.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, full or in its 1,000-sample version.
+
+    Attributes:
+        name: What the user types: `rte`, `rte_1k`.
+        config: The GLUE configuration that holds the data: `rte` for both.
+        title: The name in tables.
+        columns: Text columns, one or two, in the order in which the model reads them.
+        labels: Label names in label order; empty for a regression (STS-B).
+        metric: The reported metric, whose value is the task's score.
+        metrics: Every metric that is logged, the reported one first.
+        holds_out: Validate on 1,000 training rows and test on the whole dev set (the large tasks);
+            otherwise the dev set is halved.
+        few_sample: Train on 1,000 rows.
+        dev_split: The hub's name of the dev set.
+    """
+
+    name: str
+    config: str
+    title: str
+    columns: tuple[str, ...]
+    labels: tuple[str, ...]
+    metrics: tuple[str, ...]
+    holds_out: bool = False
+    few_sample: bool = False
+    dev_split: str = "validation"
+
+    @property
+    def metric(self) -> str:
+        """The reported metric: `accuracy`, `f1`, `mcc` or `spearman`."""
+        return self.metrics[0]
+
+    @property
+    def regression(self) -> bool:
+        """Whether the label is a number (STS-B: 0 to 5) and not a class."""
+        return not self.labels
+
+    @property
+    def num_labels(self) -> int:
+        """Outputs of the classifier: the number of classes, 1 for a regression."""
+        return len(self.labels) or 1
+
+
+_ONE, _TWO = ("sentence",), ("sentence1", "sentence2")
+_ENTAILMENT = ("entailment", "not_entailment")
+
+# fmt: off
+_FULL = [
+    #    name    config  title    text columns, label names in label order, metrics (score first)
+    Task("rte",  "rte",  "RTE",   _TWO, _ENTAILMENT, ("accuracy",)),
+    Task("mrpc", "mrpc", "MRPC",  _TWO, ("not_equivalent", "equivalent"), ("f1", "accuracy")),
+    Task("stsb", "stsb", "STS-B", _TWO, (), ("spearman", "pearson")),
+    Task("cola", "cola", "CoLA",  _ONE, ("unacceptable", "acceptable"), ("mcc", "accuracy")),
+    Task("sst2", "sst2", "SST-2", _ONE, ("negative", "positive"), ("accuracy",), holds_out=True),
+    Task("qnli", "qnli", "QNLI",  ("question", "sentence"), _ENTAILMENT, ("accuracy",),
+         holds_out=True),
+    Task("qqp",  "qqp",  "QQP",   ("question1", "question2"), ("not_duplicate", "duplicate"),
+         ("accuracy", "f1"), holds_out=True),
+    Task("mnli", "mnli", "MNLI",  ("premise", "hypothesis"),
+         ("entailment", "neutral", "contradiction"), ("accuracy",),
+         holds_out=True, dev_split="validation_matched"),
+]
+# fmt: on
+
+TASKS: dict[str, Task] = {task.name: task for task in _FULL} | {
+    f"{task.name}_1k": replace(
+        task, name=f"{task.name}_1k", title=f"{task.title} (1k)", few_sample=True
+    )
+    for task in _FULL
+}

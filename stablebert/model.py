@@ -1,0 +1,174 @@
+"""The pre-trained model with its head, and what a "layer" is.
+
+Everything that depends on an architecture stands here; to support another one, add a row to
+`ARCHITECTURES`.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Generator, nn
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Where a sequence-classification model of one `model_type` keeps its layers."""
+
+    embeddings: str
+    blocks: str
+    pooler: str
+    classifier: str
+
+
+ARCHITECTURES = {
+    "bert": Architecture("bert.embeddings", "bert.encoder.layer", "bert.pooler", "classifier"),
+}
+
+
+def stream(seed: int, purpose: str) -> int:
+    """Seed of an independent random stream, so that one purpose's draws never shift another's.
+
+    Standard and Re-init with one seed share head, data order and dropout masks because "reinit" is
+    a stream of its own.
+    """
+    return int.from_bytes(hashlib.sha256(f"{purpose}:{seed}".encode()).digest()[:4], "big")
+
+
+def generator(seed: int, purpose: str) -> Generator:
+    """CPU generator of the stream: the same numbers whatever the device of the run."""
+    return Generator().manual_seed(stream(seed, purpose))
+
+
+def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
+    """Load a pre-trained encoder in float32 and put a new head on it.
+
+    The head (and a pooler, where the checkpoint has none) is drawn from BERT's N(0, 0.02²), biases
+    0, by the stream "head" of `seed`: not by the library, whose draws depend on its version.
+
+    Args:
+        folder: local folder with `config.json` and weights.
+        num_labels: classes; 1 for regression.
+        seed: the run's `seed_init`.
+
+    Raises:
+        ValueError: an architecture that is not supported, or weights that do not fill the encoder.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    model_type = AutoConfig.from_pretrained(folder).model_type
+    if model_type not in ARCHITECTURES:
+        raise ValueError(
+            f"model.name={folder}: architecture {model_type!r} is not supported; "
+            f"supported: {', '.join(ARCHITECTURES)}"
+        )
+    # the library would draw the head from the global generator: leave that as it was
+    with torch.random.fork_rng(devices=[]):
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            num_labels=num_labels,
+            problem_type="regression" if num_labels == 1 else "single_label_classification",
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # a head of another task
+        )
+    unfilled = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    parts = layers(model)
+    heads = [name for name in ("pooler", "classifier") if _holds(model, parts[name], unfilled)]
+    inside = {
+        name
+        for name, part in parts.items()
+        if name not in ("pooler", "classifier") and _holds(model, part, unfilled)
+    }
+    if inside:
+        raise ValueError(
+            f"model.name={folder}: no weights for {', '.join(sorted(inside))} ({len(unfilled)} "
+            f"tensors, {sorted(unfilled)[0]} first); is this a pre-trained {model_type}?"
+        )
+    if "pooler" in heads:
+        logger.warning("%s has no pooler: a new one is drawn from N(0, 0.02²)", folder)
+    rng = generator(seed, "head")
+    for name in ("pooler", "classifier"):
+        # the classifier is new for every run, whatever head the checkpoint brought
+        if name == "classifier" or name in heads:
+            reinitialise(parts[name], std=model.config.initializer_range, rng=rng)
+    # from_pretrained leaves it in evaluation mode, and Lightning keeps the mode that it finds
+    return model.train()
+
+
+def _holds(model: nn.Module, part: nn.Module, names: set[str]) -> bool:
+    own = {id(p) for p in part.parameters()}
+    return any(id(p) in own for n, p in model.named_parameters() if n in names)
+
+
+def layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Name the layers of a model: embeddings, layer.0 ... layer.{N-1}, pooler, classifier.
+
+    Raises:
+        ValueError: an architecture that is not supported, or parameters outside every layer.
+    """
+    model_type = model.config.model_type
+    if model_type not in ARCHITECTURES:
+        raise ValueError(
+            f"architecture {model_type!r} is not supported; supported: {', '.join(ARCHITECTURES)}"
+        )
+    where = ARCHITECTURES[model_type]
+    blocks = model.get_submodule(where.blocks)
+    named = {
+        "embeddings": model.get_submodule(where.embeddings),
+        **{f"layer.{i}": block for i, block in enumerate(blocks)},
+        "pooler": model.get_submodule(where.pooler),
+        "classifier": model.get_submodule(where.classifier),
+    }
+    covered = [id(p) for part in named.values() for p in part.parameters()]
+    if sorted(covered) != sorted(id(p) for p in model.parameters()):
+        raise ValueError(f"{type(model).__name__}: not every parameter is in exactly one layer")
+    return named
+
+
+def log_key(layer: str) -> str:
+    """Name of a layer in logged keys: `layer.3` is `layer_03` there, so that they sort."""
+    prefix, _, index = layer.partition(".")
+    return f"{prefix}_{int(index):02d}" if index else layer
+
+
+def top_layers(named: dict[str, nn.Module], *, num_layers: int, pooler: bool) -> Sequence[str]:
+    """Names of the pooler (if asked for) and the top `num_layers` blocks.
+
+    Raises:
+        ValueError: more blocks than the model has.
+    """
+    blocks = [name for name in named if name.startswith("layer.")]
+    if not 0 <= num_layers <= len(blocks):
+        raise ValueError(
+            f"reinit.num_layers={num_layers}: the model has {len(blocks)} layers, "
+            f"so 0 to {len(blocks)}"
+        )
+    return [*blocks[len(blocks) - num_layers :], *(["pooler"] if pooler else [])]
+
+
+@torch.no_grad()
+def reinitialise(part: nn.Module, *, std: float, rng: Generator) -> None:
+    """Draw a layer anew from BERT's initialisation (Section 5; released `run_glue.py`, L736-764).
+
+    Linear weights from N(0, std²), not truncated, biases 0; LayerNorm weights 1, biases 0. Draws
+    come from a CPU generator, whatever the device.
+
+    Raises:
+        ValueError: a module with parameters of another kind: nothing is left as it was in silence.
+    """
+    for name, module in part.named_modules():
+        if isinstance(module, nn.Linear):
+            module.weight.copy_(torch.empty(module.weight.shape).normal_(0, std, generator=rng))
+            if module.bias is not None:
+                module.bias.zero_()
+        elif isinstance(module, nn.LayerNorm):
+            module.weight.fill_(1)
+            module.bias.zero_()
+        elif next(module.parameters(recurse=False), None) is not None:
+            raise ValueError(f"cannot re-initialise {name or 'layer'}: a {type(module).__name__}")

@@ -1,0 +1,163 @@
+"""The LightningModule: a BERT with its head, its loss, its metrics and its optimizer."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from stablebert.callbacks.reading import log_now
+from stablebert.glue.metrics import evaluate
+from stablebert.model import stream
+from stablebert.optim import BertAdam, parameter_groups, schedule
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a pass over a split gave, on the CPU: `logits (N, C)`, `labels (N,)`, mean `loss`."""
+
+    logits: Tensor
+    labels: Tensor
+    loss: float
+
+
+class GlueClassifier(L.LightningModule):
+    """Fine-tunes a pre-trained encoder on a GLUE task.
+
+    Cross-entropy for classes; mean squared error on the raw scores where `num_labels` is 1 (STS-B).
+    Every validation logs `val/<metric>` and, for any task alike, `val/score`, the reported metric.
+
+    Args:
+        model: sequence-classification model, called with a batch without its labels.
+        metrics: names for `stablebert.glue.metrics.evaluate`; the first is the reported one.
+        lr: peak learning rate.
+        betas: decay rates of Adam's moments.
+        eps: Adam's epsilon.
+        weight_decay: decoupled; never on biases and LayerNorm.
+        bias_correction: False is BERTAdam.
+        warmup: fraction of all optimizer steps with a rising learning rate.
+        dropout_seed: seed of the dropout masks.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        metrics: Sequence[str],
+        lr: float = 2e-5,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        bias_correction: bool = True,
+        warmup: float = 0.1,
+        dropout_seed: int = 0,
+    ):
+        super().__init__()
+        self.model = model
+        self.metrics = tuple(metrics)
+        self.adam = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "bias_correction": bias_correction,
+        }
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.dropout_seed = dropout_seed
+        self.evaluated: dict[str, Predictions] = {}
+        """Predictions of the latest pass over each split: `val`, `test`."""
+        self._losses: list[Tensor] = []
+        self._outputs: list[tuple[Tensor, Tensor]] = []
+        self._rate = math.nan
+
+    @override
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits `(B, C)` in float32."""
+        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        return self.model(**inputs).logits.float()
+
+    @staticmethod
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy, or mean squared error where there is one logit."""
+        if logits.shape[1] == 1:
+            return F.mse_loss(logits[:, 0], labels)
+        return F.cross_entropy(logits, labels)
+
+    @override
+    def on_train_start(self) -> None:
+        # Re-initialisation has drawn from its own stream; methods that share a seed share masks.
+        torch.manual_seed(stream(self.dropout_seed, "dropout"))
+
+    @override
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.loss(self(batch), batch["labels"])
+        self._losses.append(loss.detach())
+        return loss * self._share_of_window(len(batch["labels"]), batch_idx)
+
+    def _share_of_window(self, rows: int, batch_idx: int) -> float:
+        """Weight of a micro-batch, so that accumulated micro-batches equal one batch of their rows.
+
+        Lightning divides every loss by the number of micro-batches of a full window and steps on
+        what is left at the end of an epoch (lightning#21808), whose gradient would be too small.
+        """
+        micro_batches = self.trainer.accumulate_grad_batches
+        if micro_batches == 1:
+            return 1.0
+        loader = self.trainer.train_dataloader
+        full = loader.batch_size * micro_batches
+        start = batch_idx // micro_batches * full
+        return rows * micro_batches / min(full, len(loader.dataset) - start)
+
+    def training_progress(self, *_: Any) -> dict[str, float]:
+        """Mean training loss since the last call, and the learning rate of the last step."""
+        loss = torch.stack(self._losses).mean().item() if self._losses else math.nan
+        self._losses.clear()
+        return {"train/loss": loss, "train/lr": self._rate}
+
+    @override
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._outputs.append((self(batch), batch["labels"]))
+
+    @override
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._outputs.append((self(batch), batch["labels"]))
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self._finish_pass("val")
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        self._finish_pass("test")
+
+    def _finish_pass(self, split: str) -> None:
+        logits, labels = (torch.cat(part).cpu() for part in zip(*self._outputs, strict=True))
+        self._outputs.clear()
+        done = Predictions(logits, labels, self.loss(logits, labels).item())
+        self.evaluated[split] = done
+        scores = evaluate(self.metrics, logits, labels)
+        logged = {f"{split}/loss": done.loss, **{f"{split}/{k}": v for k, v in scores.items()}}
+        logged[f"{split}/score"] = scores[self.metrics[0]]
+        # for callbacks and progress bar; sent to the loggers here, at the true optimizer step
+        self.log_dict(logged, logger=False, batch_size=1)
+        if split == "val":
+            log_now(self.trainer, logged)
+
+    @override
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        self._rate = optimizer.param_groups[0]["lr"]  # before the schedule moves on
+
+    @override
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = BertAdam(parameter_groups(self.model, self.weight_decay), **self.adam)
+        total = int(self.trainer.estimated_stepping_batches)
+        rates = schedule(optimizer, total=total, warmup=self.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}

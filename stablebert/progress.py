@@ -1,0 +1,72 @@
+"""One line that says how far the run is: steps, time left, loss and score."""
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from typing_extensions import override
+
+
+class RunProgress(Callback):
+    """Progress bar over the optimizer steps of the whole training, with the latest val score.
+
+    Lightning's own bars start over at every epoch, and so does their time left.
+
+    Args:
+        title: what is running.
+    """
+
+    def __init__(self, title: str):
+        self.title = title
+        self._bar: Progress | None = None
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("elapsed"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("val {task.fields[score]}"),
+        )
+        self._bar.start()
+        total = int(trainer.estimated_stepping_batches)
+        self._row = self._bar.add_task(self.title, total=total, score="-")
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._bar:
+            self._bar.update(self._row, completed=trainer.global_step)
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._bar:
+            score = trainer.callback_metrics["val/score"]
+            self._bar.update(self._row, score=f"{100 * float(score):.1f}")
+
+    @override
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stop()
+
+    @override
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None

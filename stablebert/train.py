@@ -1,0 +1,384 @@
+"""One run: configuration -> data, model, callbacks -> fit -> test -> result.json.
+
+The only place where the configuration meets the classes, which all take plain arguments.
+"""
+
+import logging
+import math
+import os
+import platform
+import resource
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from typing_extensions import override
+
+from stablebert import callbacks
+from stablebert.callbacks.reading import StepReader
+from stablebert.config import RunConfig, as_dict, to_yaml
+from stablebert.glue.datamodule import GlueDataModule, data_module
+from stablebert.glue.metrics import evaluate, majority_score, predictions
+from stablebert.glue.tasks import TASKS, Task
+from stablebert.locate import LocatedRun
+from stablebert.loggers import HistoryLogger, Window, finite, wandb_logger
+from stablebert.model import load_model
+from stablebert.module import GlueClassifier, Predictions
+from stablebert.optim import steps_taken
+from stablebert.progress import RunProgress
+from stablebert.results import CONFIG, CRASH, HISTORY, RESULT, RunRecord, read_record, write_json
+from stablebert.version import versions
+
+log = logging.getLogger(__name__)
+
+
+def train(located: LocatedRun) -> RunRecord:
+    """Train and test one run; leave config.yaml, history.jsonl and result.json in its folder.
+
+    Raises:
+        Exception: whatever training raised, after it is written to crash.json.
+    """
+    cfg, folder = located.cfg, located.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_text(to_yaml(cfg), encoding="utf-8")
+    history = HistoryLogger(folder / HISTORY)
+    window = wandb_window(located)
+    watch = Stopwatch()
+    try:
+        record = execute(located, [history, *([window] if window else [])], watch)
+    except BaseException as error:
+        crashed = isinstance(error, Exception)  # and not Ctrl-C or SIGTERM
+        if crashed:
+            write_json(folder / CRASH, crash(error, watch))
+            if not (folder / RESULT).exists():
+                history.complete()
+        if window:
+            window.finish({}, exit_code=1 if crashed else 143)
+        raise
+    history.complete()
+    if not write_json(folder / RESULT, asdict(record), replace=cfg.force):
+        log.warning("another process finished this run first: its record stands")
+        record = read_record(folder) or record
+    (folder / CRASH).unlink(missing_ok=True)
+    if window:
+        window.finish(asdict(record))
+    return record
+
+
+def execute(located: LocatedRun, loggers: list[Logger], watch: "Stopwatch") -> RunRecord:
+    """Build everything, fit, test with the last and with the best weights, and write it down."""
+    cfg = located.cfg
+    quiet()
+    with watch.phase("load"):
+        if cfg.trainer.threads is not None:
+            torch.set_num_threads(cfg.trainer.threads)
+        data = build_data(located)
+        module = build_module(located)
+        best = callbacks.BestWeights(f"val/{cfg.trainer.select_by or 'score'}")
+        trainer = build_trainer(cfg, [*build_callbacks(cfg, module), best, watch], loggers)
+    with watch.phase("train"):
+        trainer.fit(module, datamodule=data)
+    steps = steps_taken(trainer.optimizers[0])
+    val_at_last = module.evaluated["val"]
+    with watch.phase("test"):
+        trainer.test(module, datamodule=data, verbose=False)
+        test_at_last = module.evaluated["test"]
+        best.restore(module)  # where every validation was NaN, the last weights are all there is
+        trainer.test(module, datamodule=data, verbose=False)
+        test_at_best = module.evaluated["test"]
+
+    task = TASKS[cfg.task]
+    dev_at_last = test_at_last if task.holds_out else joined(val_at_last, test_at_last)
+    scores = {
+        "val_at_best": {name: best.metrics.get(f"val/{name}", math.nan) for name in task.metrics},
+        "test_at_best": evaluate(task.metrics, test_at_best.logits, test_at_best.labels),
+        "test_at_last": evaluate(task.metrics, test_at_last.logits, test_at_last.labels),
+        "dev_at_last": evaluate(task.metrics, dev_at_last.logits, dev_at_last.labels),
+    }
+    majority = {
+        split: majority_score(task.metric, part.labels, num_labels=task.num_labels)
+        for split, part in (("val", val_at_last), ("test", test_at_last), ("dev", dev_at_last))
+    }
+    score = {place: values[task.metric] for place, values in scores.items()}
+    return RunRecord(
+        task=cfg.task,
+        method=cfg.method,
+        length=cfg.length,
+        scale=cfg.scale,
+        seed=cfg.seed,
+        seed_init=cfg.init_seed,
+        seed_data=cfg.data_seed,
+        config_id=located.config_id,
+        metric=task.metric,
+        status="failed" if has_failed(score["dev_at_last"], majority["dev"]) else "ok",
+        # a run that gave no number is a failed run with score 0, never a gap in a mean
+        val_best=nan_to_zero(score["val_at_best"]),
+        val_best_step=best.step,
+        test_at_best=nan_to_zero(score["test_at_best"]),
+        test_at_last=nan_to_zero(score["test_at_last"]),
+        metrics={
+            place: {name: finite(value) for name, value in values.items()}
+            for place, values in scores.items()
+        },
+        majority=majority,
+        predictions={
+            "test_at_best": count(task, test_at_best),
+            "test_at_last": count(task, test_at_last),
+            "dev_at_last": count(task, dev_at_last),
+        },
+        splits=data.splits,
+        steps=trainer.global_step,
+        skipped_steps=trainer.global_step - steps,
+        evaluations=watch.evaluations,
+        precision=str(trainer.precision),
+        packing="padded",
+        padding_efficiency=data.padding_efficiency(),
+        threads=torch.get_num_threads(),
+        seconds={name: round(spent, 3) for name, spent in watch.seconds.items()},
+        peak_memory_bytes=peak_memory(module.device),
+        device=device_name(trainer),
+        data=located.source.identity,
+        model=located.model_identity,
+        versions=versions(),
+    )
+
+
+def build_data(located: LocatedRun) -> GlueDataModule:
+    """The task's data, tokenised and split, ready for the Trainer."""
+    cfg = located.cfg
+    data = data_module(
+        cfg.task,
+        source=located.source,
+        tokenizer=located.model,
+        cache=cache_folder(cfg.paths.cache),
+        max_length=cfg.data.max_length,
+        batch_size=cfg.trainer.batch_size // cfg.trainer.accumulate,
+        eval_batch_size=cfg.trainer.eval_batch_size,
+        seed=cfg.data_seed,
+    )
+    data.prepare_data()
+    data.setup("fit")
+    return data
+
+
+def build_module(located: LocatedRun) -> GlueClassifier:
+    """The pre-trained model with a new head, and how it is optimised."""
+    cfg = located.cfg
+    task = TASKS[cfg.task]
+    return GlueClassifier(
+        load_model(located.model, num_labels=task.num_labels, seed=cfg.init_seed),
+        metrics=task.metrics,
+        lr=cfg.optimizer.lr,
+        betas=cfg.optimizer.betas,
+        eps=cfg.optimizer.eps,
+        weight_decay=cfg.optimizer.weight_decay,
+        bias_correction=cfg.optimizer.bias_correction,
+        warmup=cfg.optimizer.warmup,
+        dropout_seed=cfg.data_seed,
+    )
+
+
+def build_callbacks(cfg: RunConfig, module: GlueClassifier) -> list[Callback]:
+    """What the method and the monitors do around training."""
+    chosen: list[Callback] = [
+        callbacks.ValidateEveryTenth(cfg.trainer.evaluations),
+        StepReader(module.training_progress),
+    ]
+    if cfg.reinit.num_layers or cfg.reinit.pooler:
+        depth, pooler = cfg.reinit.num_layers, cfg.reinit.pooler
+        chosen.append(callbacks.ReinitTopLayers(depth, pooler, seed=cfg.init_seed))
+    if cfg.monitor.bias_ratio:
+        chosen.append(callbacks.BiasRatioMonitor())
+    if cfg.monitor.weight_change:
+        chosen.append(callbacks.WeightChangeMonitor())
+    if sys.stdout.isatty():
+        chosen.append(RunProgress(f"{cfg.task} {cfg.method} {cfg.length} seed {cfg.seed}"))
+    return chosen
+
+
+def build_trainer(cfg: RunConfig, chosen: list[Callback], loggers: list[Logger]) -> L.Trainer:
+    """Lightning's Trainer: one device, no checkpoints, validation when the callback says so."""
+    return L.Trainer(
+        accelerator=cfg.trainer.accelerator,
+        devices=1,
+        precision=precision(cfg),
+        max_epochs=cfg.trainer.epochs if cfg.trainer.max_steps is None else -1,
+        max_steps=-1 if cfg.trainer.max_steps is None else cfg.trainer.max_steps,
+        accumulate_grad_batches=cfg.trainer.accumulate,
+        gradient_clip_val=cfg.optimizer.clip_norm,
+        callbacks=chosen,
+        logger=loggers,
+        # one process on one device, also inside a SLURM allocation of several tasks
+        plugins=[LightningEnvironment()],
+        val_check_interval=1,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    )
+
+
+def precision(cfg: RunConfig) -> str:
+    """Precision to ask Lightning for: mixed where there is CUDA, unless the user chose one."""
+    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
+    if cfg.trainer.precision == "auto":
+        if not cuda:
+            log.warning("no CUDA: training in 32-true (trainer.precision=bf16-mixed may be faster)")
+        return "16-mixed" if cuda else "32-true"
+    if cfg.trainer.precision == "16-mixed" and not cuda:
+        log.warning("no CUDA: Lightning trains in bf16-mixed instead of 16-mixed")
+    return cfg.trainer.precision
+
+
+def wandb_window(located: LocatedRun) -> Window | None:
+    """A W&B run for this run, if one is wanted; by default when a sweep's agent started it."""
+    cfg = located.cfg
+    mode = cfg.wandb.mode
+    if mode == "auto":
+        mode = os.environ.get("WANDB_MODE", "online") if "WANDB_SWEEP_ID" in os.environ else ""
+    if mode not in ("online", "offline"):
+        return None
+    return Window(
+        lambda: wandb_logger(
+            mode=mode,
+            project=cfg.wandb.project,
+            entity=cfg.wandb.entity,
+            name=f"{cfg.task}/{cfg.method}/{located.folder.name}",
+            group=f"{cfg.task}/{cfg.method}",
+            tags=[cfg.scale, cfg.length, *cfg.wandb.tags],
+            config={**as_dict(cfg), "config_id": located.config_id},
+        ),
+        what="W&B",
+    )
+
+
+def has_failed(score: float, majority: float) -> bool:
+    """Mosbach et al. (2021): at the end no better than the majority class; or not a number."""
+    rounding = 1e-6  # of torchmetrics, which computes shares in float32
+    return math.isnan(score) or score <= majority + rounding
+
+
+def nan_to_zero(score: float) -> float:
+    """The score, or 0 where there is none."""
+    return 0.0 if math.isnan(score) else score
+
+
+def joined(val: Predictions, test: Predictions) -> Predictions:
+    """The two halves of the dev set, together again."""
+    return Predictions(
+        torch.cat([val.logits, test.logits]), torch.cat([val.labels, test.labels]), math.nan
+    )
+
+
+def count(task: Task, made: Predictions) -> dict[str, float | None]:
+    """Predictions per class; for scores their mean, deviation and range."""
+    guesses = predictions(made.logits)
+    if task.regression:
+        shape = {
+            "mean": guesses.mean(),
+            "std": guesses.std(),
+            "min": guesses.min(),
+            "max": guesses.max(),
+        }
+        return {name: finite(value.item()) for name, value in shape.items()}
+    counts = Counter(guesses.tolist())
+    return {label: counts[i] for i, label in enumerate(task.labels)}
+
+
+class Stopwatch(Callback):
+    """Wall seconds by phase, evaluations made and steps reached, also of a run that crashes."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(("load", "train", "validate", "test"), 0.0)
+        self.evaluations = 0
+        self.step = 0
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to a phase; validation inside training is not training."""
+        start, validated = time.perf_counter(), self.seconds["validate"]
+        try:
+            yield
+        finally:
+            within = self.seconds["validate"] - validated
+            self.seconds[name] += time.perf_counter() - start - within
+
+    @override
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        self.step = trainer.global_step
+
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._started = time.perf_counter()
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.seconds["validate"] += time.perf_counter() - self._started
+        self.evaluations += 1
+
+
+def crash(error: BaseException, watch: Stopwatch) -> dict[str, Any]:
+    """What crash.json holds."""
+    return {
+        "error": type(error).__name__,
+        "message": str(error),
+        "step": watch.step,
+        "traceback": "".join(traceback.format_exception(error)),
+        "versions": versions(),
+    }
+
+
+def cache_folder(path: str | None) -> Path:
+    """Folder of prepared data: as configured, or stablebert/ in the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(path) if path else Path(home) / "stablebert"
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the most that torch held on the GPU, or that the process held on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def device_name(trainer: L.Trainer) -> str:
+    """The GPU's name, or the processor's."""
+    device = trainer.strategy.root_device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def quiet() -> None:
+    """Silence what libraries say about settings that are chosen here on purpose."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",  # a batch is collated in less than a worker's message
+        ".*smaller than the logging interval.*",
+        ".*float32 matmul precision.*",
+        ".*doesn't support 16-mixed.*|.*not supported on CPU.*",
+    ):
+        warnings.filterwarnings("ignore", message)
