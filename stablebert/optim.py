@@ -65,6 +65,10 @@ class BertAdam(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Take one step; parameters without a gradient stay as they are."""
+        loss = None
+        if closure is not None:  # Lightning computes the gradients in here
+            with torch.enable_grad():
+                loss = closure()
         if self.step_offset:
             for group in self.param_groups:
                 for p in group["params"]:
@@ -74,7 +78,8 @@ class BertAdam(torch.optim.AdamW):
                             "exp_avg": torch.zeros_like(p, memory_format=torch.preserve_format),
                             "exp_avg_sq": torch.zeros_like(p, memory_format=torch.preserve_format),
                         }
-        return super().step(closure)
+        super().step()
+        return loss
 
 
 def steps_taken(optimizer: Optimizer) -> int:

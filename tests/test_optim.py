@@ -79,6 +79,31 @@ def test_without_correction_equals_the_tensorflow_optimizer():
 
 
 @pytest.mark.parametrize("bias_correction", [True, False])
+def test_gradients_computed_inside_the_step_count(bias_correction):
+    """Lightning hands its closure to `step`: until then no parameter has a gradient."""
+    moved = []
+    for inside in (True, False):
+        p = nn.Parameter(torch.ones(3, dtype=torch.float64))
+        optimizer = BertAdam([p], **SETTINGS, bias_correction=bias_correction)
+
+        def closure(p=p, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = (p**2).sum()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            if inside:
+                assert optimizer.step(closure) > 0
+            else:
+                closure()
+                optimizer.step()
+        assert steps_taken(optimizer) == 3
+        moved.append(p.detach())
+    assert torch.equal(*moved)
+
+
+@pytest.mark.parametrize("bias_correction", [True, False])
 def test_state_survives_saving(bias_correction):
     def run(params, optimizer, grads):
         for gs in grads:
