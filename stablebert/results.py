@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 Metrics = dict[str, float | None]
 RESULT, CRASH, HISTORY, CONFIG = "result.json", "crash.json", "history.jsonl", "config.yaml"
@@ -100,13 +101,13 @@ def run_folder(
 
 def write_json(path: Path, data: dict[str, Any], *, replace: bool = True) -> bool:
     """Write a file whole or not at all; False if one is there already and must not be replaced."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(data, file, indent=1, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
+        with part.open("x", encoding="utf-8") as file:
+            json.dump(data, file, indent=1, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
         if replace:
             part.replace(path)
             return True

@@ -379,6 +379,8 @@ def quiet() -> None:
         ".*does not have many workers.*",  # a batch is collated in less than a worker's message
         ".*smaller than the logging interval.*",
         ".*float32 matmul precision.*",
-        ".*doesn't support 16-mixed.*|.*not supported on CPU.*",
+        ".*is not supported on CPU.*",
+        ".*`lr_scheduler.step\\(\\)` before `optimizer.step.*",  # fp16 skipped the first step
+        ".*isinstance\\(treespec, LeafSpec\\).*",
     ):
         warnings.filterwarnings("ignore", message)

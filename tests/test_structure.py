@@ -1,0 +1,97 @@
+"""What may import what (DESIGN), and what must answer without torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "stablebert"
+
+# from the command line down; a module may import those named after it
+ALLOWED = {
+    "cli": {"config", "locate", "results", "hub", "train", "glue.sources"},
+    "train": {
+        *("callbacks", "callbacks.reading", "config", "glue.datamodule", "glue.metrics"),
+        *("glue.tasks", "locate", "loggers", "model", "module", "optim", "progress", "results"),
+        "version",
+    },
+    "locate": {"config", "glue.sources", "glue.tasks", "hub", "results"},
+    "module": {"callbacks.reading", "glue.metrics", "model", "optim"},
+    "callbacks": {
+        *("callbacks.best_weights", "callbacks.bias_ratio", "callbacks.reinit"),
+        *("callbacks.validation", "callbacks.weight_change"),
+    },
+    "callbacks.reading": set(),
+    "callbacks.best_weights": set(),
+    "callbacks.validation": set(),
+    "callbacks.reinit": {"model"},
+    "callbacks.bias_ratio": {"callbacks.reading", "model", "optim"},
+    "callbacks.weight_change": {"callbacks.reading", "model"},
+    "glue.datamodule": {"glue.splits", "glue.sources", "glue.tasks", "glue"},
+    "glue.sources": {"hub", "glue.tasks"},
+    "glue.splits": {"glue.sources", "glue.tasks"},
+    "glue.metrics": set(),
+    "glue.tasks": set(),
+    "hub": {"glue.tasks"},
+    "config": {"glue.tasks"},
+    "results": set(),
+    "loggers": set(),
+    "model": set(),
+    "optim": set(),
+    "progress": set(),
+    "version": set(),
+}
+TORCH_FREE = ["cli", "config", "glue.sources", "glue.tasks", "hub", "locate", "results", "version"]
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__")
+        if (name := name.rstrip(".")) not in ("", "__main__"):
+            yield name, ast.parse(path.read_text())
+
+
+def imports(tree):
+    """Modules of ours that a file imports, also inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "stablebert":
+            inside = node.module.removeprefix("stablebert").lstrip(".")
+            for name in node.names:
+                whole = f"{inside}.{name.name}".lstrip(".")
+                is_module = (PACKAGE / whole.replace(".", "/")).with_suffix(".py").exists()
+                yield whole if is_module or not inside else inside
+        elif isinstance(node, ast.Import):
+            yield from (
+                n.name.removeprefix("stablebert.") for n in node.names if "stablebert" in n.name
+            )
+
+
+def test_imports_point_one_way():
+    found = {name: set(imports(tree)) for name, tree in modules()}
+    assert set(found) - {"glue"} == set(ALLOWED)
+    for name, used in found.items():
+        assert used <= ALLOWED.get(name, set()), name
+
+
+def test_only_config_imports_omegaconf():
+    users = {
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.ImportFrom) and node.module == "omegaconf")
+        or (isinstance(node, ast.Import) and any(n.name == "omegaconf" for n in node.names))
+    }
+    assert users == {"config"}
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_no_torch_in(module):
+    code = f"import sys, stablebert.{module}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_bare_assert_in_the_package():
+    """An assert vanishes under python -O; a user's mistake deserves a sentence."""
+    assert [n for n, tree in modules() for x in ast.walk(tree) if isinstance(x, ast.Assert)] == []
