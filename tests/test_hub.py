@@ -228,3 +228,30 @@ def test_a_cache_that_cannot_be_written(hub, tmp_path):
     (tmp_path / "file").write_text("in the way")
     answer = call(fetch_rte(), hub.env(tmp_path / "file"))
     assert "HF_HOME" in answer["error"]
+
+
+def test_a_run_from_the_hub_records_its_commits_and_is_done_offline_too(hub, home, tmp_path):
+    words = ["task=rte", "model.name=me/bert", "trainer.max_steps=2", "trainer.threads=1"]
+    words += [f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}"]
+    command = [sys.executable, "-m", "stablebert", "train", *words]
+    subprocess.run(command, env=hub.env(home), check=True, timeout=120, capture_output=True)
+    (result,) = (tmp_path / "runs").rglob("result.json")
+    record = json.loads(result.read_text())
+    assert record["data"] == f"nyu-mll/glue@{hub.commit(GLUE)}"
+    assert record["model"] == f"me/bert@{hub.commit(BERT)}"
+    offline = hub.env(home) | {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": closed_port()}
+    again = subprocess.run(command, env=offline, check=True, capture_output=True, text=True)
+    assert "done already" in again.stdout
+
+
+def test_a_dead_hub_is_told_on_the_command_line_in_seconds(home, tmp_path):
+    with Hub({}) as server:
+        env = server.env(home) | {"HF_ENDPOINT": closed_port()}
+    command = [sys.executable, "-m", "stablebert", "train", f"paths.runs={tmp_path / 'runs'}"]
+    started = time.monotonic()
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert time.monotonic() - started < 10
+    assert done.returncode == 1
+    assert "data.source=FOLDER" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()

@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -56,10 +58,11 @@ def test_ci_runs_the_readme_s_test_command():
 
 @pytest.mark.stress
 def test_the_wheel_carries_conf_and_works_from_anywhere(tmp_path):
-    subprocess.run(
-        ["pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT], check=True
-    )
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--wheel-dir", tmp_path, ROOT], check=True)
     (wheel,) = tmp_path.glob("stablebert-*.whl")
-    subprocess.run(["python", "-m", "zipfile", "-e", wheel, tmp_path / "out"], check=True)
+    zipfile.ZipFile(wheel).extractall(tmp_path / "out")
     shipped = {p.name for p in (tmp_path / "out/stablebert/conf").iterdir()}
     assert shipped == {p.name for p in (ROOT / "conf").iterdir()}
+    command = [sys.executable, "-m", "stablebert", "config", "task=cola"]
+    subprocess.run(command, cwd=tmp_path / "out", check=True)
