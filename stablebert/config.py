@@ -224,6 +224,11 @@ def takes(key: str) -> str:
     return words + (", or null" if KEYS[key].optional else "")
 
 
+def is_list(key: str) -> bool:
+    """Whether a value of `key` is a list."""
+    return get_origin(KEYS[key].hint) is tuple
+
+
 def _words(hint: Any) -> str:
     args = get_args(hint)
     if get_origin(hint) is Annotated:
@@ -303,7 +308,7 @@ def _unquote(text: str) -> str:
     return inner if quoted else text
 
 
-def _nearest(word: str, valid: Iterable[str]) -> str:
+def nearest(word: str, valid: Iterable[str]) -> str:
     """`; did you mean X?`, or nothing. A key's last part alone counts: `lr` is `optimizer.lr`."""
     leaf = {name: name.rpartition(".")[2] for name in valid}
     word = word.strip().lower()
@@ -320,7 +325,7 @@ def _unknown(key: str) -> str:
     inside = [name for name in KEYS if name.startswith(f"{key}.")]
     if inside:
         return f"{key} is a group, its keys are {', '.join(inside)}"
-    return f"unknown key {key}" + (_nearest(key, KEYS) or "; `stablebert train --help` lists all")
+    return f"unknown key {key}" + (nearest(key, KEYS) or "; `stablebert train --help` lists all")
 
 
 # ---------------------------------------------------------------- the files
@@ -443,7 +448,7 @@ def _command_line(overrides: Sequence[str]) -> tuple[dict[str, Any], set[str], l
         if not equals:
             choices = ("task", "method", "length", "scale")
             meant = [f"{choice}={key}" for choice in choices if key in names(choice)]
-            near = f"; did you mean {meant[0]}?" if meant else _nearest(key, KEYS)
+            near = f"; did you mean {meant[0]}?" if meant else nearest(key, KEYS)
             problems.append(f"{argument} is not of the form KEY=VALUE{near}")
         elif key not in KEYS:
             problems.append(f"{argument}: {_unknown(key)}")
@@ -452,7 +457,7 @@ def _command_line(overrides: Sequence[str]) -> tuple[dict[str, Any], set[str], l
                 value = _read(text, key)
             except ValueError:
                 refused.add(key)
-                near = _nearest(text, names(key)) if names(key) else ""
+                near = nearest(text, names(key)) if names(key) else ""
                 problems.append(f"{argument}: {key} takes {takes(key)}{near}")
                 continue
             if typed.setdefault(key, value) != value:

@@ -39,14 +39,14 @@ def locate(cfg: RunConfig) -> LocatedRun:
     else:
         model = fetch_model(cfg.model.name, cfg.model.revision)
         identity = f"{cfg.model.name}@{model.name}"
-    name = config_id(cfg, data=source.identity, model=identity)
+    identifier = config_id(cfg, data=source.identity, model=identity)
     folder = run_folder(
         Path(cfg.paths.runs).expanduser(),
         scale=cfg.scale,
         task=cfg.task,
         method=cfg.method,
-        config_id=name,
+        config_id=identifier,
         seed_init=cfg.init_seed,
         seed_data=cfg.data_seed,
     )
-    return LocatedRun(cfg, source, model, identity, name, folder)
+    return LocatedRun(cfg, source, model, identity, identifier, folder)

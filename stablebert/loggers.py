@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
 from typing_extensions import override
 
@@ -19,17 +21,23 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def log_now(trainer: Trainer, metrics: Mapping[str, float]) -> None:
+    """Send numbers to every logger at this optimizer step, whatever `log_every_n_steps` says."""
+    for logger in trainer.loggers:
+        logger.log_metrics(dict(metrics), step=trainer.global_step)
+
+
 class HistoryLogger(Logger):
     """Writes one JSON line per logged optimizer step, all of its numbers together; no clock times.
 
-    It writes to `<path>.part`, so that a finished history stands until the next one is complete,
-    and `complete` gives the file its name.
+    It writes to a file of its own beside `path`, so that a finished history stands until the next
+    one is complete and two processes never write to one file; `complete` gives it its name.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self.part = path.with_name(path.name + ".part")
-        self._file = self.part.open("w", encoding="utf-8")
+        self.part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+        self._file = self.part.open("x", encoding="utf-8")
         self._step: int | None = None
         self._line: dict[str, Any] = {}
 
@@ -67,6 +75,11 @@ class HistoryLogger(Logger):
         self.flush()
         self._file.close()
         self.part.replace(self.path)
+
+    def discard(self) -> None:
+        """Close the file and drop it."""
+        self._file.close()
+        self.part.unlink(missing_ok=True)
 
 
 class Window(Logger):
@@ -115,7 +128,9 @@ class Window(Logger):
         self.attempt(lambda inner: inner.log_metrics(dict(metrics), step))
 
     def finish(self, summary: Mapping[str, Any], exit_code: int = 0) -> None:
-        """Close a W&B run, with its last numbers and how it ended."""
+        """Close a W&B run, with its last numbers and how it ended; one never begun stays so."""
+        if self._inner is None:
+            return
 
         def close(inner: Any) -> None:
             inner.experiment.summary.update(dict(summary))

@@ -4,7 +4,6 @@ Everything that depends on an architecture stands here; to support another one, 
 `ARCHITECTURES`.
 """
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import torch
 from torch import Generator, nn
+
+from stablebert.seeds import generator
 
 logger = logging.getLogger(__name__)
 
@@ -29,20 +30,6 @@ class Architecture:
 ARCHITECTURES = {
     "bert": Architecture("bert.embeddings", "bert.encoder.layer", "bert.pooler", "classifier"),
 }
-
-
-def stream(seed: int, purpose: str) -> int:
-    """Seed of an independent random stream, so that one purpose's draws never shift another's.
-
-    Standard and Re-init with one seed share head, data order and dropout masks because "reinit" is
-    a stream of its own.
-    """
-    return int.from_bytes(hashlib.sha256(f"{purpose}:{seed}".encode()).digest()[:4], "big")
-
-
-def generator(seed: int, purpose: str) -> Generator:
-    """CPU generator of the stream: the same numbers whatever the device of the run."""
-    return Generator().manual_seed(stream(seed, purpose))
 
 
 def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
@@ -146,8 +133,7 @@ def top_layers(named: dict[str, nn.Module], *, num_layers: int, pooler: bool) ->
     blocks = [name for name in named if name.startswith("layer.")]
     if not 0 <= num_layers <= len(blocks):
         raise ValueError(
-            f"reinit.num_layers={num_layers}: the model has {len(blocks)} layers, "
-            f"so 0 to {len(blocks)}"
+            f"num_layers={num_layers}: the model has {len(blocks)} layers, so 0 to {len(blocks)}"
         )
     return [*blocks[len(blocks) - num_layers :], *(["pooler"] if pooler else [])]
 

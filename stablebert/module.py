@@ -12,21 +12,20 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from stablebert.callbacks.reading import log_now
 from stablebert.glue.metrics import evaluate
-from stablebert.model import stream
+from stablebert.loggers import log_now
 from stablebert.optim import BertAdam, parameter_groups, schedule
+from stablebert.seeds import stream
 
 Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a pass over a split gave, on the CPU: `logits (N, C)`, `labels (N,)`, mean `loss`."""
+    """What a pass over a split gave, on the CPU: `logits (N, C)` and `labels (N,)`."""
 
     logits: Tensor
     labels: Tensor
-    loss: float
 
 
 class GlueClassifier(L.LightningModule):
@@ -74,9 +73,11 @@ class GlueClassifier(L.LightningModule):
         self.dropout_seed = dropout_seed
         self.evaluated: dict[str, Predictions] = {}
         """Predictions of the latest pass over each split: `val`, `test`."""
-        self._losses: list[Tensor] = []
+        self.losses: list[Tensor] = []
+        """Training losses since the last validation, on the device."""
+        self.rate = math.nan
+        """Learning rate of the last step."""
         self._outputs: list[tuple[Tensor, Tensor]] = []
-        self._rate = math.nan
 
     @override
     def forward(self, batch: Batch) -> Tensor:
@@ -99,7 +100,7 @@ class GlueClassifier(L.LightningModule):
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.loss(self(batch), batch["labels"])
-        self._losses.append(loss.detach())
+        self.losses.append(loss.detach())
         return loss * self._share_of_window(len(batch["labels"]), batch_idx)
 
     def _share_of_window(self, rows: int, batch_idx: int) -> float:
@@ -115,12 +116,6 @@ class GlueClassifier(L.LightningModule):
         full = loader.batch_size * micro_batches
         start = batch_idx // micro_batches * full
         return rows * micro_batches / min(full, len(loader.dataset) - start)
-
-    def training_progress(self, *_: Any) -> dict[str, float]:
-        """Mean training loss since the last call, and the learning rate of the last step."""
-        loss = torch.stack(self._losses).mean().item() if self._losses else math.nan
-        self._losses.clear()
-        return {"train/loss": loss, "train/lr": self._rate}
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -141,11 +136,10 @@ class GlueClassifier(L.LightningModule):
     def _finish_pass(self, split: str) -> None:
         logits, labels = (torch.cat(part).cpu() for part in zip(*self._outputs, strict=True))
         self._outputs.clear()
-        done = Predictions(logits, labels, self.loss(logits, labels).item())
-        self.evaluated[split] = done
+        self.evaluated[split] = Predictions(logits, labels)
         scores = evaluate(self.metrics, logits, labels)
-        logged = {f"{split}/loss": done.loss, **{f"{split}/{k}": v for k, v in scores.items()}}
-        logged[f"{split}/score"] = scores[self.metrics[0]]
+        scores |= {"score": scores[self.metrics[0]], "loss": self.loss(logits, labels).item()}
+        logged = {f"{split}/{name}": value for name, value in scores.items()}
         # for callbacks and progress bar; sent to the loggers here, at the true optimizer step
         self.log_dict(logged, logger=False, batch_size=1)
         if split == "val":
@@ -153,7 +147,7 @@ class GlueClassifier(L.LightningModule):
 
     @override
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        self._rate = optimizer.param_groups[0]["lr"]  # before the schedule moves on
+        self.rate = optimizer.param_groups[0]["lr"]  # before the schedule moves on
 
     @override
     def configure_optimizers(self) -> dict[str, Any]:

@@ -154,9 +154,10 @@ def update_norms(
         squared norm of m̂ / (√v̂ + ε); number of elements with √v < ε; number of elements that
         have ever had a gradient. Rows of the vocabulary that no batch held count in neither number.
     """
-    t = state[0]["step"].double() - offset
+    device = state[0]["exp_avg"].device  # torch's unfused Adam keeps its step on the CPU
+    t = state[0]["step"].to(device, torch.float64) - offset
     c1, c2 = ((1 - beta**t) for beta in betas)
-    total = torch.zeros(4, dtype=torch.float64, device=t.device)
+    total = torch.zeros(4, dtype=torch.float64, device=device)
     for s in state:
         m, root = s["exp_avg"], s["exp_avg_sq"].sqrt()
         biased = torch.linalg.vector_norm(m / (root + eps))

@@ -99,24 +99,37 @@ def run_folder(
     return root / scale / task / method / config_id / seeds
 
 
-def write_json(path: Path, data: dict[str, Any], *, replace: bool = True) -> bool:
+def write_text(path: Path, text: str, *, replace: bool = True) -> bool:
     """Write a file whole or not at all; False if one is there already and must not be replaced."""
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
         with part.open("x", encoding="utf-8") as file:
-            json.dump(data, file, indent=1, allow_nan=False)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         if replace:
             part.replace(path)
             return True
-        os.link(part, path)  # fails where a record stands: the first writer wins
-    except FileExistsError:
-        return False
+        try:
+            os.link(part, path)  # fails where a record stands: the first writer wins
+        except FileExistsError:
+            return False
+        except OSError:  # no hard links on this file system: nearly as safe
+            if path.exists():
+                return False
+            part.replace(path)
+        return True
     finally:
         part.unlink(missing_ok=True)
-    return True
+
+
+def write_json(path: Path, data: dict[str, Any], *, replace: bool = True) -> bool:
+    """`write_text` of JSON.
+
+    Raises:
+        ValueError: a NaN or an infinity, which JSON does not know.
+    """
+    return write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n", replace=replace)
 
 
 def read_record(folder: Path) -> RunRecord | None:
@@ -131,9 +144,12 @@ def read_record(folder: Path) -> RunRecord | None:
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as error:
-        raise RecordError(f"{path}: {error}") from error
+        raise RecordError(f"{path}: {error}; force=true makes it anew") from error
     names = {f.name for f in fields(RunRecord)}
     if not isinstance(data, dict) or data.keys() != names:
         different = sorted(names ^ set(data)) if isinstance(data, dict) else type(data).__name__
-        raise RecordError(f"{path}: not a record of this version, differs in {different}")
+        raise RecordError(
+            f"{path}: not a record of this version, differs in {different}; "
+            "force=true makes it anew"
+        )
     return RunRecord(**data)

@@ -15,7 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from typing_extensions import override
 
 from stablebert import callbacks
-from stablebert.callbacks.reading import StepReader
 from stablebert.config import RunConfig, as_dict, to_yaml
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.glue.metrics import evaluate, majority_score, predictions
@@ -38,7 +38,16 @@ from stablebert.model import load_model
 from stablebert.module import GlueClassifier, Predictions
 from stablebert.optim import steps_taken
 from stablebert.progress import RunProgress
-from stablebert.results import CONFIG, CRASH, HISTORY, RESULT, RunRecord, read_record, write_json
+from stablebert.results import (
+    CONFIG,
+    CRASH,
+    HISTORY,
+    RESULT,
+    RunRecord,
+    read_record,
+    write_json,
+    write_text,
+)
 from stablebert.version import versions
 
 log = logging.getLogger(__name__)
@@ -51,26 +60,33 @@ def train(located: LocatedRun) -> RunRecord:
         Exception: whatever training raised, after it is written to crash.json.
     """
     cfg, folder = located.cfg, located.folder
+    versions()  # of the code that starts, not of what is checked out when it ends
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(to_yaml(cfg), encoding="utf-8")
+    stands = (folder / RESULT).exists()  # a forced run replaces it when it is complete, not before
+    if not stands:
+        write_text(folder / CONFIG, to_yaml(cfg))
     history = HistoryLogger(folder / HISTORY)
     window = wandb_window(located)
     watch = Stopwatch()
     try:
         record = execute(located, [history, *([window] if window else [])], watch)
+        if (folder / RESULT).exists() and not cfg.force:
+            log.warning("another process finished this run first: its record stands")
+            history.discard()
+            return read_record(folder) or record
+        history.complete()
+        write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
+        write_json(folder / RESULT, asdict(record), replace=cfg.force)
     except BaseException as error:
         crashed = isinstance(error, Exception)  # and not Ctrl-C or SIGTERM
-        if crashed:
+        if crashed and not stands:
             write_json(folder / CRASH, crash(error, watch))
-            if not (folder / RESULT).exists():
-                history.complete()
+            history.complete()
+        else:
+            history.discard()
         if window:
             window.finish({}, exit_code=1 if crashed else 143)
         raise
-    history.complete()
-    if not write_json(folder / RESULT, asdict(record), replace=cfg.force):
-        log.warning("another process finished this run first: its record stands")
-        record = read_record(folder) or record
     (folder / CRASH).unlink(missing_ok=True)
     if window:
         window.finish(asdict(record))
@@ -84,20 +100,20 @@ def execute(located: LocatedRun, loggers: list[Logger], watch: "Stopwatch") -> R
     with watch.phase("load"):
         if cfg.trainer.threads is not None:
             torch.set_num_threads(cfg.trainer.threads)
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
         data = build_data(located)
         module = build_module(located)
         best = callbacks.BestWeights(f"val/{cfg.trainer.select_by or 'score'}")
-        trainer = build_trainer(cfg, [*build_callbacks(cfg, module), best, watch], loggers)
+        trainer = build_trainer(cfg, [*build_callbacks(cfg), best, watch], loggers)
     with watch.phase("train"):
         trainer.fit(module, datamodule=data)
     steps = steps_taken(trainer.optimizers[0])
     val_at_last = module.evaluated["val"]
     with watch.phase("test"):
-        trainer.test(module, datamodule=data, verbose=False)
-        test_at_last = module.evaluated["test"]
+        test_at_last = test(trainer, module, data)
         best.restore(module)  # where every validation was NaN, the last weights are all there is
-        trainer.test(module, datamodule=data, verbose=False)
-        test_at_best = module.evaluated["test"]
+        test_at_best = test(trainer, module, data)
 
     task = TASKS[cfg.task]
     dev_at_last = test_at_last if task.holds_out else joined(val_at_last, test_at_last)
@@ -117,12 +133,12 @@ def execute(located: LocatedRun, loggers: list[Logger], watch: "Stopwatch") -> R
         method=cfg.method,
         length=cfg.length,
         scale=cfg.scale,
-        seed=cfg.seed,
+        seed=cfg.init_seed if cfg.init_seed == cfg.data_seed else cfg.seed,
         seed_init=cfg.init_seed,
         seed_data=cfg.data_seed,
         config_id=located.config_id,
         metric=task.metric,
-        status="failed" if has_failed(score["dev_at_last"], majority["dev"]) else "ok",
+        status="failed" if has_failed(task, dev_at_last) else "ok",
         # a run that gave no number is a failed run with score 0, never a gap in a mean
         val_best=nan_to_zero(score["val_at_best"]),
         val_best_step=best.step,
@@ -147,7 +163,7 @@ def execute(located: LocatedRun, loggers: list[Logger], watch: "Stopwatch") -> R
         padding_efficiency=data.padding_efficiency(),
         threads=torch.get_num_threads(),
         seconds={name: round(spent, 3) for name, spent in watch.seconds.items()},
-        peak_memory_bytes=peak_memory(module.device),
+        peak_memory_bytes=peak_memory(trainer.strategy.root_device),
         device=device_name(trainer),
         data=located.source.identity,
         model=located.model_identity,
@@ -155,11 +171,18 @@ def execute(located: LocatedRun, loggers: list[Logger], watch: "Stopwatch") -> R
     )
 
 
+def test(trainer: L.Trainer, module: GlueClassifier, data: GlueDataModule) -> Predictions:
+    """Predict the test split with the weights as they are."""
+    trainer.test(module, datamodule=data, verbose=False)
+    if trainer.received_sigterm:  # in the last batch Lightning does not act on it
+        raise SIGTERMException
+    return module.evaluated["test"]
+
+
 def build_data(located: LocatedRun) -> GlueDataModule:
     """The task's data, tokenised and split, ready for the Trainer."""
     cfg = located.cfg
-    data = data_module(
-        cfg.task,
+    data = data_module(cfg.task)(
         source=located.source,
         tokenizer=located.model,
         cache=cache_folder(cfg.paths.cache),
@@ -174,11 +197,21 @@ def build_data(located: LocatedRun) -> GlueDataModule:
 
 
 def build_module(located: LocatedRun) -> GlueClassifier:
-    """The pre-trained model with a new head, and how it is optimised."""
+    """The pre-trained model with a new head, and how it is optimised.
+
+    Raises:
+        ValueError: the model has fewer positions than a row may have tokens.
+    """
     cfg = located.cfg
     task = TASKS[cfg.task]
+    model = load_model(located.model, num_labels=task.num_labels, seed=cfg.init_seed)
+    positions = model.config.max_position_embeddings
+    if cfg.data.max_length > positions:
+        raise ValueError(
+            f"data.max_length={cfg.data.max_length}: {cfg.model.name} has {positions} positions"
+        )
     return GlueClassifier(
-        load_model(located.model, num_labels=task.num_labels, seed=cfg.init_seed),
+        model,
         metrics=task.metrics,
         lr=cfg.optimizer.lr,
         betas=cfg.optimizer.betas,
@@ -190,11 +223,11 @@ def build_module(located: LocatedRun) -> GlueClassifier:
     )
 
 
-def build_callbacks(cfg: RunConfig, module: GlueClassifier) -> list[Callback]:
+def build_callbacks(cfg: RunConfig) -> list[Callback]:
     """What the method and the monitors do around training."""
     chosen: list[Callback] = [
         callbacks.ValidateEveryTenth(cfg.trainer.evaluations),
-        StepReader(module.training_progress),
+        callbacks.TrainingLossMonitor(),
     ]
     if cfg.reinit.num_layers or cfg.reinit.pooler:
         depth, pooler = cfg.reinit.num_layers, cfg.reinit.pooler
@@ -210,10 +243,12 @@ def build_callbacks(cfg: RunConfig, module: GlueClassifier) -> list[Callback]:
 
 def build_trainer(cfg: RunConfig, chosen: list[Callback], loggers: list[Logger]) -> L.Trainer:
     """Lightning's Trainer: one device, no checkpoints, validation when the callback says so."""
+    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
     return L.Trainer(
-        accelerator=cfg.trainer.accelerator,
-        devices=1,
-        precision=precision(cfg),
+        # not Lightning's "auto", which takes a Mac's GPU: that has no float64 for the monitors
+        accelerator="cuda" if cuda else cfg.trainer.accelerator.replace("auto", "cpu"),
+        devices=cfg.trainer.devices,
+        precision=precision(cfg.trainer.precision, cuda=cuda),
         max_epochs=cfg.trainer.epochs if cfg.trainer.max_steps is None else -1,
         max_steps=-1 if cfg.trainer.max_steps is None else cfg.trainer.max_steps,
         accumulate_grad_batches=cfg.trainer.accumulate,
@@ -231,16 +266,17 @@ def build_trainer(cfg: RunConfig, chosen: list[Callback], loggers: list[Logger])
     )
 
 
-def precision(cfg: RunConfig) -> str:
+def precision(wanted: str, *, cuda: bool) -> str:
     """Precision to ask Lightning for: mixed where there is CUDA, unless the user chose one."""
-    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
-    if cfg.trainer.precision == "auto":
+    if wanted == "auto":
         if not cuda:
-            log.warning("no CUDA: training in 32-true (trainer.precision=bf16-mixed may be faster)")
+            log.warning(
+                "on a CPU: training in 32-true (trainer.precision=bf16-mixed may be faster)"
+            )
         return "16-mixed" if cuda else "32-true"
-    if cfg.trainer.precision == "16-mixed" and not cuda:
-        log.warning("no CUDA: Lightning trains in bf16-mixed instead of 16-mixed")
-    return cfg.trainer.precision
+    if wanted == "16-mixed" and not cuda:
+        log.warning("on a CPU: Lightning trains in bf16-mixed instead of 16-mixed")
+    return wanted
 
 
 def wandb_window(located: LocatedRun) -> Window | None:
@@ -265,8 +301,14 @@ def wandb_window(located: LocatedRun) -> Window | None:
     )
 
 
-def has_failed(score: float, majority: float) -> bool:
-    """Mosbach et al. (2021): at the end no better than the majority class; or not a number."""
+def has_failed(task: Task, dev: Predictions) -> bool:
+    """Mosbach et al. (2021): in the end no more accurate than the majority class; or not a number.
+
+    For scores (STS-B): no positive correlation.
+    """
+    metric = "spearman" if task.regression else "accuracy"
+    score = evaluate([metric], dev.logits, dev.labels)[metric]
+    majority = majority_score(metric, dev.labels, num_labels=task.num_labels)
     rounding = 1e-6  # of torchmetrics, which computes shares in float32
     return math.isnan(score) or score <= majority + rounding
 
@@ -278,9 +320,7 @@ def nan_to_zero(score: float) -> float:
 
 def joined(val: Predictions, test: Predictions) -> Predictions:
     """The two halves of the dev set, together again."""
-    return Predictions(
-        torch.cat([val.logits, test.logits]), torch.cat([val.labels, test.labels]), math.nan
-    )
+    return Predictions(torch.cat([val.logits, test.logits]), torch.cat([val.labels, test.labels]))
 
 
 def count(task: Task, made: Predictions) -> dict[str, float | None]:

@@ -41,14 +41,14 @@ def tiny_bert(tmp_path_factory):
     core.normalizer = normalizers.BertNormalizer(lowercase=True)
     core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     core.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    BertTokenizerFast(tokenizer_object=core, model_max_length=64).save_pretrained(folder)
+    BertTokenizerFast(tokenizer_object=core, model_max_length=128).save_pretrained(folder)
     shape = BertConfig(
         vocab_size=len(words),
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=32,
-        max_position_embeddings=64,
+        max_position_embeddings=128,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)

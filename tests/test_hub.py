@@ -76,7 +76,7 @@ from stablebert.glue.datamodule import data_module
 task = tasks.TASKS["rte"]
 source = sources.resolve("hub", task)
 bert = hub.fetch_model("me/bert")
-data = data_module("rte", source=source, tokenizer=bert, cache=Path(sys.argv[1]))
+data = data_module("rte")(source=source, tokenizer=bert, cache=Path(sys.argv[1]))
 data.setup("fit")
 batch = next(iter(data.train_dataloader()))
 answer = [source.identity, source.revision, data.splits["train"]["rows"], len(batch["labels"])]

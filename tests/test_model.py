@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from stablebert.callbacks.reinit import reinitialise_top
-from stablebert.model import layers, load_model, log_key, reinitialise, stream, top_layers
+from stablebert.model import layers, load_model, log_key, reinitialise, top_layers
+from stablebert.seeds import stream
 
 
 def weights(module):
@@ -144,7 +145,7 @@ def test_reinit_is_seeded_and_the_top_is_drawn_first(tiny_bert):
 
 def test_reinit_deeper_than_the_model_is_refused(tiny_bert):
     named = layers(load_model(tiny_bert, num_labels=2, seed=0))
-    with pytest.raises(ValueError, match=r"reinit.num_layers=3: the model has 2 layers, so 0 to 2"):
+    with pytest.raises(ValueError, match=r"num_layers=3: the model has 2 layers, so 0 to 2"):
         top_layers(named, num_layers=3, pooler=True)
 
 

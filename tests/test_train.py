@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,8 +21,11 @@ from stablebert.cli import main
 from stablebert.config import compose
 from stablebert.glue.tasks import TASKS
 from stablebert.locate import locate
+from stablebert.model import load_model
+from stablebert.module import Predictions
+from stablebert.optim import BertAdam
 from stablebert.results import read_record
-from stablebert.train import has_failed
+from stablebert.train import build_callbacks, build_data, build_module, build_trainer, has_failed
 
 
 @pytest.fixture(scope="module")
@@ -189,17 +193,41 @@ def test_monitors_change_no_number(words):
     assert "bias_ratio/all" not in unseen[0]
 
 
-def test_the_two_seeds_are_separate(words):
-    """Appendix B: the head follows seed_init, order and dropout follow seed_data."""
-    first = {}
+def test_the_two_seeds_are_separate(words, monkeypatch):
+    """Appendix B: head and Re-init follow seed_init; order and dropout follow seed_data."""
+    from stablebert.module import GlueClassifier
+
+    step = GlueClassifier.training_step
+    seen = {}
+
+    def watching(self, batch, batch_idx):
+        if batch_idx == 0:
+            weights = [self.model.classifier.weight, self.model.bert.pooler.dense.weight]
+            drawn = torch.cat([w.detach().flatten() for w in weights])
+            mask = torch.nn.functional.dropout(torch.ones(100))
+            seen["now"] = (drawn.tolist(), batch["input_ids"].tolist(), mask.tolist())
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(GlueClassifier, "training_step", watching)
+    runs = {}
     for init, data in ((0, 0), (0, 1), (1, 0)):
-        run = words(f"seed_init={init}", f"seed_data={data}", "trainer.max_steps=2")
+        run = words(
+            f"seed_init={init}", f"seed_data={data}", "trainer.max_steps=1", "method=reinit"
+        )
         assert main(["train", *run]) == 0
-        folder = folder_of(run)
-        assert folder.name == ("seed0" if init == data else f"init{init}-data{data}")
-        first[init, data] = history(folder)[0]
-    # what is not shared shows in the very first loss: data and dropout, or the head
-    assert len({line["train/loss"] for line in first.values()}) == 3
+        assert folder_of(run).name == ("seed0" if init == data else f"init{init}-data{data}")
+        runs[init, data] = seen["now"]
+    base, other_data, other_init = runs[0, 0], runs[0, 1], runs[1, 0]
+    assert [a == b for a, b in zip(base, other_data, strict=True)] == [True, False, False]
+    assert [a == b for a, b in zip(base, other_init, strict=True)] == [False, True, True]
+
+
+def test_two_equal_seeds_are_that_seed(words):
+    """One run, one record: `seed=5 seed_init=0 seed_data=0` is seed 0."""
+    run = words("seed=5", "seed_init=0", "seed_data=0", "trainer.max_steps=1")
+    assert main(["train", *run]) == 0
+    assert folder_of(run) == folder_of(words("trainer.max_steps=1"))
+    assert read_record(folder_of(run)).seed == 0
 
 
 def test_methods_never_share_a_folder(words):
@@ -258,11 +286,118 @@ def test_a_run_of_nan_is_a_failed_run_with_score_zero(words, tiny_bert, tmp_path
     assert history(folder_of(run))[-1]["val/score"] is None
 
 
-def test_failed_is_judged_against_the_majority_class():
-    assert has_failed(math.nan, 0.5)
-    assert has_failed(0.527, 146 / 277)
-    assert has_failed(146 / 277, 146 / 277)
-    assert not has_failed(147 / 277, 146 / 277)
+def made(right_of_each, labels_of_each):
+    """Predictions with so many right ones in each of two classes."""
+    logits, labels = [], []
+    for label, (right, n) in enumerate(zip(right_of_each, labels_of_each, strict=True)):
+        labels += [label] * n
+        logits += [[1.0 - label, label]] * right + [[label, 1.0 - label]] * (n - right)
+    return Predictions(torch.tensor(logits), torch.tensor(labels))
+
+
+@pytest.mark.parametrize(
+    ("task", "right", "labels", "failed"),
+    [
+        ("rte", (146, 0), (146, 131), True),  # the majority class itself
+        ("rte", (100, 46), (146, 131), True),  # as many right, another way
+        ("rte", (100, 47), (146, 131), False),
+        # accuracy 720/1043 is below 721/1043, though MCC and F1 are above the majority's
+        ("cola", (10, 710), (322, 721), True),
+        ("mrpc", (10, 269), (129, 279), True),
+    ],
+)
+def test_failed_is_no_more_accurate_than_the_majority_class(task, right, labels, failed):
+    """Mosbach et al. (2021), on the whole dev set (trap 32)."""
+    assert has_failed(TASKS[task], made(right, labels)) == failed
+
+
+def test_failed_where_there_are_no_classes():
+    grades = torch.arange(20.0)
+    for logits, failed in ((grades, False), (-grades, True), (grades * 0, True)):
+        assert has_failed(TASKS["stsb"], Predictions(logits[:, None], grades)) == failed
+    nan = Predictions(torch.full((20, 1), math.nan), grades)
+    assert has_failed(TASKS["stsb"], nan)
+
+
+def test_a_run_that_collapses_at_the_end_has_failed_though_its_best_is_good(words, monkeypatch):
+    """Trap 32: the best of eleven validations beats the majority class nearly always."""
+    from stablebert.module import GlueClassifier
+
+    step = GlueClassifier.training_step
+
+    def collapsing(self, batch, batch_idx):
+        if self.trainer.global_step == 150:
+            with torch.no_grad():
+                self.model.classifier.bias.copy_(torch.tensor([100.0, -100.0]))
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(GlueClassifier, "training_step", collapsing)
+    run = words("trainer.max_steps=160")
+    assert main(["train", *run]) == 0
+    record = read_record(folder_of(run))
+    assert record.val_best_step <= 150
+    assert record.test_at_best > record.majority["test"] + 0.05
+    assert record.predictions["dev_at_last"]["not_entailment"] == 0
+    assert record.status == "failed"
+
+
+def test_every_knob_reaches_its_object(words):
+    """All knobs off their defaults at once: a knob that is not wired shows."""
+    knobs = {
+        "seed_init": 3,
+        "seed_data": 4,
+        "reinit.num_layers": 1,
+        "reinit.pooler": "false",
+        "optimizer.lr": 3e-4,
+        "optimizer.bias_correction": "false",
+        "optimizer.betas": "[0.8,0.99]",
+        "optimizer.eps": 1e-5,
+        "optimizer.weight_decay": 0.02,
+        "optimizer.warmup": 0.3,
+        "optimizer.clip_norm": 0.7,
+        "trainer.batch_size": 16,
+        "trainer.accumulate": 2,
+        "trainer.eval_batch_size": 24,
+        "trainer.evaluations": 4,
+        "trainer.precision": "bf16-mixed",
+        "data.max_length": 16,
+        "monitor.weight_change": "false",
+    }
+    cfg = compose(words(*(f"{key}={value}" for key, value in knobs.items())))
+    located = locate(cfg)
+    module = build_module(located)
+    trainer = build_trainer(cfg, build_callbacks(cfg), [])
+    data = build_data(located)
+
+    assert trainer.gradient_clip_val == 0.7
+    assert trainer.accumulate_grad_batches == 2
+    assert (trainer.max_steps, trainer.num_devices) == (20, 1)
+    assert trainer.precision == "bf16-mixed"
+    assert (data.batch_size, data.eval_batch_size, data.max_length) == (8, 24, 16)
+    by_name = {type(callback).__name__: callback for callback in trainer.callbacks}
+    assert by_name["ValidateEveryTenth"].times == 4
+    reinit = by_name["ReinitTopLayers"]
+    assert (reinit.num_layers, reinit.pooler, reinit.seed) == (1, False, 3)
+    assert "BiasRatioMonitor" in by_name
+    assert "WeightChangeMonitor" not in by_name
+    assert (module.dropout_seed, module.warmup) == (4, 0.3)
+    assert torch.equal(
+        module.model.classifier.weight,
+        load_model(located.model, num_labels=2, seed=3).classifier.weight,
+    )
+    ids = [batch["input_ids"].tolist() for batch in data.train_dataloader()]
+    same = build_data(
+        locate(compose(words("seed=4", "trainer.batch_size=8", "data.max_length=16")))
+    )
+    assert ids == [batch["input_ids"].tolist() for batch in same.train_dataloader()]
+
+    trainer.fit(module, datamodule=data)
+    (optimizer,) = trainer.optimizers
+    assert isinstance(optimizer, BertAdam)
+    assert optimizer.step_offset > 0
+    decayed, exempt = optimizer.param_groups
+    assert (decayed["betas"], decayed["eps"], decayed["initial_lr"]) == ((0.8, 0.99), 1e-5, 3e-4)
+    assert (decayed["weight_decay"], exempt["weight_decay"]) == (0.02, 0.0)
 
 
 def test_a_crash_is_recorded_and_a_rerun_clears_it(words, monkeypatch, capsys):
@@ -299,10 +434,34 @@ def test_a_forced_run_that_crashes_keeps_the_finished_one(words, monkeypatch):
 
     run = words()
     assert main(["train", *run]) == 0
-    kept = {n: (folder_of(run) / n).read_bytes() for n in ("result.json", "history.jsonl")}
+    kept = {f.name: f.read_bytes() for f in folder_of(run).iterdir()}
     monkeypatch.setattr(GlueClassifier, "training_step", lambda *_: 1 / 0)
     assert main(["train", *run, "force=true"]) == 1
-    assert kept == {n: (folder_of(run) / n).read_bytes() for n in kept}
+    assert kept == {f.name: f.read_bytes() for f in folder_of(run).iterdir()}
+
+
+def test_two_processes_leave_one_whole_record(words):
+    """Trap 20: both may run, neither may tear what the other writes."""
+    run = words("trainer.max_steps=60")
+    command = [sys.executable, "-m", "stablebert", "train", *run]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [child.communicate(timeout=120)[1] for child in both]
+    assert [child.returncode for child in both] == [0, 0], errors
+    assert sorted(f.name for f in folder_of(run).iterdir()) == [
+        "config.yaml",
+        "history.jsonl",
+        "result.json",
+    ]
+    assert read_record(folder_of(run)).steps == history(folder_of(run))[-1]["step"] == 60
+
+
+def test_a_file_system_without_hard_links_keeps_the_record(words, monkeypatch):
+    def refused(*_):
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    assert main(["train", *words("trainer.max_steps=2")]) == 0
+    assert read_record(folder_of(words("trainer.max_steps=2"))).steps == 2
 
 
 @pytest.mark.parametrize(
@@ -315,8 +474,7 @@ def test_a_stopped_run_records_nothing_and_can_be_run_again(words, number, statu
     command = [sys.executable, "-m", "stablebert", "train", *run]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    part = folder / "history.jsonl.part"
-    while not (part.exists() and part.read_text().count("\n") > 3):
+    while not any(part.read_text().count("\n") > 3 for part in folder.glob("history.jsonl.*.part")):
         assert child.poll() is None, child.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -344,6 +502,29 @@ def test_a_model_folder_without_weights_is_told(words, tmp_path, capsys):
     (tmp_path / "model").mkdir()
     assert main(["train", *words(f"model.name={tmp_path / 'model'}")]) == 1
     assert "found nothing" in capsys.readouterr().err
+
+
+def test_rows_longer_than_the_model_s_positions_are_refused(words, capsys):
+    assert main(["train", *words("data.max_length=129")]) == 1
+    assert "data.max_length=129" in capsys.readouterr().err
+
+
+def test_train_loss_at_a_validation_is_the_mean_since_the_last_one(words, monkeypatch):
+    """As the released code logs it (Figures 3, 6, 11), though the monitors read in between."""
+    from stablebert.module import GlueClassifier
+
+    def known(self, batch, batch_idx):
+        self.losses.append(torch.tensor(float(batch_idx + 1)))
+        return self.loss(self(batch), batch["labels"])
+
+    monkeypatch.setattr(GlueClassifier, "training_step", known)
+    run = words("trainer.max_steps=20", "trainer.evaluations=2")
+    assert main(["train", *run]) == 0
+    losses = {line["step"]: line["train/loss"] for line in history(folder_of(run))}
+    assert losses[3] == 2  # (1 + 2 + 3) / 3
+    assert losses[10] == 5.5
+    assert losses[12] == 11.5  # the last validation was at 10
+    assert losses[20] == 15.5
 
 
 def test_selecting_by_another_metric(words):
@@ -441,6 +622,8 @@ def test_progress_is_shown_on_a_terminal_only(words, tmp_path):
     text = shown.decode()
     assert "rte standard 3epochs seed 8" in text
     assert "20/20" in text
+    assert re.search(r"val \d+\.\d", text)
+    assert re.search(r"left\S* *\S*\d:\d\d", text)
     piped = subprocess.run([*command, "force=true"], capture_output=True, text=True, check=True)
     assert len(piped.stdout.splitlines()) == 2
     assert "20/20" not in piped.stdout + piped.stderr

@@ -1,8 +1,9 @@
-"""What happens around training: five callbacks, each usable in any Lightning project."""
+"""What happens around training: callbacks, each usable in any Lightning project."""
 
 from stablebert.callbacks.best_weights import BestWeights
 from stablebert.callbacks.bias_ratio import BiasRatioMonitor
 from stablebert.callbacks.reinit import ReinitTopLayers
+from stablebert.callbacks.training_loss import TrainingLossMonitor
 from stablebert.callbacks.validation import ValidateEveryTenth
 from stablebert.callbacks.weight_change import WeightChangeMonitor
 
@@ -10,6 +11,7 @@ __all__ = [
     "BestWeights",
     "BiasRatioMonitor",
     "ReinitTopLayers",
+    "TrainingLossMonitor",
     "ValidateEveryTenth",
     "WeightChangeMonitor",
 ]

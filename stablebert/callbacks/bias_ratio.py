@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 from torch.optim import Optimizer
+from typing_extensions import override
 
 from stablebert.callbacks.reading import StepReader
 from stablebert.model import layers, log_key
@@ -68,9 +69,7 @@ class BiasRatioMonitor(StepReader):
         >>> Trainer(callbacks=[BiasRatioMonitor()])  # doctest: +SKIP
     """
 
-    def __init__(self) -> None:
-        super().__init__(self.measure)
-
+    @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         """Measure the trainer's (first) optimizer now."""
         return measure_bias_ratio(trainer.optimizers[0], layers(pl_module.model))

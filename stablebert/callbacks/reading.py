@@ -1,10 +1,11 @@
 """When the monitors read, and where their numbers go."""
 
-from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
+
+from stablebert.loggers import log_now
 
 
 def is_reading_step(step: int) -> bool:
@@ -18,22 +19,18 @@ def is_reading_step(step: int) -> bool:
     return step in (1, 2, 3, 5, 8, 12, 20, 30, 50, 80)
 
 
-def log_now(trainer: Trainer, metrics: dict[str, float]) -> None:
-    """Send numbers to every logger at this optimizer step, whatever `log_every_n_steps` says."""
-    for logger in trainer.loggers:
-        logger.log_metrics(metrics, step=trainer.global_step)
-
-
 class StepReader(Callback):
-    """Calls `read` after optimizer steps 1, 2, 3, 5, 8, 12, 20, ..., and at every validation.
+    """Reads something after optimizer steps 1, 2, 3, 5, 8, 12, 20, ..., and at every validation.
 
-    Args:
-        read: `read(trainer, pl_module)` gives the numbers to log; none, when there are none yet.
+    A subclass says what, in `measure`.
     """
 
-    def __init__(self, read: Callable[[Trainer, LightningModule], dict[str, float]]):
-        self.read = read
+    def __init__(self) -> None:
         self._read_at = 0
+
+    def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+        """The numbers to log now; none, where there are none yet."""
+        raise NotImplementedError
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -56,5 +53,5 @@ class StepReader(Callback):
         if trainer.global_step == self._read_at:
             return
         self._read_at = trainer.global_step
-        if metrics := self.read(trainer, pl_module):
+        if metrics := self.measure(trainer, pl_module):
             log_now(trainer, metrics)

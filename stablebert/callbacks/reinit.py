@@ -4,7 +4,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
-from stablebert.model import generator, layers, reinitialise, top_layers
+from stablebert.model import layers, reinitialise, top_layers
+from stablebert.seeds import generator
 
 
 def reinitialise_top(

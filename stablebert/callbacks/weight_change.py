@@ -54,7 +54,7 @@ class WeightChangeMonitor(StepReader):
     """
 
     def __init__(self) -> None:
-        super().__init__(self.measure)
+        super().__init__()
         self._start: Weights = {}
         self._start_norms = torch.empty(0)
 
@@ -64,6 +64,7 @@ class WeightChangeMonitor(StepReader):
         self._start = snapshot(layers(pl_module.model))
         self._start_norms = weight_norms(self._start)
 
+    @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         """Measure the module's distance from its start now."""
         named = layers(pl_module.model)

@@ -11,7 +11,8 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import lightning as L
@@ -23,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from stablebert.glue import splits
 from stablebert.glue.sources import DataError, Source
 from stablebert.glue.tasks import TASKS
+from stablebert.seeds import generator
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class Permutations(Sampler):
 
     def __init__(self, n: int, seed: int):
         self.n = n
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = generator(seed, "order")
 
     def __len__(self) -> int:
         return self.n
@@ -359,34 +361,15 @@ class MNLI(GlueDataModule):
 DATA_MODULES = {m.config: m for m in (RTE, MRPC, STSB, CoLA, SST2, QNLI, QQP, MNLI)}
 
 
-def data_module(
-    task_name: str,
-    *,
-    source: Source,
-    tokenizer: Path,
-    cache: Path,
-    max_length: int = 128,
-    batch_size: int = 32,
-    eval_batch_size: int = 64,
-    seed: int = 0,
-) -> GlueDataModule:
+def data_module(name: str) -> Callable[..., GlueDataModule]:
     """The data module of a task by the name that the user types: `rte`, `rte_1k`.
 
-    The arguments are those of `GlueDataModule`.
+    Returns:
+        A class to be called with the arguments of `GlueDataModule`, except `few_sample`.
 
     Raises:
         ValueError: No such task.
     """
-    if task_name not in TASKS:
-        raise ValueError(f"task={task_name!r}; allowed: {', '.join(TASKS)}")
-    task = TASKS[task_name]
-    return DATA_MODULES[task.config](
-        source=source,
-        tokenizer=tokenizer,
-        cache=cache,
-        max_length=max_length,
-        batch_size=batch_size,
-        eval_batch_size=eval_batch_size,
-        seed=seed,
-        few_sample=task.few_sample,
-    )
+    if name not in TASKS:
+        raise ValueError(f"task={name!r}; allowed: {', '.join(TASKS)}")
+    return partial(DATA_MODULES[TASKS[name].config], few_sample=TASKS[name].few_sample)

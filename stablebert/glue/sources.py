@@ -128,7 +128,7 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
         return Source(task, f"{hub.GLUE}@{folder.name}", folder.name, files)
     folder = Path(source).expanduser()
     if not folder.is_dir():
-        raise DataError(f"data.source={str(source)!r} is no folder; allowed: hub, demo or a folder")
+        raise DataError(f"data.source={str(source)!r} is no folder; allowed: hub or a folder")
     files = _find(folder, task)
     content = hub.digest(dict.fromkeys(file for part in files.values() for file in part))
     return Source(task, f"sha256:{content}", None, files)
@@ -191,7 +191,8 @@ def _read_tsv(file: Path, task: Task, split: str, dev_ids: Path | None = None) -
     """A TSV file's text and label columns, checked; its lines count from 1, header included."""
     import pyarrow as pa
 
-    tsv, columns = TSV[task.config], {name: [] for name in (*task.columns, "label")}
+    tsv = TSV[task.config]
+    columns: dict[str, list[Any]] = {name: [] for name in (*task.columns, "label")}
     lines, problems, skipped = [], {}, 0
     rows = _rows(file)
     if isinstance(tsv.columns[0], int):
@@ -271,7 +272,7 @@ def _problems(table: pa.Table, task: Task) -> Iterator[tuple[int, str]]:
     import pyarrow.compute as pc
 
     def rows(mask: Any) -> list[int]:
-        return pc.indices_nonzero(pc.fill_null(mask, True)).to_pylist()
+        return list(pc.indices_nonzero(pc.fill_null(mask, True)).to_pylist())
 
     if task.config not in GAPS:
         for column in task.columns:

@@ -39,8 +39,8 @@ def all_glue(tiny_glue, tmp_path_factory):
 def make(all_glue, tiny_bert, cache):
     def make(name="rte", glue=all_glue, **more):
         source = sources.resolve(glue, TASKS[name])
-        return data_module(
-            name, **{"source": source, "tokenizer": tiny_bert, "cache": cache} | more
+        return data_module(name)(
+            **{"source": source, "tokenizer": tiny_bert, "cache": cache} | more
         )
 
     return make
@@ -87,7 +87,7 @@ def test_a_class_for_each_task():
 
 def test_wrong_names(make, tiny_glue, tiny_bert, cache):
     with pytest.raises(ValueError, match="task='rta'; allowed: rte, mrpc"):
-        data_module("rta", source=None, tokenizer=tiny_bert, cache=cache)
+        data_module("rta")(source=None, tokenizer=tiny_bert, cache=cache)
     source = sources.resolve(tiny_glue, TASKS["cola"])
     with pytest.raises(ValueError, match="source holds 'cola', 'rte' is needed"):
         RTE(source=source, tokenizer=tiny_bert, cache=cache)
@@ -285,7 +285,7 @@ for _ in range(4):
     if children[-1] == 0:
         os.close(opened)
         os.read(gate, 1)
-        data = data_module("mnli", source=source, tokenizer=bert, cache=cache)
+        data = data_module("mnli")(source=source, tokenizer=bert, cache=cache)
         data.prepare_data()
         data.setup("fit")
         total = sum(int(batch["input_ids"].sum()) for batch in data.train_dataloader())

@@ -1,0 +1,119 @@
+"""A sweep file, and the runs that it means: one grid language for `wandb agent` and for here.
+
+The files are ordinary W&B sweep configurations with `method: grid` and flat parameter names.
+Torch-free.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import yaml
+
+from stablebert.config import CONF, KEYS, ConfigError, RunConfig, compose, is_list, nearest
+
+SWEEPS = CONF.parent / "sweeps"  # beside conf/, in a checkout as in a wheel
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid: every combination of the values of its parameters."""
+
+    name: str
+    parameters: Mapping[str, tuple[str, ...]]
+    """Values by key, each as one would type it."""
+
+    def narrowed(self, overrides: Sequence[str]) -> "Sweep":
+        """The grid with some values replaced or added: `task=rte,cola`, `seed=0..4`, `scale=mini`.
+
+        Ranges of integers are inclusive. Lists are of values, but for a key that takes a list.
+
+        Raises:
+            ConfigError: a word that is no `KEY=VALUES`.
+        """
+        typed: dict[str, tuple[str, ...]] = {}
+        problems = []
+        for word in overrides:
+            key, equals, text = word.partition("=")
+            if not equals or key not in KEYS:
+                near = nearest(key, KEYS)
+                problems.append(f"{word}: is not of the form KEY=VALUES with a known key{near}")
+            elif key in typed:
+                problems.append(f"{word}: {key} was typed before")
+            else:
+                typed[key] = _values(key, text)
+        if problems:
+            raise ConfigError(problems)
+        return Sweep(self.name, {**self.parameters, **typed})
+
+    def combinations(self) -> list[dict[str, str]]:
+        """The parameters of every run, in the order in which W&B hands them out.
+
+        Names sorted, the last varies fastest, equal values once.
+        """
+        names = sorted(self.parameters)
+        values = [dict.fromkeys(self.parameters[name]) for name in names]
+        return [dict(zip(names, chosen, strict=True)) for chosen in product(*values)]
+
+    def runs(self) -> list[RunConfig]:
+        """The configurations, seed by seed: a grid stopped early has every cell with fewer seeds.
+
+        Raises:
+            ConfigError: with every problem of every combination, each once.
+        """
+        configs: list[RunConfig] = []
+        problems: dict[str, None] = {}
+        for combination in self.combinations():
+            try:
+                configs.append(compose([f"{key}={value}" for key, value in combination.items()]))
+            except ConfigError as error:
+                problems |= dict.fromkeys(error.problems)
+        if problems:
+            raise ConfigError([f"{self.name}: {problem}" for problem in problems])
+        return sorted(configs, key=lambda cfg: (cfg.seed, cfg.init_seed, cfg.data_seed))
+
+
+def read_sweep(path: str) -> Sweep:
+    """Read a sweep file, or a name among those that ship.
+
+    Raises:
+        ConfigError: no such file, or one that is no flat grid.
+    """
+    file = Path(path)
+    if not file.is_file():
+        file = SWEEPS / f"{Path(path).stem}.yaml"
+    if not file.is_file():
+        shipped = sorted(p.stem for p in SWEEPS.glob("*.yaml"))
+        near = nearest(Path(path).stem, shipped)
+        raise ConfigError([f"{path} is no sweep file; those that ship: {', '.join(shipped)}{near}"])
+    content = yaml.safe_load(file.read_text("utf-8"))
+    parameters = content.get("parameters") if isinstance(content, dict) else None
+    if not isinstance(parameters, dict) or content.get("method") != "grid":
+        raise ConfigError([f"{file}: a sweep here has `method: grid` and `parameters`"])
+    problems = []
+    grid: dict[str, tuple[str, ...]] = {}
+    for key, entry in parameters.items():
+        if key not in KEYS:
+            problems.append(f"{file}: parameter {key} is not a key{nearest(key, KEYS)}")
+        elif not isinstance(entry, dict) or len(entry.keys() & {"value", "values"}) != 1:
+            problems.append(f"{file}: parameter {key} needs either `value` or `values`")
+        else:
+            values = entry["values"] if "values" in entry else [entry["value"]]
+            grid[key] = tuple(str(value) for value in values)
+    if problems:
+        raise ConfigError(problems)
+    return Sweep(file.stem, grid)
+
+
+def _values(key: str, text: str) -> tuple[str, ...]:
+    if is_list(key):
+        return (text,)
+    values: list[str] = []
+    for item in text.split(","):
+        if span := re.fullmatch(r"\s*(\d+)\.\.(\d+)\s*", item):
+            values += map(str, range(int(span[1]), int(span[2]) + 1))
+        else:
+            values.append(item.strip())
+    return tuple(values)
