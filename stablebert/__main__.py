@@ -4,4 +4,5 @@ import sys
 
 from stablebert.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # a grid's workers import this file under another name
+    sys.exit(main())

@@ -1,17 +1,22 @@
 """The command line: `stablebert COMMAND KEY=VALUE...`. It answers without loading torch."""
 
+import argparse
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from stablebert.config import ConfigError, compose, knobs, names, takes, to_yaml
-from stablebert.glue.sources import DataError
-from stablebert.hub import HubError
+from stablebert.config import CONF, ConfigError, compose, knobs, names, takes, to_yaml
+from stablebert.errors import ActionableError
 from stablebert.locate import locate
-from stablebert.results import RESULT, RecordError, read_record, summary
+from stablebert.results import CRASH, RESULT, read_record, summary
+from stablebert.sweep import SWEEPS, Sweep, read_sweep
+
+RESULTS = CONF.parent / "results"  # committed records, in a checkout
 
 CHOICES = ("task", "method", "length", "scale")
 EXAMPLES = """\
@@ -38,9 +43,8 @@ def train(overrides: Sequence[str]) -> int:
         by_hand = KeyboardInterrupt in (type(stop), type(stop.__context__))
         print("stopped: nothing recorded; the same command starts over", file=sys.stderr)
         return 130 if by_hand else 143
-    except (DataError, HubError, RecordError) as error:
-        print(f"stablebert train: {error}", file=sys.stderr)
-        return 1
+    except ActionableError:
+        raise
     except Exception as error:
         traceback.print_exc()
         print(f"stablebert train: {type(error).__name__}: {error}", file=sys.stderr)
@@ -56,11 +60,159 @@ def config(overrides: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"train": train, "config": config}
+def grid(words: Sequence[str]) -> int:
+    """Run what a sweep lacks: SWEEP KEY=VALUES..., in worker processes."""
+    parser = _parser("grid", grid)
+    parser.add_argument("--workers", type=_count, help="processes (default: one per GPU, or one)")
+    parser.add_argument("--workers-per-gpu", type=_count, default=1, metavar="K")
+    parser.add_argument("--shard", default="1/1", help="i/n: this is part i of n (job arrays)")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
+    parser.add_argument("--retry-crashed", action="store_true", help="run crashed runs again")
+    typed = parser.parse_intermixed_args(words)
+    from stablebert import grid as executor
+    from stablebert.report import read_all
+
+    sweep = read_sweep(typed.sweep).narrowed(typed.words)
+    configs = executor.shard(sweep.runs(), typed.shard)
+    roots = sorted({_folder(cfg.paths.runs) for cfg in configs})
+    records, problems = read_all(*roots, RESULTS)
+    for problem in problems:
+        print(f"skipped: {problem}", file=sys.stderr)
+    plan = executor.plan(configs, records)
+    todo = plan.missing + (plan.crashed if typed.retry_crashed else [])
+    todo.sort(key=lambda run: run.cfg.seed)
+    gpus = executor.visible_gpus() * typed.workers_per_gpu
+    workers = typed.workers or len(gpus) or 1
+    clock = executor.Clock(records)
+    retried = "" if typed.retry_crashed or not plan.crashed else " (--retry-crashed runs them)"
+    print(
+        f"{sweep.name}: {plan.wanted} runs wanted, {len(plan.done)} done, {len(plan.missing)} "
+        f"missing, {len(plan.crashed)} crashed{retried}\n"
+        f"{len(todo)} to run on {workers} worker{'s' * (workers > 1)}, estimated time "
+        f"{clock.left(todo, workers)}"
+    )
+    if typed.dry_run or not todo:
+        return 0
+    if typed.retry_crashed:
+        executor.retry(plan.crashed)
+    try:
+        outcome = executor.execute(todo, workers=workers, gpus=gpus, records=records)
+    except KeyboardInterrupt:
+        print("stopped: finished runs are kept; the same command goes on", file=sys.stderr)
+        return 130
+    for run in outcome.crashed:
+        print(f"crashed: {run.folder / CRASH}", file=sys.stderr)
+    return 1 if outcome.crashed else 0
+
+
+def report(words: Sequence[str]) -> int:
+    """Print a sweep's table and write it as Markdown, CSV and LaTeX: SWEEP KEY=VALUES..."""
+    parser = _parser("report", report)
+    parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the files")
+    typed = parser.parse_intermixed_args(words)
+    from stablebert import report as reporter
+    from stablebert.report.expected import expected
+
+    if typed.sweep == "table3":  # the data: needs no sweep, only any runs
+        runs = _folder(compose(typed.words).paths.runs)
+        records, problems = reporter.read_all(runs, RESULTS)
+        print(reporter.table3(records, problems, typed.out))
+        return 0
+    sweep = read_sweep(typed.sweep).narrowed(typed.words)
+    cells = expected(sweep)
+    records, problems = reporter.read_all(*_roots(sweep), RESULTS)
+    print(reporter.report(cells, records, problems, typed.out, sweep.name))
+    return 0
+
+
+def select(words: Sequence[str]) -> int:
+    """Write the winners of a search by validation to conf/selected.yaml: SWEEP KEY=VALUES..."""
+    typed = _parser("select", select).parse_intermixed_args(words)
+    from stablebert.report import read_all
+    from stablebert.report.expected import expected
+    from stablebert.select import select as choose
+
+    sweep = read_sweep(typed.sweep).narrowed(typed.words)
+    cells = expected(sweep)
+    records, _ = read_all(*_roots(sweep), RESULTS)
+    path = CONF / "selected.yaml"
+    for line in choose(cells, records, sweep=sweep.name, path=path):
+        print(line)
+    print(path)
+    return 0
+
+
+def collect(words: Sequence[str]) -> int:
+    """Write all records to one FILE (.csv, .parquet, .jsonl), a line each: FILE [FOLDER...]."""
+    parser = argparse.ArgumentParser(prog="stablebert collect", description=collect.__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("folders", nargs="*", type=Path, default=[Path("runs"), RESULTS])
+    typed = parser.parse_args(words)
+    from stablebert import report as reporter
+
+    records, problems = reporter.read_all(*typed.folders)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    reporter.collect(records, typed.file)
+    print(f"{len(records)} records: {typed.file}")
+    return 0
+
+
+def _parser(name: str, run: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
+    """Parser of a command on a sweep."""
+    shipped = ", ".join(sorted(p.stem for p in SWEEPS.glob("*.yaml")))
+    parser = argparse.ArgumentParser(prog=f"stablebert {name}", description=_first_line(run))
+    parser.add_argument("sweep", help=f"a file, or one of {shipped}")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="KEY=VALUES",
+        help="narrow or change the grid: task=rte,cola seed=0..4 scale=mini",
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _folder(path: str) -> Path:
+    return Path(path).expanduser()
+
+
+def _roots(sweep: Sweep) -> list[Path]:
+    return sorted({_folder(cfg.paths.runs) for cfg in sweep.runs()})
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": train,
+    "grid": grid,
+    "report": report,
+    "select": select,
+    "collect": collect,
+    "config": config,
+}
+KEYED = ("train", "config")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 2 when the words make no sense."""
+    try:
+        status = _main(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `stablebert --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141  # as a shell has it
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return status
+
+
+def _main(argv: Sequence[str] | None) -> int:
     command, *rest = list(sys.argv[1:] if argv is None else argv) or [""]
     if command in ("-h", "--help", "help"):
         print(overview())
@@ -74,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         problem += f"; did you mean {near[0]}?" if near else ""
         print(problem if command else overview(), file=sys.stderr)
         return 2
-    if {"-h", "--help"}.intersection(rest):
+    if command in KEYED and {"-h", "--help"}.intersection(rest):
         print(usage(command))
         return 0
     try:
@@ -83,6 +235,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(f"stablebert {command}: {problem}", file=sys.stderr)
         return 2
+    except ActionableError as error:
+        print(f"stablebert {command}: {error}", file=sys.stderr)
+        return 1
 
 
 def overview() -> str:
@@ -95,7 +250,7 @@ usage: stablebert COMMAND KEY=VALUE...
 
 Few-sample BERT fine-tuning, after Zhang et al. (ICLR 2021).
 
-commands (COMMAND --help lists every key):
+commands (COMMAND --help says what it takes):
 {commands}
 
 the keys that choose:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from stablebert.errors import ActionableError
 from stablebert.glue.tasks import TASKS
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ PICKLES = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 SUBFOLDERS = ["*/*"]  # onnx/, openvino/, coreml/: copies in formats that nothing here reads
 
 
-class HubError(Exception):
+class HubError(ActionableError):
     """A repository cannot be had; the message names it and says what to do."""
 
 

@@ -1,6 +1,7 @@
 """Where a run's data, model and record are: what identifies it, found without torch."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from stablebert.config import RunConfig, config_id
@@ -8,6 +9,21 @@ from stablebert.glue.sources import Source, resolve
 from stablebert.glue.tasks import TASKS
 from stablebert.hub import digest, fetch_model, model_files
 from stablebert.results import run_folder
+
+
+# Once per process: a grid's runs share a few files, of up to a gigabyte.
+@cache
+def _source(source: str, config: str, revision: str | None) -> Source:
+    return resolve(source, TASKS[config], revision)
+
+
+@cache
+def _model(name: str, revision: str | None) -> tuple[Path, str]:
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder, f"sha256:{digest(model_files(folder))}"
+    snapshot = fetch_model(name, revision)
+    return snapshot, f"{name}@{snapshot.name}"
 
 
 @dataclass(frozen=True)
@@ -32,13 +48,8 @@ def locate(cfg: RunConfig) -> LocatedRun:
         DataError: no data there.
         HubError: data or model cannot be fetched, or a model folder is incomplete.
     """
-    source = resolve(cfg.data.source, TASKS[cfg.task], cfg.data.revision)
-    model = Path(cfg.model.name).expanduser()
-    if model.is_dir():
-        identity = f"sha256:{digest(model_files(model))}"
-    else:
-        model = fetch_model(cfg.model.name, cfg.model.revision)
-        identity = f"{cfg.model.name}@{model.name}"
+    source = _source(cfg.data.source, TASKS[cfg.task].config, cfg.data.revision)
+    model, identity = _model(cfg.model.name, cfg.model.revision)
     identifier = config_id(cfg, data=source.identity, model=identity)
     folder = run_folder(
         Path(cfg.paths.runs).expanduser(),

@@ -71,7 +71,9 @@ class HistoryLogger(Logger):
             self._line = {}
 
     def complete(self) -> None:
-        """Close the file and put it in place of an older one."""
+        """Close the file and put it in place of an older one; once."""
+        if self._file.closed:
+            return
         self.flush()
         self._file.close()
         self.part.replace(self.path)

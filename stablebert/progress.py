@@ -1,5 +1,7 @@
-"""One line that says how far the run is: steps, time left, loss and score."""
+"""How far a run is: on the terminal, or told to another process."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -70,3 +72,25 @@ class RunProgress(Callback):
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+
+class StepSender(Callback):
+    """Tells somebody the optimizer step now and then.
+
+    Args:
+        send: called with the step and the total.
+        every: seconds between two calls, at least.
+    """
+
+    def __init__(self, send: Callable[[int, int], None], every: float = 0.5):
+        self.send = send
+        self.every = every
+        self._sent = 0.0
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if time.monotonic() - self._sent >= self.every:
+            self._sent = time.monotonic()
+            self.send(trainer.global_step, int(trainer.estimated_stepping_batches))

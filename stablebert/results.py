@@ -3,6 +3,7 @@
 Torch-free: a table is read from thousands of these.
 """
 
+import errno
 import json
 import os
 from dataclasses import dataclass, fields
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from stablebert.errors import ActionableError
+
 Metrics = dict[str, float | None]
 RESULT, CRASH, HISTORY, CONFIG = "result.json", "crash.json", "history.jsonl", "config.yaml"
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+"""Errors of the folder, not of the run: every further run would meet them too."""
 
 
-class RecordError(Exception):
+class RecordError(ActionableError):
     """A record that cannot be read: half-written, damaged, or of another version."""
 
 

@@ -82,7 +82,7 @@ def read_sweep(path: str) -> Sweep:
         ConfigError: no such file, or one that is no flat grid.
     """
     file = Path(path)
-    if not file.is_file():
+    if not file.is_file() and path in (Path(path).stem, f"sweeps/{Path(path).stem}.yaml"):
         file = SWEEPS / f"{Path(path).stem}.yaml"
     if not file.is_file():
         shipped = sorted(p.stem for p in SWEEPS.glob("*.yaml"))
@@ -101,7 +101,10 @@ def read_sweep(path: str) -> Sweep:
             problems.append(f"{file}: parameter {key} needs either `value` or `values`")
         else:
             values = entry["values"] if "values" in entry else [entry["value"]]
-            grid[key] = tuple(str(value) for value in values)
+            if isinstance(values, list) and values:
+                grid[key] = tuple(str(value) for value in values)
+            else:
+                problems.append(f"{file}: parameter {key}: `values` is a list, here it is {values}")
     if problems:
         raise ConfigError(problems)
     return Sweep(file.stem, grid)
@@ -112,7 +115,8 @@ def _values(key: str, text: str) -> tuple[str, ...]:
         return (text,)
     values: list[str] = []
     for item in text.split(","):
-        if span := re.fullmatch(r"\s*(\d+)\.\.(\d+)\s*", item):
+        span = re.fullmatch(r"\s*(\d+)\.\.(\d+)\s*", item)
+        if span and int(span[1]) <= int(span[2]):  # else it is refused as a value
             values += map(str, range(int(span[1]), int(span[2]) + 1))
         else:
             values.append(item.strip())

@@ -13,7 +13,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from typing_extensions import override
 
 from stablebert import callbacks
+from stablebert.claims import claimed
 from stablebert.config import RunConfig, as_dict, to_yaml
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.glue.metrics import evaluate, majority_score, predictions
@@ -42,6 +43,7 @@ from stablebert.results import (
     CONFIG,
     CRASH,
     HISTORY,
+    NO_ROOM,
     RESULT,
     RunRecord,
     read_record,
@@ -53,15 +55,26 @@ from stablebert.version import versions
 log = logging.getLogger(__name__)
 
 
-def train(located: LocatedRun) -> RunRecord:
+def train(located: LocatedRun, watchers: Sequence[Callback] = ()) -> RunRecord:
     """Train and test one run; leave config.yaml, history.jsonl and result.json in its folder.
 
+    Args:
+        located: the run; if another process finishes it first, that record is returned.
+        watchers: callbacks that watch the training and change nothing.
+
     Raises:
+        ClaimedError: another process is executing it.
         Exception: whatever training raised, after it is written to crash.json.
     """
+    located.folder.mkdir(parents=True, exist_ok=True)
+    with claimed(located.folder):
+        record = None if located.cfg.force else read_record(located.folder)
+        return record or _train(located, watchers)
+
+
+def _train(located: LocatedRun, watchers: Sequence[Callback]) -> RunRecord:
     cfg, folder = located.cfg, located.folder
     versions()  # of the code that starts, not of what is checked out when it ends
-    folder.mkdir(parents=True, exist_ok=True)
     stands = (folder / RESULT).exists()  # a forced run replaces it when it is complete, not before
     if not stands:
         write_text(folder / CONFIG, to_yaml(cfg))
@@ -69,17 +82,20 @@ def train(located: LocatedRun) -> RunRecord:
     window = wandb_window(located)
     watch = Stopwatch()
     try:
-        record = execute(located, [history, *([window] if window else [])], watch)
+        loggers: list[Logger] = [history, *([window] if window else [])]
+        record = execute(located, loggers, [*watchers, watch], watch)
         if (folder / RESULT).exists() and not cfg.force:
             log.warning("another process finished this run first: its record stands")
             history.discard()
             return read_record(folder) or record
         history.complete()
         write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
-        write_json(folder / RESULT, asdict(record), replace=cfg.force)
+        if not write_json(folder / RESULT, asdict(record), replace=cfg.force):
+            return read_record(folder) or record
     except BaseException as error:
         crashed = isinstance(error, Exception)  # and not Ctrl-C or SIGTERM
-        if crashed and not stands:
+        # a full disk is not the run's fault: it is missing, and not one that crashed
+        if crashed and not stands and getattr(error, "errno", None) not in NO_ROOM:
             write_json(folder / CRASH, crash(error, watch))
             history.complete()
         else:
@@ -93,7 +109,9 @@ def train(located: LocatedRun) -> RunRecord:
     return record
 
 
-def execute(located: LocatedRun, loggers: list[Logger], watch: "Stopwatch") -> RunRecord:
+def execute(
+    located: LocatedRun, loggers: list[Logger], watchers: Sequence[Callback], watch: "Stopwatch"
+) -> RunRecord:
     """Build everything, fit, test with the last and with the best weights, and write it down."""
     cfg = located.cfg
     quiet()
@@ -105,7 +123,7 @@ def execute(located: LocatedRun, loggers: list[Logger], watch: "Stopwatch") -> R
         data = build_data(located)
         module = build_module(located)
         best = callbacks.BestWeights(f"val/{cfg.trainer.select_by or 'score'}")
-        trainer = build_trainer(cfg, [*build_callbacks(cfg), best, watch], loggers)
+        trainer = build_trainer(cfg, [*build_callbacks(cfg), best, *watchers], loggers)
     with watch.phase("train"):
         trainer.fit(module, datamodule=data)
     steps = steps_taken(trainer.optimizers[0])

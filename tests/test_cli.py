@@ -62,7 +62,8 @@ def test_no_command_shows_the_help_and_fails(capsys):
 def test_unknown_command(capsys):
     assert main(["trian", "task=rte"]) == 2
     assert capsys.readouterr().err == (
-        "trian is not a command; the commands are train, config; did you mean train?\n"
+        "trian is not a command; the commands are train, grid, report, select, collect, config; "
+        "did you mean train?\n"
     )
 
 

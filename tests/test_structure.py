@@ -11,12 +11,32 @@ PACKAGE = Path(__file__).parents[1] / "stablebert"
 
 # from the command line down; a module may import those named after it
 ALLOWED = {
-    "cli": {"config", "locate", "results", "hub", "train", "glue.sources"},
+    "cli": {
+        *("config", "errors", "grid", "locate", "report", "report.expected", "results", "select"),
+        *("sweep", "train"),
+    },
     "train": {
-        *("callbacks", "config", "glue.datamodule", "glue.metrics"),
+        *("callbacks", "claims", "config", "glue.datamodule", "glue.metrics"),
         *("glue.tasks", "locate", "loggers", "model", "module", "optim", "progress", "results"),
         "version",
     },
+    "grid": {"claims", "config", "errors", "locate", "progress", "results", "train"},
+    "select": {"report", "report.cells", "results"},
+    "report": {"report.cells", "report.data", "report.records", "report.tables"},
+    "report.expected": {"config", "locate", "report.cells", "sweep"},
+    "report.tables": {
+        *("glue.tasks", "report.cells", "report.paper", "report.records", "report.render"),
+        *("report.stats", "results"),
+    },
+    "report.data": {
+        *("glue.tasks", "report.cells", "report.paper", "report.records", "report.render"),
+        "results",
+    },
+    "report.cells": {"glue.tasks", "report.records", "report.stats", "results"},
+    "report.records": {"errors", "results"},
+    "report.paper": set(),
+    "report.render": set(),
+    "report.stats": set(),
     "locate": {"config", "glue.sources", "glue.tasks", "hub", "results"},
     "module": {"glue.metrics", "loggers", "optim", "seeds"},
     "callbacks": {
@@ -31,14 +51,16 @@ ALLOWED = {
     "callbacks.bias_ratio": {"callbacks.reading", "model", "optim"},
     "callbacks.weight_change": {"callbacks.reading", "model"},
     "glue.datamodule": {"glue.splits", "glue.sources", "glue.tasks", "seeds"},
-    "glue.sources": {"hub", "glue.tasks"},
+    "glue.sources": {"errors", "hub", "glue.tasks"},
     "glue.splits": {"glue.sources", "glue.tasks"},
     "glue.metrics": set(),
     "glue.tasks": set(),
-    "hub": {"glue.tasks"},
-    "config": {"glue.tasks"},
+    "hub": {"errors", "glue.tasks"},
     "sweep": {"config"},
-    "results": set(),
+    "config": {"glue.tasks"},
+    "claims": {"errors"},
+    "results": {"errors"},
+    "errors": set(),
     "loggers": set(),
     "model": {"seeds"},
     "seeds": set(),
@@ -46,7 +68,10 @@ ALLOWED = {
     "progress": set(),
     "version": set(),
 }
-TORCH_FREE = ["cli", "config", "glue.sources", "glue.tasks", "hub", "locate", "results", "version"]
+TORCH_FREE = [
+    *("cli", "claims", "config", "glue.sources", "glue.tasks", "grid", "hub", "locate", "report"),
+    *("report.expected", "results", "select", "sweep", "version"),
+]
 
 
 def modules():

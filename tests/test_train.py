@@ -441,12 +441,14 @@ def test_a_forced_run_that_crashes_keeps_the_finished_one(words, monkeypatch):
 
 
 def test_two_processes_leave_one_whole_record(words):
-    """Trap 20: both may run, neither may tear what the other writes."""
+    """Trap 20: the second is told, or finds the record done; nobody tears what another writes."""
     run = words("trainer.max_steps=60")
     command = [sys.executable, "-m", "stablebert", "train", *run]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     errors = [child.communicate(timeout=120)[1] for child in both]
-    assert [child.returncode for child in both] == [0, 0], errors
+    for child, error in zip(both, errors, strict=True):
+        assert child.returncode == 0 or "is being run by process" in error
+    assert 0 in [child.returncode for child in both]
     assert sorted(f.name for f in folder_of(run).iterdir()) == [
         "config.yaml",
         "history.jsonl",

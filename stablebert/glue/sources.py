@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablebert import hub
+from stablebert.errors import ActionableError
 from stablebert.glue.tasks import Task
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 SHOWN = 5  # problems spelled out in one error
 
 
-class DataError(ValueError):
+class DataError(ActionableError, ValueError):
     """Data that cannot be used; the message names file, row and reason."""
 
 

@@ -1,0 +1,103 @@
+"""A document of tables as plain text, Markdown and LaTeX; what is marked is `*` or bold."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_LATEX = {"±": r"$\pm$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
+_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {sign: rf"\{sign}" for sign in "_%#&${}"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place of a table; notes stand below what it says."""
+
+    text: str = "-"
+    marked: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head; the first `labels` columns name a row, the others hold numbers."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Entry]]
+    labels: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """Tables of equal standing, and what must be read with them."""
+
+    title: str
+    tables: Sequence[Table]
+    caption: Sequence[str]
+
+
+def as_text(document: Document) -> str:
+    """For a terminal: no colour, no markup."""
+    parts = [document.title]
+    parts += [f"{table.title}\n{_text_table(table)}" for table in document.tables]
+    return "\n\n".join([*parts, "\n".join(document.caption)]) + "\n"
+
+
+def _text_table(table: Table) -> str:
+    lines: list[Sequence[str]] = [table.head]
+    for row in table.rows:
+        lines.append([f"{e.text}{'*' if e.marked else ' '}" for e in row])
+        for depth in range(max(len(e.notes) for e in row)):
+            lines.append([f"{e.notes[depth]} " if depth < len(e.notes) else "" for e in row])
+    lines[0] = [f"{name} " for name in table.head]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = [
+        " ".join(
+            f"{text:{'<' if i < table.labels else '>'}{width}}"
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    aligned.insert(1, "-" * max(map(len, aligned)))
+    return "\n".join(aligned)
+
+
+def as_markdown(document: Document) -> str:
+    """GitHub's tables, the caption as a list."""
+    parts = [f"# {document.title}"]
+    for table in document.tables:
+        rule = [":--" if i < table.labels else "--:" for i in range(len(table.head))]
+        body = [[_markdown(entry) for entry in row] for row in table.rows]
+        lines = ["| " + " | ".join(line) + " |" for line in (table.head, rule, *body)]
+        parts.append("\n".join([f"**{table.title}**", "", *lines]))
+    parts.append("\n".join(f"* {line}" for line in document.caption))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(entry: Entry) -> str:
+    text = f"**{entry.text}**" if entry.marked else entry.text
+    return "<br>".join((text, *entry.notes)).replace("|", "\\|")
+
+
+def as_latex(document: Document) -> str:
+    r"""One `tabular` per table (`\usepackage{booktabs}`), to be input inside a `table`."""
+    parts = [f"% {document.title}"]
+    for table in document.tables:
+        columns = "l" * table.labels + "r" * (len(table.head) - table.labels)
+        body = [" & ".join(_latex_entry(entry) for entry in row) + r" \\" for row in table.rows]
+        head = " & ".join(map(_latex, table.head)) + r" \\"
+        begin = rf"\begin{{tabular}}{{{columns}}}"
+        top = [f"% {table.title}", begin, r"\toprule", head, r"\midrule"]
+        parts.append("\n".join([*top, *body, r"\bottomrule", r"\end{tabular}"]))
+    parts.append(r"\par\footnotesize" + "\n" + "\n".join(f"{_latex(x)} " for x in document.caption))
+    return "\n\n".join(parts) + "\n"
+
+
+def _latex(text: str) -> str:
+    return re.sub(r"[\\~^_%#&${}±Δ<>]", lambda sign: _LATEX[sign[0]], text)
+
+
+def _latex_entry(entry: Entry) -> str:
+    text = rf"\textbf{{{_latex(entry.text)}}}" if entry.marked else _latex(entry.text)
+    return " ".join([text, *(rf"{{\scriptsize {_latex(note)}}}" for note in entry.notes)])

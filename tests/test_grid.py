@@ -1,0 +1,392 @@
+"""Grids of tiny runs through the command line: planned, executed, resumed, killed, shared."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stablebert import claims, grid
+from stablebert.claims import is_claimed
+from stablebert.cli import main
+from stablebert.config import ConfigError, compose
+from stablebert.grid import Clock, plan, shard
+from stablebert.locate import locate
+from stablebert.report import read_all
+from stablebert.results import read_record
+from stablebert.sweep import read_sweep
+
+SWEEP = """
+program: stablebert
+method: grid
+command: ["${env}", "${interpreter}", "-m", "stablebert", "train", "${args_no_hyphens}"]
+parameters:
+  task: {values: [rte, cola]}
+  method: {values: [standard, reinit]}
+  seed: {values: [0, 1]}
+  trainer.max_steps: {value: 4}
+  trainer.evaluations: {value: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def words(tiny_bert, tiny_glue, cache, tmp_path):
+    """A sweep of eight tiny runs as typed; `words("seed=0..2")` narrows or changes it."""
+    (tmp_path / "tiny.yaml").write_text(SWEEP)
+
+    def words(*more):
+        typed = {
+            "data.source": str(tiny_glue),
+            "model.name": str(tiny_bert),
+            "paths.runs": str(tmp_path / "runs"),
+            "paths.cache": str(cache),
+            **dict(word.split("=", 1) for word in more),
+        }
+        return [str(tmp_path / "tiny.yaml"), *(f"{key}={text}" for key, text in typed.items())]
+
+    return words
+
+
+def runs_of(words):
+    path, *overrides = words
+    return [locate(cfg) for cfg in read_sweep(path).narrowed(overrides).runs()]
+
+
+def records_of(words):
+    return [read_record(run.folder) for run in runs_of(words)]
+
+
+def whole(words):
+    """Every run has exactly one whole record, and nothing else lies about."""
+    for run in runs_of(words):
+        files = {f.name for f in run.folder.iterdir()}
+        if not is_claimed(run.folder):
+            files -= {"claim.json"}  # its holder was killed between the record and its release
+        assert files == {"config.yaml", "history.jsonl", "result.json"}, run.folder
+        record = read_record(run.folder)
+        assert (record.task, record.method) == (run.cfg.task, run.cfg.method)
+        lines = (run.folder / "history.jsonl").read_text().splitlines()
+        assert json.loads(lines[-1])["step"] == record.steps
+
+
+def start(words, *flags, **env):
+    command = [sys.executable, "-m", "stablebert", "grid", *words, *flags]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | env,
+        start_new_session=True,
+    )
+
+
+def test_a_grid_is_planned_executed_and_done(words, capsys):
+    assert main(["grid", *words(), "--dry-run"]) == 0
+    planned = capsys.readouterr().out
+    assert "tiny: 8 runs wanted, 0 done, 8 missing, 0 crashed" in planned
+    assert "unknown until a run has finished" in planned
+    assert not Path(runs_of(words())[0].cfg.paths.runs).exists()
+
+    assert main(["grid", *words(), "--workers", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert len(re.findall(r"^\[\d/8\] .* \(\w+, \d+ s\); left ", shown, re.MULTILINE)) == 8
+    whole(words())
+
+    assert main(["grid", *words("seed=0..2"), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "12 runs wanted, 8 done, 4 missing" in shown
+    assert re.search(r"estimated time \d:\d\d:\d\d", shown)
+    assert main(["grid", *words()]) == 0
+    assert "0 to run" in capsys.readouterr().out
+
+
+def test_a_warm_worker_s_run_is_bit_equal_to_one_of_its_own_process(words, tmp_path):
+    assert main(["grid", *words(), "--workers", "1"]) == 0
+    for run in runs_of(words())[-2:]:  # the last of a warm worker
+        typed = [word for word in words()[1:] if not word.startswith("paths.runs")]
+        typed += [f"task={run.cfg.task}", f"method={run.cfg.method}", f"seed={run.cfg.seed}"]
+        typed += ["trainer.max_steps=4", "trainer.evaluations=2", f"paths.runs={tmp_path / 'own'}"]
+        # a worker has as many threads as there are cores
+        command = [sys.executable, "-m", "stablebert", "train", *typed]
+        threads = {"OMP_NUM_THREADS": str(os.cpu_count())}
+        subprocess.run(command, check=True, env=os.environ | threads, capture_output=True)
+        own = locate(compose(typed)).folder
+        assert own.parent.name == run.config_id
+        assert (own / "history.jsonl").read_text() == (run.folder / "history.jsonl").read_text()
+        warm, cold = read_record(run.folder), read_record(own)
+        assert (warm.threads, warm.test_at_best) == (cold.threads, cold.test_at_best)
+
+
+def test_runs_go_seed_by_seed_through_all_cells(words):
+    seeds = [run.cfg.seed for run in runs_of(words("seed=2,0,1"))]
+    assert seeds == sorted(seeds)
+    cells = [(run.cfg.task, run.cfg.method) for run in runs_of(words())]
+    assert cells[:4] == cells[4:]
+    assert len(set(cells)) == 4
+
+
+def test_a_run_that_raises_is_recorded_and_the_grid_goes_on(words, capsys):
+    """Trap 13: rows of 128 tokens do not fit a model of 64, and cola's run must not suffer."""
+    bad = words("task=rte", "method=standard", "data.max_length=129")
+    assert main(["grid", *bad, "--workers", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("crashed: ValueError: data.max_length=129") == 2
+    assert err.count("crash.json") == 2
+    (crash, _) = [json.loads((run.folder / "crash.json").read_text()) for run in runs_of(bad)]
+    assert crash["error"] == "ValueError"
+    assert main(["grid", *bad]) == 0
+    assert "0 missing, 2 crashed (--retry-crashed runs them)" in capsys.readouterr().out
+    assert main(["grid", *bad, "--retry-crashed"]) == 1
+
+
+def test_a_damaged_record_is_named_and_not_done(words, capsys):
+    one = words("task=rte", "method=standard", "seed=0")
+    assert main(["grid", *one]) == 0
+    (run,) = runs_of(one)
+    (run.folder / "result.json").write_text('{"task": "rt')
+    assert main(["grid", *one]) == 0
+    out, err = capsys.readouterr()
+    assert "0 done, 0 missing, 1 crashed" in out
+    assert f"skipped: {run.folder / 'result.json'}" in err
+    assert main(["grid", *one, "--retry-crashed"]) == 0
+    assert read_record(run.folder).steps == 4
+    assert (run.folder / "result.json.before").exists()
+
+
+def children(pid):
+    """Worker processes of a grid (and not multiprocessing's own helper)."""
+    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout
+    files = {int(p): Path(f"/proc/{p}/cmdline") for p in listed.split()}
+    return [p for p, file in files.items() if file.exists() and b"spawn_main" in file.read_bytes()]
+
+
+def wait_for(condition, what, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+    return found
+
+
+def test_a_worker_that_dies_is_replaced_and_its_run_tried_once_more(words):
+    long = words("task=rte", "method=standard", "seed=0", "trainer.max_steps=3000")
+    (run,) = runs_of(long)
+    child = start(long, "--workers", "1")
+    seen = set()
+
+    def started():
+        """History files that were not there before, with a line in them."""
+        parts = set(run.folder.glob("history.jsonl.*.part")) - seen
+        return {part for part in parts if part.stat().st_size}
+
+    for _ in range(2):
+        seen |= wait_for(started, "the run to start")
+        for pid in children(child.pid):
+            os.kill(pid, signal.SIGKILL)
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 1, err
+    assert "worker 0 died (SIGKILL)" in out
+    assert "is tried once more" in out
+    crash = json.loads((run.folder / "crash.json").read_text())
+    assert "its worker died twice (SIGKILL)" in crash["message"]
+    assert "worker0.log" in crash["message"]
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(words):
+    slow = words("trainer.max_steps=150", "seed=0")
+    child = start(slow, "--workers", "2")
+    done = lambda: [r for r in runs_of(slow) if (r.folder / "result.json").exists()]  # noqa: E731
+    wait_for(done, "a first run")
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+    assert main(["grid", *slow]) == 0
+    whole(slow)
+
+
+def killed_at_random(words, seed):
+    """Start a grid, kill the whole of it somewhere, start it again: every run exactly once."""
+    rng = random.Random(seed)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "stablebert", "grid", *words, "--workers", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    folder = Path(runs_of(words)[0].cfg.paths.runs)
+    wait_for(lambda: list(folder.rglob("claim.json")), "a first run")
+    try:
+        child.wait(timeout=rng.uniform(0, 4))
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    assert main(["grid", *words, "--workers", "2"]) == 0
+    whole(words)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_and_started_again_every_run_is_there_once(words, seed):
+    killed_at_random(words("trainer.max_steps=20"), seed)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", range(3, 23))
+def test_killed_twenty_times(words, seed):
+    killed_at_random(words("trainer.max_steps=20"), seed)
+
+
+def test_two_grids_at_once_share_the_runs(words):
+    both = [start(words("seed=0..3"), "--workers", "1") for _ in range(2)]
+    outs = [child.communicate(timeout=240) for child in both]
+    assert [child.returncode for child in both] == [0, 0], outs
+    whole(words("seed=0..3"))
+    # each run was executed by one of them, and found elsewhere by the other or not asked for
+    executed = [set(re.findall(r"\] (.*): .*, \d+ s\)", out)) for out, _ in outs]
+    assert len(executed[0] | executed[1]) == 16
+    assert not executed[0] & executed[1]
+
+
+def test_runs_of_a_killed_parent_are_missing_and_not_crashed(words):
+    """The OOM killer or a scheduler may take the parent alone; its workers must not blame runs."""
+    slow = words("trainer.max_steps=2000", "task=rte", "method=standard")
+    child = start(slow, "--workers", "2")
+    folder = Path(runs_of(slow)[0].cfg.paths.runs)
+    wait_for(lambda: list(folder.rglob("history.jsonl.*.part")), "a first run")
+    workers = children(child.pid)
+    child.kill()
+    child.communicate()
+    wait_for(lambda: not any(claims._started(pid) for pid in workers), "the workers' end")
+    assert list(folder.rglob("crash.json")) == []
+    assert list(folder.rglob("result.json")) == []
+    assert not any(is_claimed(run.folder) for run in runs_of(slow))
+
+
+def test_shards_are_disjoint_and_complete(words):
+    configs = [run.cfg for run in runs_of(words("seed=0..2"))]
+    parts = [shard(configs, f"{i}/5") for i in range(1, 6)]
+    assert sorted(cfg.seed for part in parts for cfg in part) == sorted(c.seed for c in configs)
+    assert len({cfg for part in parts for cfg in part}) == 12
+    for text in ("0/2", "3/2", "1", "a/b", "1/0"):
+        with pytest.raises(ConfigError, match="takes i/n"):
+            shard(configs, text)
+
+
+def test_committed_records_count_as_done(words, tmp_path):
+    configs = [run.cfg for run in runs_of(words())]
+    assert main(["grid", *words("task=cola", "method=reinit", "seed=0"), "--workers", "1"]) == 0
+    (record,) = records_of(words("task=cola", "method=reinit", "seed=0"))
+    first = next(run for run in runs_of(words()) if run.config_id == record.config_id)
+    made = plan(configs, [record])
+    assert [run.folder for run in made.done] == [first.folder]
+    assert len(made.missing) == 7
+
+
+def test_time_left_comes_from_runs_of_the_same_kind(words):
+    assert main(["grid", *words("seed=0"), "--workers", "1"]) == 0
+    runs, records = runs_of(words("seed=0")), records_of(words("seed=0"))
+    clock = Clock([])
+    assert clock.left(runs, 2) == "unknown until a run has finished"
+    for record in records:
+        clock.learn(replace(record, seconds={"train": {"rte": 100.0, "cola": 40.0}[record.task]}))
+    tasks = {run.cfg.task: run for run in runs}
+    assert clock.estimate(tasks["rte"]) == 100
+    assert clock.left(runs, 1) == "0:04:40"
+    assert clock.left(runs, 2) == "0:02:20"
+    assert clock.left([tasks["cola"]], 8) == "0:00:40"  # one run, one worker
+    assert clock.left([], 2) == "0:00:00"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny file system needs root")
+def test_a_full_disk_stops_the_grid_and_damages_nothing(words, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk])
+    if mounted.returncode:
+        pytest.skip("this container may not mount a file system")
+    try:
+        full = words(f"paths.runs={disk}", "seed=0..9", "monitor.bias_ratio=true")
+        child = start(full, "--workers", "1")
+        out, err = child.communicate(timeout=240)
+        assert child.returncode == 1, (out, err)
+        assert "No space left on device" in err
+        assert "every further run would meet it too" in err
+        assert not list(disk.rglob("crash.json"))
+        assert "Traceback" not in err
+        finished = [r for r in runs_of(full) if (r.folder / "result.json").exists()]
+        assert len(finished) < 40
+        assert all(read_record(run.folder) for run in finished)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_runs_folder_that_cannot_be_written_is_told(words, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    child = start(words(f"paths.runs={tmp_path / 'file'}"), "--workers", "1")
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 1
+    assert str(tmp_path / "file") in err
+    assert "every further run would meet it too" in err
+    assert out.count("crashed:") == 0
+    assert "Traceback" not in err
+
+
+def test_bad_words_are_told(words, capsys):
+    assert main(["grid", "tabel1"]) == 2
+    assert "did you mean table1?" in capsys.readouterr().err
+    assert main(["grid", *words("task=rte,colla")]) == 2
+    assert "task=colla" in capsys.readouterr().err
+    assert main(["grid", *words(), "tsk=rte"]) == 2
+    assert "did you mean task?" in capsys.readouterr().err
+
+
+def test_workers_are_calm_and_share_the_cores(monkeypatch):
+    """Trap 27."""
+    monkeypatch.setattr(grid, "work", _tell)
+    monkeypatch.setattr(grid, "cores", lambda: 8)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    made = grid._Grid([None] * 3, 3, ["0", "1"], None, [], print)
+    made.workers = [made._start(i) for i in range(3)]
+    told = [worker.pipe.recv() for worker in made.workers]
+    made.stop()
+    assert [t["OMP_WAIT_POLICY"] for t in told] == ["PASSIVE"] * 3
+    assert [t["OMP_NUM_THREADS"] for t in told] == ["2"] * 3
+    assert [t["CUDA_VISIBLE_DEVICES"] for t in told] == ["0", "1", "0"]
+    assert "OMP_WAIT_POLICY" not in os.environ
+
+
+def _tell(pipe, number, threads):
+    pipe.send(dict(os.environ))
+
+
+def test_report_reads_what_the_grid_made(words, tmp_path, capsys):
+    assert main(["grid", *words("seed=0..1"), "--workers", "1"]) == 0
+    assert main(["report", *words("seed=0..2"), "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert "CoLA" in shown
+    for ending in ("md", "csv", "tex"):
+        assert (tmp_path / "out" / f"tiny.{ending}").stat().st_size
+    committed = tmp_path / "committed" / "mini" / "tiny.jsonl"
+    assert main(["collect", str(committed), str(tmp_path / "runs")]) == 0
+    again, problems = read_all(committed.parents[1])
+    assert problems == []
+    assert sorted(r.config_id for r in again) == sorted(
+        r.config_id for r in records_of(words("seed=0..1"))
+    )
+    records = tmp_path / "all.csv"
+    assert main(["collect", str(records), str(tmp_path / "runs")]) == 0
+    assert len(records.read_text().splitlines()) == 9
