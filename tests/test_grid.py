@@ -1,9 +1,11 @@
 """Grids of tiny runs through the command line: planned, executed, resumed, killed, shared."""
 
 import json
+import math
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -311,27 +313,75 @@ def test_time_left_comes_from_runs_of_the_same_kind(words):
     assert clock.left([], 2) == "0:00:00"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny file system needs root")
-def test_a_full_disk_stops_the_grid_and_damages_nothing(words, tmp_path):
+@pytest.fixture
+def mount(tmp_path):
+    """Mounts a tiny file system with the options given, where the machine allows it."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk])
-    if mounted.returncode:
-        pytest.skip("this container may not mount a file system")
-    try:
-        full = words(f"paths.runs={disk}", "seed=0..9", "monitor.bias_ratio=true")
-        child = start(full, "--workers", "1")
-        out, err = child.communicate(timeout=240)
-        assert child.returncode == 1, (out, err)
-        assert "No space left on device" in err
-        assert "every further run would meet it too" in err
-        assert not list(disk.rglob("crash.json"))
-        assert "Traceback" not in err
-        finished = [r for r in runs_of(full) if (r.folder / "result.json").exists()]
-        assert len(finished) < 40
-        assert all(read_record(run.folder) for run in finished)
-    finally:
-        subprocess.run(["umount", disk], check=True)
+
+    def mount(options):
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk]
+        if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("this machine does not let the tests mount a file system")
+        return disk
+
+    yield mount
+    subprocess.run(["umount", disk], capture_output=True)
+
+
+def test_a_full_disk_stops_the_grid_and_damages_nothing(words, mount):
+    disk = mount("size=64k")
+    full = words(f"paths.runs={disk}", "seed=0..9", "monitor.bias_ratio=true")
+    child = start(full, "--workers", "1")
+    out, err = child.communicate(timeout=240)
+    assert child.returncode == 1, (out, err)
+    assert "No space left on device" in err
+    assert "every further run would meet it too" in err
+    assert not list(disk.rglob("crash.json"))
+    assert "Traceback" not in err
+    finished = [r for r in runs_of(full) if (r.folder / "result.json").exists()]
+    assert len(finished) < 40
+    assert all(read_record(run.folder) for run in finished)
+
+
+def test_a_read_only_folder_stops_the_grid(words, mount):
+    child = start(words(f"paths.runs={mount('ro')}"), "--workers", "1")
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 1, (out, err)
+    assert "Read-only file system" in err
+    assert "every further run would meet it too" in err
+    assert "Traceback" not in err
+
+
+def test_a_run_of_nan_is_a_failed_run_and_the_grid_goes_on(words, tiny_bert, tmp_path, capsys):
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(tiny_bert, tmp_path / "nan")
+    weights = load_file(folder / "model.safetensors")
+    weights["encoder.layer.0.output.dense.bias"].fill_(math.nan)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    nan = words(f"model.name={folder}", "method=standard", "seed=0")
+    assert main(["grid", *nan, "--workers", "1"]) == 0
+    assert [record.status for record in records_of(nan)] == ["failed", "failed"]
+    assert {record.test_at_best for record in records_of(nan)} == {0.0}
+    assert capsys.readouterr().out.count("(failed,") == 2
+
+
+@pytest.mark.stress
+def test_a_worker_does_not_grow(words):
+    """Over runs 50 to 200, less than 1 MiB a run."""
+    many = words("task=rte", "method=standard", "seed=0..199", "trainer.max_steps=2")
+    child = start(many, "--workers", "1")
+    sizes = []
+    for line in child.stdout:
+        if re.match(r"\[\d+/200\]", line):
+            (worker,) = children(child.pid)
+            status = Path(f"/proc/{worker}/status").read_text()
+            sizes.append(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024)
+    assert child.wait() == 0
+    assert len(sizes) == 200
+    print(f"MiB after 50 runs {sizes[49]:.0f}, after 200 {sizes[199]:.0f}")
+    assert sizes[199] - sizes[49] < 150
 
 
 def test_a_runs_folder_that_cannot_be_written_is_told(words, tmp_path):
