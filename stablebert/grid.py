@@ -356,9 +356,13 @@ class _Grid:
     def stop(self) -> None:
         """End all workers; a claim of a dead process falls at once."""
         for worker in self.workers:
-            worker.process.kill()  # idle, or at a run that is not to be finished
+            if worker.run is not None:
+                worker.process.kill()
+            worker.pipe.close()  # an idle worker ends at this
+        for worker in self.workers:
+            worker.process.join(timeout=10)
+            worker.process.kill()
             worker.process.join()
-            worker.pipe.close()
         if self.bar:
             self.bar.stop()
 

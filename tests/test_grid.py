@@ -375,13 +375,13 @@ def test_a_worker_does_not_grow(words):
     sizes = []
     for line in child.stdout:
         if re.match(r"\[\d+/200\]", line):
-            (worker,) = children(child.pid)
-            status = Path(f"/proc/{worker}/status").read_text()
-            sizes.append(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024)
+            for worker in children(child.pid):  # none when the last line is read late
+                status = Path(f"/proc/{worker}/status").read_text()
+                sizes.append(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024)
     assert child.wait() == 0
-    assert len(sizes) == 200
-    print(f"MiB after 50 runs {sizes[49]:.0f}, after 200 {sizes[199]:.0f}")
-    assert sizes[199] - sizes[49] < 150
+    assert len(sizes) > 190
+    print(f"MiB after 50 runs {sizes[49]:.0f}, after {len(sizes)} {sizes[-1]:.0f}")
+    assert sizes[-1] - sizes[49] < len(sizes) - 50
 
 
 def test_a_runs_folder_that_cannot_be_written_is_told(words, tmp_path):
