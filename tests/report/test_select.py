@@ -1,0 +1,67 @@
+"""Selection by mean validation score, written to a copy of conf/selected.yaml."""
+
+import shutil
+
+import pytest
+import yaml
+from test_tables import cell, record
+
+from stablebert.config import CONF
+from stablebert.report import ReportError
+from stablebert.select import select
+
+
+@pytest.fixture
+def path(tmp_path):
+    return shutil.copy(CONF / "selected.yaml", tmp_path / "selected.yaml")
+
+
+def searched(key, values, **more):
+    return [cell(method="reinit", **{key: str(value)}, **more) for value in values]
+
+
+def runs(cells, means):
+    """Two runs a cell, around its mean validation score."""
+    pairs = [(c, mean) for c, mean in zip(cells, means, strict=True)]
+    return [record(c, seed, val=mean + (seed - 0.5) / 50) for c, mean in pairs for seed in (0, 1)]
+
+
+def test_the_highest_mean_wins_and_the_smallest_of_equals(path):
+    cells = searched("reinit.num_layers", [10, 3, 2, 1])
+    lines = select(cells, runs(cells, [0.5, 0.7, 0.7, 0.6]), sweep="depth", path=path)
+    assert len(lines) == 1
+    assert "mini rte reinit: reinit.num_layers=2" in lines[0]
+    written = yaml.safe_load(path.read_text())["mini"]["rte"]["reinit"]
+    assert written["reinit"] == {"num_layers": 2}
+    provenance = written["provenance"]["reinit.num_layers"]
+    assert provenance["sweep"] == "depth"
+    assert provenance["seeds"] == 2
+    assert provenance["mean_val"] == {"1": 60.0, "2": 70.0, "3": 70.0, "10": 50.0}
+    assert path.read_text().startswith("#")  # what the file is stands at its head
+
+
+def test_a_second_selection_keeps_the_first(path):
+    for key, values in (("reinit.num_layers", [1, 2]), ("trainer.max_steps", [200, 1600])):
+        cells = searched(key, values)
+        select(cells, runs(cells, [0.6, 0.7]), sweep=key, path=path)
+    written = yaml.safe_load(path.read_text())["mini"]["rte"]["reinit"]
+    assert written["reinit"] == {"num_layers": 2}
+    assert written["per_length"] == {"longer": {"trainer": {"max_steps": 1600}}}
+    assert set(written["provenance"]) == {"reinit.num_layers", "trainer.max_steps"}
+
+
+def test_an_incomplete_search_selects_nothing(path):
+    cells = searched("reinit.num_layers", [1, 2])
+    before = path.read_text()
+    with pytest.raises(ReportError, match="1 runs are missing in 1 of its cells"):
+        select(cells, runs(cells, [0.6, 0.7])[:-1], sweep="depth", path=path)
+    assert path.read_text() == before
+
+
+def test_a_sweep_that_searches_nothing_or_too_much_is_refused(path):
+    cells = [cell()]
+    with pytest.raises(ReportError, match="searches nothing"):
+        select(cells, runs(cells, [0.6]), sweep="table1", path=path)
+    cells = searched("reinit.num_layers", [1]) + searched("trainer.max_steps", [200])
+    with pytest.raises(ReportError, match="searches"):
+        select(cells, runs(cells, [0.6, 0.7]), sweep="both", path=path)
