@@ -182,23 +182,36 @@ def _cached(
     what: str,
 ) -> Path | None:
     """The cached snapshot of that very revision if it is complete; asks nothing of the network."""
-    import huggingface_hub as hf
     from huggingface_hub import errors
 
     try:
-        folder = hf.snapshot_download(
-            repo,
-            repo_type=kind,
-            revision=revision,
-            allow_patterns=list(patterns),
-            ignore_patterns=SUBFOLDERS if kind == "model" else None,
-            local_files_only=True,
-        )
+        folder = _snapshot(repo, kind, revision, patterns, local_files_only=True)
     except errors.LocalEntryNotFoundError:
         return None
     except ValueError as e:
         raise HubError(f"{what} is neither a folder nor an id: {_cause(e)}") from e
-    return Path(folder) if complete(Path(folder)) else None
+    return folder if complete(folder) else None
+
+
+def _snapshot(
+    repo: str,
+    kind: str,
+    revision: str | None,
+    patterns: Sequence[str],
+    *,
+    local_files_only: bool = False,
+) -> Path:
+    import huggingface_hub as hf
+
+    folder = hf.snapshot_download(
+        repo,
+        repo_type=kind,
+        revision=revision,
+        allow_patterns=list(patterns),
+        ignore_patterns=SUBFOLDERS if kind == "model" else None,
+        local_files_only=local_files_only,
+    )
+    return Path(folder)
 
 
 def _download(
@@ -225,20 +238,14 @@ def _download(
             problem = _final(e, what)
             continue
         try:
-            folder = hf.snapshot_download(
-                repo,
-                repo_type=kind,
-                revision=revision,
-                allow_patterns=list(patterns),
-                ignore_patterns=SUBFOLDERS if kind == "model" else None,
-            )
+            folder = _snapshot(repo, kind, revision, patterns)
         except Exception as e:
             problem = _final(e, what)
             continue
         # After an error of the hub the client silently returns what a branch was last time.
-        if Path(folder).name == commit.sha:
-            return Path(folder)
-        problem = f"it fell back on commit {Path(folder).name} where the hub has {commit.sha}"
+        if folder.name == commit.sha:
+            return folder
+        problem = f"it fell back on commit {folder.name} where the hub has {commit.sha}"
     raise _UnreachableError(f"{constants.ENDPOINT} failed {len(WAITS)} times ({problem})")
 
 

@@ -49,11 +49,7 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     model_type = AutoConfig.from_pretrained(folder).model_type
-    if model_type not in ARCHITECTURES:
-        raise ValueError(
-            f"model.name={folder}: architecture {model_type!r} is not supported; "
-            f"supported: {', '.join(ARCHITECTURES)}"
-        )
+    _architecture(model_type, f"model.name={folder}: ")  # refused before weights are read
     # the library would draw the head from the global generator: leave that as it was
     with torch.random.fork_rng(devices=[]):
         model, report = AutoModelForSequenceClassification.from_pretrained(
@@ -66,26 +62,28 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
         )
     unfilled = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     parts = layers(model)
-    heads = [name for name in ("pooler", "classifier") if _holds(model, parts[name], unfilled)]
-    inside = {
-        name
-        for name, part in parts.items()
-        if name not in ("pooler", "classifier") and _holds(model, part, unfilled)
-    }
-    if inside:
+    bare = {name for name, part in parts.items() if _holds(model, part, unfilled)}
+    if inside := bare - {"pooler", "classifier"}:
         raise ValueError(
             f"model.name={folder}: no weights for {', '.join(sorted(inside))} ({len(unfilled)} "
             f"tensors, {sorted(unfilled)[0]} first); is this a pre-trained {model_type}?"
         )
-    if "pooler" in heads:
+    if "pooler" in bare:
         logger.warning("%s has no pooler: a new one is drawn from N(0, 0.02²)", folder)
     rng = generator(seed, "head")
     for name in ("pooler", "classifier"):
         # the classifier is new for every run, whatever head the checkpoint brought
-        if name == "classifier" or name in heads:
+        if name == "classifier" or name in bare:
             reinitialise(parts[name], std=model.config.initializer_range, rng=rng)
     # from_pretrained leaves it in evaluation mode, and Lightning keeps the mode that it finds
     return model.train()
+
+
+def _architecture(model_type: str, typed: str = "") -> Architecture:
+    if model_type not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"{typed}architecture {model_type!r} is not supported; supported: {known}")
+    return ARCHITECTURES[model_type]
 
 
 def _holds(model: nn.Module, part: nn.Module, names: set[str]) -> bool:
@@ -99,12 +97,7 @@ def layers(model: nn.Module) -> dict[str, nn.Module]:
     Raises:
         ValueError: an architecture that is not supported, or parameters outside every layer.
     """
-    model_type = model.config.model_type
-    if model_type not in ARCHITECTURES:
-        raise ValueError(
-            f"architecture {model_type!r} is not supported; supported: {', '.join(ARCHITECTURES)}"
-        )
-    where = ARCHITECTURES[model_type]
+    where = _architecture(model.config.model_type)
     blocks = model.get_submodule(where.blocks)
     named = {
         "embeddings": model.get_submodule(where.embeddings),

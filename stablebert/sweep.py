@@ -7,6 +7,7 @@ Torch-free.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -61,18 +62,29 @@ class Sweep:
         """The configurations, seed by seed: a grid stopped early has every cell with fewer seeds.
 
         Raises:
+            ConfigError: as `composed`.
+        """
+        configs = [cfg for _, cfg in self.composed]
+        return sorted(configs, key=lambda cfg: (cfg.seed, cfg.init_seed, cfg.data_seed))
+
+    @cached_property
+    def composed(self) -> list[tuple[dict[str, str], RunConfig]]:
+        """Every combination with its configuration, in W&B's order.
+
+        Raises:
             ConfigError: with every problem of every combination, each once.
         """
-        configs: list[RunConfig] = []
+        made: list[tuple[dict[str, str], RunConfig]] = []
         problems: dict[str, None] = {}
         for combination in self.combinations():
             try:
-                configs.append(compose([f"{key}={value}" for key, value in combination.items()]))
+                words = [f"{key}={value}" for key, value in combination.items()]
+                made.append((combination, compose(words)))
             except ConfigError as error:
                 problems |= dict.fromkeys(error.problems)
         if problems:
             raise ConfigError([f"{self.name}: {problem}" for problem in problems])
-        return sorted(configs, key=lambda cfg: (cfg.seed, cfg.init_seed, cfg.data_seed))
+        return made
 
 
 def read_sweep(path: str) -> Sweep:

@@ -87,11 +87,12 @@ def _train(located: LocatedRun, watchers: Sequence[Callback]) -> RunRecord:
         if (folder / RESULT).exists() and not cfg.force:
             log.warning("another process finished this run first: its record stands")
             history.discard()
-            return read_record(folder) or record
-        history.complete()
-        write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
-        if not write_json(folder / RESULT, asdict(record), replace=cfg.force):
-            return read_record(folder) or record
+            record = read_record(folder) or record
+        else:
+            history.complete()
+            write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
+            if not write_json(folder / RESULT, asdict(record), replace=cfg.force):
+                record = read_record(folder) or record
     except BaseException as error:
         crashed = isinstance(error, Exception)  # and not Ctrl-C or SIGTERM
         # a full disk is not the run's fault: it is missing, and not one that crashed

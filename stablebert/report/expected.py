@@ -1,6 +1,6 @@
 """The cells that a sweep expects."""
 
-from stablebert.config import compose
+from stablebert.config import RunConfig
 from stablebert.locate import locate
 from stablebert.report.cells import Cell
 from stablebert.sweep import Sweep
@@ -16,15 +16,13 @@ def expected(sweep: Sweep) -> list[Cell]:
         DataError: data that is not there; its content is part of the `config_id`.
         HubError: data or model that cannot be fetched.
     """
-    sweep.runs()  # all problems of all combinations at once
-    seeds: dict[tuple[tuple[str, str], ...], list[int]] = {}
-    for combination in sweep.combinations():
+    groups: dict[tuple[tuple[str, str], ...], list[RunConfig]] = {}
+    for combination, cfg in sweep.composed:
         params = tuple((key, value) for key, value in combination.items() if key not in SEEDS)
-        cfg = compose([f"{key}={value}" for key, value in combination.items()])
-        seeds.setdefault(params, []).append(cfg.data_seed)
+        groups.setdefault(params, []).append(cfg)
     cells = []
-    for params, found in seeds.items():
-        run = locate(compose([f"{key}={value}" for key, value in params]))
+    for params, configs in groups.items():
+        run = locate(configs[0])  # a `config_id` does not depend on the seed
         cells.append(
             Cell(
                 run.cfg.task,
@@ -33,7 +31,7 @@ def expected(sweep: Sweep) -> list[Cell]:
                 run.cfg.scale,
                 dict(params),
                 run.config_id,
-                tuple(found),
+                tuple(cfg.data_seed for cfg in configs),
             )
         )
     return cells
