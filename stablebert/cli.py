@@ -5,16 +5,16 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from stablebert.config import CONF, ConfigError, compose, knobs, names, takes, to_yaml
 from stablebert.errors import ActionableError
-from stablebert.locate import locate
+from stablebert.locate import Identities, locate
 from stablebert.results import CRASH, RESULT, read_record, summary
-from stablebert.sweep import SWEEPS, Sweep, read_sweep
+from stablebert.sweep import SWEEPS, read_sweep
 
 RESULTS = CONF.parent / "results"  # committed records, in a checkout
 
@@ -74,11 +74,11 @@ def grid(words: Sequence[str]) -> int:
 
     sweep = read_sweep(typed.sweep).narrowed(typed.words)
     configs = executor.shard(sweep.runs(), typed.shard)
-    roots = sorted({_folder(cfg.paths.runs) for cfg in configs})
-    records, problems = read_all(*roots, RESULTS)
-    for problem in problems:
-        print(f"skipped: {problem}", file=sys.stderr)
-    plan = executor.plan(configs, records)
+    records, problems = read_all(*sweep.roots, RESULTS)
+    _tell(f"skipped: {problem}" for problem in problems)
+    identities = Identities(records)
+    plan = executor.plan(configs, records, identities)
+    _tell(identities.taken)
     todo = plan.missing + (plan.crashed if typed.retry_crashed else [])
     todo.sort(key=lambda run: run.cfg.seed)
     gpus = executor.visible_gpus() * typed.workers_per_gpu
@@ -93,10 +93,11 @@ def grid(words: Sequence[str]) -> int:
     )
     if typed.dry_run or not todo:
         return 0
+    located = [locate(run.cfg) for run in todo]
     if typed.retry_crashed:
         executor.retry(plan.crashed)
     try:
-        outcome = executor.execute(todo, workers=workers, gpus=gpus, records=records)
+        outcome = executor.execute(located, workers=workers, gpus=gpus, records=records)
     except KeyboardInterrupt:
         print("stopped: finished runs are kept; the same command goes on", file=sys.stderr)
         return 130
@@ -111,30 +112,27 @@ def report(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the files")
     typed = parser.parse_intermixed_args(words)
     from stablebert import report as reporter
-    from stablebert.report.expected import expected
+    from stablebert.report.expected import gather
 
     if typed.sweep == "table3":  # the data: needs no sweep, only any runs
-        runs = _folder(compose(typed.words).paths.runs)
+        runs = Path(compose(typed.words).paths.runs).expanduser()
         records, problems = reporter.read_all(runs, RESULTS)
         print(reporter.table3(records, problems, typed.out))
         return 0
     sweep = read_sweep(typed.sweep).narrowed(typed.words)
-    cells = expected(sweep)
-    records, problems = reporter.read_all(*_roots(sweep), RESULTS)
-    print(reporter.report(cells, records, problems, typed.out, sweep.name))
+    print(reporter.report(*gather(sweep, RESULTS), typed.out, sweep.name))
     return 0
 
 
 def select(words: Sequence[str]) -> int:
     """Write the winners of a search by validation to conf/selected.yaml: SWEEP KEY=VALUES..."""
     typed = _parser("select", select).parse_intermixed_args(words)
-    from stablebert.report import read_all
-    from stablebert.report.expected import expected
+    from stablebert.report.expected import gather
     from stablebert.select import select as choose
 
     sweep = read_sweep(typed.sweep).narrowed(typed.words)
-    cells = expected(sweep)
-    records, _ = read_all(*_roots(sweep), RESULTS)
+    cells, records, remarks = gather(sweep, RESULTS)
+    _tell(remarks)
     path = CONF / "selected.yaml"
     for line in choose(cells, records, sweep=sweep.name, path=path):
         print(line)
@@ -151,8 +149,7 @@ def collect(words: Sequence[str]) -> int:
     from stablebert import report as reporter
 
     records, problems = reporter.read_all(*typed.folders)
-    for problem in problems:
-        print(problem, file=sys.stderr)
+    _tell(f"skipped: {problem}" for problem in problems)
     reporter.collect(records, typed.file)
     print(f"{len(records)} records: {typed.file}")
     return 0
@@ -179,12 +176,9 @@ def _count(text: str) -> int:
     return value
 
 
-def _folder(path: str) -> Path:
-    return Path(path).expanduser()
-
-
-def _roots(sweep: Sweep) -> list[Path]:
-    return sorted({_folder(cfg.paths.runs) for cfg in sweep.runs()})
+def _tell(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {

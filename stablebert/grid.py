@@ -27,7 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from stablebert.claims import is_claimed
 from stablebert.config import ConfigError, RunConfig
 from stablebert.errors import ActionableError
-from stablebert.locate import LocatedRun, locate
+from stablebert.locate import Identities, LocatedRun, Run
 from stablebert.results import (
     CRASH,
     NO_ROOM,
@@ -50,9 +50,9 @@ class GridError(ActionableError):
 class Plan:
     """What a sweep wants, sorted by what there is; every run in one list."""
 
-    done: list[LocatedRun]
-    missing: list[LocatedRun]
-    crashed: list[LocatedRun]
+    done: list[Run]
+    missing: list[Run]
+    crashed: list[Run]
 
     @property
     def wanted(self) -> int:
@@ -60,17 +60,24 @@ class Plan:
         return len(self.done) + len(self.missing) + len(self.crashed)
 
 
-def plan(configs: Iterable[RunConfig], records: Iterable[RunRecord]) -> Plan:
+def plan(
+    configs: Iterable[RunConfig], records: Iterable[RunRecord], identities: Identities
+) -> Plan:
     """Look up what is finished.
 
     Args:
         configs: the runs that are wanted.
         records: of finished runs, here or committed; a damaged one is not among them.
+
+        identities: what tells runs apart.
+
+    Raises:
+        RecordError: as `Identities.run`.
     """
     finished = {(r.config_id, r.seed_init, r.seed_data) for r in records}
     made = Plan([], [], [])
     for cfg in configs:
-        run = locate(cfg)
+        run = identities.run(cfg)
         if (run.config_id, cfg.init_seed, cfg.data_seed) in finished or _is_done(run):
             made.done.append(run)
         elif (run.folder / CRASH).exists() or (run.folder / RESULT).exists():
@@ -80,7 +87,7 @@ def plan(configs: Iterable[RunConfig], records: Iterable[RunRecord]) -> Plan:
     return made
 
 
-def _is_done(run: LocatedRun) -> bool:
+def _is_done(run: Run) -> bool:
     """Whether a record stands that was not there a moment ago."""
     try:
         return read_record(run.folder) is not None
@@ -88,7 +95,7 @@ def _is_done(run: LocatedRun) -> bool:
         return False
 
 
-def retry(runs: Iterable[LocatedRun]) -> None:
+def retry(runs: Iterable[Run]) -> None:
     """Make crashed runs missing again; a damaged record is kept beside the new one."""
     for run in runs:
         for name in (CRASH, RESULT):
@@ -123,7 +130,7 @@ class Clock:
         for key in (kind[:2], kind[::2], kind[:1]):
             self._seconds.setdefault(key, []).append(spent)
 
-    def estimate(self, run: LocatedRun) -> float | None:
+    def estimate(self, run: Run) -> float | None:
         """Seconds that a run will take: as others of its cell, task or scale; None without any."""
         kind = (run.cfg.scale, run.config_id, run.cfg.task)
         for key in (kind[:2], kind[::2], kind[:1]):
@@ -131,7 +138,7 @@ class Clock:
                 return statistics.median(self._seconds[key])
         return None
 
-    def left(self, runs: Sequence[LocatedRun], workers: int) -> str:
+    def left(self, runs: Sequence[Run], workers: int) -> str:
         """Time that the runs will take on so many workers, in words."""
         estimates = [self.estimate(run) for run in runs]
         known = [seconds for seconds in estimates if seconds is not None]

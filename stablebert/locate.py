@@ -1,14 +1,17 @@
 """Where a run's data, model and record are: what identifies it, found without torch."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from stablebert.config import RunConfig, config_id
+from stablebert.errors import ActionableError
 from stablebert.glue.sources import Source, resolve
 from stablebert.glue.tasks import TASKS
-from stablebert.hub import digest, fetch_model, model_files
-from stablebert.results import run_folder
+from stablebert.hub import GLUE, digest, fetch_model, model_files
+from stablebert.results import RecordError, RunRecord, run_folder
 
 
 # Once per process: a grid's runs share a few files, of up to a gigabyte.
@@ -27,18 +30,24 @@ def _model(name: str, revision: str | None) -> tuple[Path, str]:
 
 
 @dataclass(frozen=True)
-class LocatedRun:
-    """A configuration with the contents that it names."""
+class Run:
+    """A configuration with what identifies its record."""
 
     cfg: RunConfig
+    config_id: str
+    folder: Path
+    """Of the record."""
+
+
+@dataclass(frozen=True)
+class LocatedRun(Run):
+    """A run with the contents that it names."""
+
     source: Source
     model: Path
     """Local folder with the pre-trained model and its tokenizer."""
     model_identity: str
     """Its content: `<hub id>@<commit>`, or a digest of a folder's files."""
-    config_id: str
-    folder: Path
-    """Of the run's record."""
 
 
 def locate(cfg: RunConfig) -> LocatedRun:
@@ -50,7 +59,13 @@ def locate(cfg: RunConfig) -> LocatedRun:
     """
     source = _source(cfg.data.source, TASKS[cfg.task].config, cfg.data.revision)
     model, identity = _model(cfg.model.name, cfg.model.revision)
-    identifier = config_id(cfg, data=source.identity, model=identity)
+    run = identified(cfg, data=source.identity, model=identity)
+    return LocatedRun(cfg, run.config_id, run.folder, source, model, identity)
+
+
+def identified(cfg: RunConfig, *, data: str, model: str) -> Run:
+    """The run of a configuration on data and a model of these contents."""
+    identifier = config_id(cfg, data=data, model=model)
     folder = run_folder(
         Path(cfg.paths.runs).expanduser(),
         scale=cfg.scale,
@@ -60,4 +75,69 @@ def locate(cfg: RunConfig) -> LocatedRun:
         seed_init=cfg.init_seed,
         seed_data=cfg.data_seed,
     )
-    return LocatedRun(cfg, source, model, identity, identifier, folder)
+    return Run(cfg, identifier, folder)
+
+
+class Identities:
+    """What identifies runs, also where data or model is not at hand.
+
+    What cannot be located is taken for what the records of its scale and task used, if they agree.
+
+    Args:
+        records: finished runs.
+    """
+
+    def __init__(self, records: Iterable[RunRecord]):
+        self._used: dict[tuple[str, ...], Counter[str]] = {}
+        for r in records:
+            for part, content in (("data", r.data), ("model", r.model)):
+                self._used.setdefault((part, r.scale, r.task), Counter())[content] += 1
+        self._absent: dict[tuple[str | None, ...], ActionableError] = {}
+        self.taken: dict[str, None] = {}
+        """A line for all that was taken from records."""
+
+    def run(self, cfg: RunConfig) -> Run:
+        """The run of a configuration.
+
+        Raises:
+            RecordError: data or model cannot be located, and no records agree on what it was.
+        """
+        task, data, model = TASKS[cfg.task].config, cfg.data, cfg.model
+        return identified(
+            cfg,
+            data=self._content(
+                ("data", GLUE if data.source == "hub" else data.source, data.revision, task),
+                lambda: _source(data.source, task, data.revision).identity,
+                cfg,
+            ),
+            model=self._content(
+                ("model", model.name, model.revision),
+                lambda: _model(model.name, model.revision)[1],
+                cfg,
+            ),
+        )
+
+    def _content(
+        self, wanted: tuple[str | None, ...], find: Callable[[], str], cfg: RunConfig
+    ) -> str:
+        """The content of `wanted`: part, name, revision and what else tells it apart."""
+        if wanted not in self._absent:  # a hub that is down is asked once
+            try:
+                return find()
+            except ActionableError as error:
+                self._absent[wanted] = error
+        part, name, revision, *_ = wanted
+        used = self._used.get((str(part), cfg.scale, cfg.task), Counter())
+        content = next(iter(used)) if len(used) == 1 else ""
+        hub_id, from_hub, commit = content.partition("@")
+        unlike = from_hub and (hub_id != name or revision not in (None, commit))
+        if unlike or not content:
+            said = ", ".join(f"{content} in {k}" for content, k in used.most_common())
+            raise RecordError(
+                f"{self._absent[wanted]}\nNor do the records of {cfg.scale} {cfg.task} tell which "
+                f"{part} it is: {said or 'there are none'}."
+            )
+        self.taken[f"{cfg.scale} {cfg.task}: {part} not at hand; as in all records: {content}"] = (
+            None
+        )
+        return content

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 from dataclasses import dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -145,16 +146,48 @@ def read_record(folder: Path) -> RunRecord | None:
     """
     path = folder / RESULT
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return parse(path.read_bytes())
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as error:
         raise RecordError(f"{path}: {error}; force=true makes it anew") from error
-    names = {f.name for f in fields(RunRecord)}
-    if not isinstance(data, dict) or data.keys() != names:
-        different = sorted(names ^ set(data)) if isinstance(data, dict) else type(data).__name__
-        raise RecordError(
-            f"{path}: not a record of this version, differs in {different}; "
-            "force=true makes it anew"
-        )
+
+
+def parse(text: str | bytes) -> RunRecord:
+    """Read one record.
+
+    Raises:
+        ValueError: not JSON, or not a whole record of this version.
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError(f"not a record but a {type(data).__name__}")
+    if data.keys() != _NAMES:
+        raise ValueError(f"not a record of this version, differs in {sorted(_NAMES ^ set(data))}")
+    wrong = [name for name in _TEXTS if not isinstance(data[name], str)]
+    wrong += [name for name in _NUMBERS if not _is_number(data[name])]
+    for name, needed in _GROUPS.items():
+        if not isinstance(data[name], dict) or not needed <= data[name].keys():
+            wrong.append(name)
+    if wrong:
+        raise ValueError(f"{', '.join(f'{name}={data[name]!r}' for name in wrong)} makes no sense")
     return RunRecord(**data)
+
+
+_NAMES = frozenset(field.name for field in fields(RunRecord))
+_TEXTS = (
+    *("task", "method", "length", "scale", "config_id", "metric", "status", "precision"),
+    *("packing", "device", "data", "model"),
+)
+_NUMBERS = ("seed", "seed_init", "seed_data", "val_best", "test_at_best", "test_at_last")
+_GROUPS: dict[str, set[str]] = {
+    "metrics": {"val_at_best", "test_at_best", "test_at_last", "dev_at_last"},
+    "majority": {"val", "test", "dev"},
+    "splits": {"train", "val", "test"},
+    "seconds": set(),
+    "versions": set(),
+}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

@@ -67,6 +67,11 @@ class Sweep:
         configs = [cfg for _, cfg in self.composed]
         return sorted(configs, key=lambda cfg: (cfg.seed, cfg.init_seed, cfg.data_seed))
 
+    @property
+    def roots(self) -> list[Path]:
+        """Folders of its records."""
+        return sorted({Path(cfg.paths.runs).expanduser() for _, cfg in self.composed})
+
     @cached_property
     def composed(self) -> list[tuple[dict[str, str], RunConfig]]:
         """Every combination with its configuration, in W&B's order.

@@ -20,7 +20,7 @@ from stablebert.claims import is_claimed
 from stablebert.cli import main
 from stablebert.config import ConfigError, compose
 from stablebert.grid import Clock, plan, shard
-from stablebert.locate import locate
+from stablebert.locate import Identities, locate
 from stablebert.report import read_all
 from stablebert.results import read_record
 from stablebert.sweep import read_sweep
@@ -293,9 +293,37 @@ def test_committed_records_count_as_done(words, tmp_path):
     assert main(["grid", *words("task=cola", "method=reinit", "seed=0"), "--workers", "1"]) == 0
     (record,) = records_of(words("task=cola", "method=reinit", "seed=0"))
     first = next(run for run in runs_of(words()) if run.config_id == record.config_id)
-    made = plan(configs, [record])
+    made = plan(configs, [record], Identities([record]))
     assert [run.folder for run in made.done] == [first.folder]
     assert len(made.missing) == 7
+
+
+def test_committed_records_suffice_without_data_and_model(words, tmp_path, monkeypatch, capsys):
+    """A clone that holds results/ reports, and plans, what another machine has run."""
+    few = ("task=rte", "method=standard", "seed=0,1")
+    assert main(["grid", *words(*few), "--workers", "1"]) == 0
+    committed = tmp_path / "results" / "mini" / "tiny.jsonl"
+    assert main(["collect", str(committed), str(tmp_path / "runs")]) == 0
+    monkeypatch.setattr("stablebert.cli.RESULTS", tmp_path / "results")
+    clone = {"data.source": "/absent", "model.name": "org/absent", "paths.runs": tmp_path / "none"}
+    absent = words(*few, *(f"{key}={name}" for key, name in clone.items()))
+    capsys.readouterr()
+
+    assert main(["report", *absent, "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert "2 of 2 runs: 1 cells, seeds 0..1; 0 missing" in shown
+    for part in ("data", "model"):
+        assert f"mini rte: {part} not at hand; as in all records: sha256:" in shown
+    assert main(["grid", *absent]) == 0
+    out, err = capsys.readouterr()
+    assert "2 runs wanted, 2 done, 0 missing" in out
+    assert "model not at hand" in err
+
+    more = [word.replace("seed=0,1", "seed=0..2") for word in absent]
+    assert main(["grid", *more, "--dry-run"]) == 0
+    assert "3 runs wanted, 2 done, 1 missing" in capsys.readouterr().out
+    assert main(["grid", *more]) == 1  # to run it takes the data
+    assert "'/absent' is no folder" in capsys.readouterr().err
 
 
 def test_time_left_comes_from_runs_of_the_same_kind(words):

@@ -23,7 +23,7 @@ ALLOWED = {
     "grid": {"claims", "config", "errors", "locate", "progress", "results", "train"},
     "select": {"report", "report.cells", "results"},
     "report": {"report.cells", "report.data", "report.records", "report.tables"},
-    "report.expected": {"config", "locate", "report.cells", "sweep"},
+    "report.expected": {"config", "locate", "report.cells", "report.records", "results", "sweep"},
     "report.tables": {
         *("glue.tasks", "report.cells", "report.paper", "report.records", "report.render"),
         *("report.stats", "results"),
@@ -37,7 +37,7 @@ ALLOWED = {
     "report.paper": set(),
     "report.render": set(),
     "report.stats": set(),
-    "locate": {"config", "glue.sources", "glue.tasks", "hub", "results"},
+    "locate": {"config", "errors", "glue.sources", "glue.tasks", "hub", "results"},
     "module": {"glue.metrics", "loggers", "optim", "seeds"},
     "callbacks": {
         *("callbacks.best_weights", "callbacks.bias_ratio", "callbacks.reinit"),

@@ -1,20 +1,40 @@
 """The cells that a sweep expects."""
 
+from pathlib import Path
+
 from stablebert.config import RunConfig
-from stablebert.locate import locate
+from stablebert.locate import Identities
 from stablebert.report.cells import Cell
+from stablebert.report.records import read_all
+from stablebert.results import RunRecord
 from stablebert.sweep import Sweep
 
 SEEDS = ("seed", "seed_init", "seed_data")
 
 
-def expected(sweep: Sweep) -> list[Cell]:
+def gather(sweep: Sweep, *committed: Path) -> tuple[list[Cell], list[RunRecord], list[str]]:
+    """What a report is made of: the cells, the records, and remarks on how either was found.
+
+    Args:
+        sweep: read and narrowed.
+        committed: folders of records besides the sweep's own.
+
+    Raises:
+        ConfigError: as `expected`.
+        RecordError: as `expected`.
+    """
+    records, problems = read_all(*sweep.roots, *committed)
+    identities = Identities(records)
+    cells = expected(sweep, identities)
+    return cells, records, [*identities.taken, *(f"skipped: {problem}" for problem in problems)]
+
+
+def expected(sweep: Sweep, identities: Identities) -> list[Cell]:
     """Every combination of a sweep's parameters but the seeds, with its `config_id`, in order.
 
     Raises:
         ConfigError: combinations that make no sense.
-        DataError: data that is not there; its content is part of the `config_id`.
-        HubError: data or model that cannot be fetched.
+        RecordError: data or model is not at hand, nor known from records: `Identities`.
     """
     groups: dict[tuple[tuple[str, str], ...], list[RunConfig]] = {}
     for combination, cfg in sweep.composed:
@@ -22,7 +42,7 @@ def expected(sweep: Sweep) -> list[Cell]:
         groups.setdefault(params, []).append(cfg)
     cells = []
     for params, configs in groups.items():
-        run = locate(configs[0])  # a `config_id` does not depend on the seed
+        run = identities.run(configs[0])  # a `config_id` does not depend on the seed
         cells.append(
             Cell(
                 run.cfg.task,

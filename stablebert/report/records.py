@@ -9,19 +9,13 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
-from math import isfinite
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from stablebert.errors import ActionableError
-from stablebert.results import RESULT, RunRecord, write_text
-
-_NAMES = frozenset(field.name for field in fields(RunRecord))
-_TEXTS = ("task", "method", "length", "scale", "config_id", "metric", "status", "precision")
-_NUMBERS = ("seed", "seed_init", "seed_data", "val_best", "test_at_best", "test_at_last")
-_GROUPS = ("metrics", "majority", "splits", "versions")
+from stablebert.results import RESULT, RunRecord, parse, write_text
 
 
 class ReportError(ActionableError):
@@ -52,29 +46,6 @@ def read_all(*roots: Path) -> tuple[list[RunRecord], list[str]]:
             if first is not record and _outcome(first) != _outcome(record):
                 problems.append(f"{where}: differs from {place}, a record of the same run")
     return sorted((record for record, _ in found.values()), key=_order), problems
-
-
-def parse(text: str | bytes) -> RunRecord:
-    """Read one record.
-
-    Raises:
-        ValueError: not JSON, or not a whole record of this version.
-    """
-    data = json.loads(text)
-    if not isinstance(data, dict):
-        raise ValueError(f"not a record but a {type(data).__name__}")
-    if data.keys() != _NAMES:
-        raise ValueError(f"not a record of this version, differs in {sorted(_NAMES ^ set(data))}")
-    wrong = [name for name in _TEXTS if not isinstance(data[name], str)]
-    wrong += [name for name in _NUMBERS if not _is_number(data[name])]
-    wrong += [name for name in _GROUPS if not isinstance(data[name], dict)]
-    if wrong:
-        raise ValueError(f"{', '.join(f'{name}={data[name]!r}' for name in wrong)} makes no sense")
-    return RunRecord(**data)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _texts(root: Path, problems: list[str]) -> Iterator[tuple[str, str | bytes]]:

@@ -42,7 +42,7 @@ NOTHING = Entry()
 def report(
     cells: Sequence[Cell],
     records: Iterable[RunRecord],
-    problems: Sequence[str],
+    remarks: Sequence[str],
     out: Path,
     name: str,
 ) -> str:
@@ -51,7 +51,7 @@ def report(
     Args:
         cells: What the sweep expects.
         records: What was found, of this sweep or not.
-        problems: Files that could not be read.
+        remarks: What the caption must say too: files that could not be read above all.
         out: Folder to write to.
         name: Of the sweep.
 
@@ -75,7 +75,7 @@ def report(
             _distributions(joined.summaries),
             *_comparisons(joined.summaries, comparisons),
         ],
-        _caption(joined, comparisons, problems, like_the_paper),
+        _caption(joined, comparisons, remarks, like_the_paper),
     )
     save(out / f"{name}.md", as_markdown(document))
     save(out / f"{name}.tex", as_latex(document))
@@ -236,7 +236,7 @@ def _baseline_name(comparisons: Sequence[Comparison | None]) -> str:
 def _caption(
     joined: Joined,
     comparisons: Sequence[Comparison | None],
-    problems: Sequence[str],
+    remarks: Sequence[str],
     like_the_paper: bool,
 ) -> list[str]:
     summaries = joined.summaries
@@ -287,7 +287,7 @@ def _caption(
     lines += [f"not counted, other configuration or seed: {line}" for line in joined.alike]
     if joined.others:
         lines.append(f"not counted: {joined.others} records of other cells")
-    return [*lines, *(f"skipped: {problem}" for problem in problems)]
+    return [*lines, *remarks]
 
 
 def _about_the_paper(scales: set[str]) -> str:

@@ -1,14 +1,17 @@
 """Selection by mean validation score, written to a copy of conf/selected.yaml."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
-from test_tables import cell, record
+from test_tables import cell, record, store
 
-from stablebert.config import CONF
+from stablebert.cli import main
+from stablebert.config import CONF, config_id
 from stablebert.report import ReportError
 from stablebert.select import select
+from stablebert.sweep import read_sweep
 
 
 @pytest.fixture
@@ -65,3 +68,24 @@ def test_a_sweep_that_searches_nothing_or_too_much_is_refused(path):
     cells = searched("reinit.num_layers", [1]) + searched("trainer.max_steps", [200])
     with pytest.raises(ReportError, match="searches"):
         select(cells, runs(cells, [0.6, 0.7]), sweep="both", path=path)
+
+
+def test_the_command_names_what_it_could_not_read(tmp_path, path, monkeypatch, capsys):
+    """And needs neither data nor model at hand, as long as the records agree on them."""
+    monkeypatch.setattr("stablebert.cli.CONF", tmp_path)
+    monkeypatch.setattr("stablebert.cli.RESULTS", tmp_path / "none")
+    words = ["task=rte", "method=reinit", "length=3epochs", "seed=0", "reinit.num_layers=1,2"]
+    words += ["scale=mini", "data.source=/absent", f"paths.runs={tmp_path / 'runs'}"]
+    some = record(cell(), data="sha256:1", model="sha256:2")
+    for cfg in read_sweep("reinit_depth").narrowed(words).runs():
+        depth, own = cfg.reinit.num_layers, config_id(cfg, data=some.data, model=some.model)
+        store(tmp_path / "runs", replace(some, method="reinit", config_id=own, val_best=depth / 4))
+    torn = tmp_path / "runs" / "mini" / "torn" / "result.json"
+    torn.parent.mkdir()
+    torn.write_text('{"task": "rt')
+    assert main(["select", "reinit_depth", *words]) == 0
+    out, err = capsys.readouterr()
+    assert "mini rte reinit: reinit.num_layers=2 (mean val 1: 25.00, 2: 50.00)" in out
+    assert f"skipped: {torn}: " in err
+    assert "data not at hand; as in all records: sha256:1" in err
+    assert "num_layers: 2" in path.read_text()

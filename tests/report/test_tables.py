@@ -476,7 +476,7 @@ def test_report_in_the_paper_s_layout(tmp_path):
     rte = [record(grid[2], s, x) for s, x in enumerate([0.50, 0.52, 0.54, 0.56])]
     rte += [record(grid[3], s, x) for s, x in enumerate([0.80, 0.82, 0.84])]
     cola = [record(grid[0], s, 0.0, status="failed") for s in range(4)]
-    text = report(grid, rte + cola, ["runs/x: torn"], tmp_path, "table1")
+    text = report(grid, rte + cola, ["skipped: runs/x: torn"], tmp_path, "table1")
     got = table_of(text, "Test score x 100: RTE, CoLA")
     assert got[0] == "method length RTE paper (BERT-large) CoLA paper (BERT-large)"
     assert got[1:] == [
