@@ -3,8 +3,6 @@
 The parent never imports torch: it plans, hands out runs, shows progress, and outlives any worker.
 """
 
-import faulthandler
-import gc
 import multiprocessing
 import os
 import signal
@@ -37,6 +35,7 @@ from stablebert.results import (
     read_record,
     write_json,
 )
+from stablebert.worker import log_of, name_of, work
 
 POLL = 2.0
 """Seconds between two looks at runs that other processes execute."""
@@ -254,7 +253,7 @@ class _Grid:
                 self.elsewhere.append(run)  # since the plan was made
                 continue
             worker.run, worker.started = run, time.monotonic()
-            self._show(worker, 0, None, _title(run))
+            self._show(worker, 0, None, name_of(run))
             with suppress(OSError):  # it has just died: the next look at its pipe tells
                 worker.pipe.send(run)
             return
@@ -293,11 +292,13 @@ class _Grid:
             if (run.folder / RESULT).exists():
                 self.elsewhere.append(run)
             elif run.folder in self.died:
-                self._crashed(run, f"its worker died twice ({how}); see {_log(run, worker.number)}")
+                self._crashed(
+                    run, f"its worker died twice ({how}); see {log_of(run, worker.number)}"
+                )
             else:
                 self.died.add(run.folder)
                 self.waiting.appendleft(run)
-                self.say(f"worker {worker.number} died ({how}); {_title(run)} is tried once more")
+                self.say(f"worker {worker.number} died ({how}); {name_of(run)} is tried once more")
         self._renew(worker)
 
     def _renew(self, worker: Worker) -> None:
@@ -397,9 +398,9 @@ class _Grid:
         left = self.clock.left(ahead, self.size)
         if self.bar:
             self.bar.update(self.whole, completed=ended, note=f"left {left}")
-            self.bar.console.print(f"{_title(run)}: {what}", highlight=False, markup=False)
+            self.bar.console.print(f"{name_of(run)}: {what}", highlight=False, markup=False)
         else:
-            self.say(f"[{ended}/{self.total}] {_title(run)}: {what}; left {left}")
+            self.say(f"[{ended}/{self.total}] {name_of(run)}: {what}; left {left}")
 
     def _show(self, worker: Worker, step: int, total: int | None, title: str = "") -> None:
         if self.bar and worker.row is not None:
@@ -407,15 +408,6 @@ class _Grid:
             if title:
                 changes["description"] = f"worker {worker.number}: {title}"
             self.bar.update(worker.row, **changes)
-
-
-def _title(run: LocatedRun) -> str:
-    cfg = run.cfg
-    return f"{cfg.task} {cfg.method} {cfg.length} {run.config_id} {run.folder.name}"
-
-
-def _log(run: LocatedRun, number: int) -> Path:
-    return Path(run.cfg.paths.runs).expanduser() / "logs" / f"worker{number}.log"
 
 
 def cores() -> int:
@@ -436,65 +428,3 @@ def visible_gpus() -> list[str]:
     except (OSError, subprocess.CalledProcessError):
         return []
     return [str(i) for i, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]
-
-
-# -------------------------------------------------------------------- in the worker
-
-
-def work(pipe: Connection, number: int, threads: int) -> None:
-    """Execute the runs that come through the pipe; the target of a worker process.
-
-    Answers `("step", (step, total))` now and then, and per run one of `("done", record)`,
-    `("elsewhere", None)` where another process was faster, and `("crashed", (message, errno))`.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    faulthandler.enable()
-    log: Path | None = None
-    while True:
-        try:
-            run = pipe.recv()
-        except EOFError:
-            return
-        try:
-            if _log(run, number) != log:
-                log = _log(run, number)
-                log.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-                os.dup2(descriptor, 1)
-                os.dup2(descriptor, 2)
-                os.close(descriptor)
-            answer = _work_on(run, pipe, threads)
-        except Exception as error:
-            answer = ("crashed", (_message(error), getattr(error, "errno", None)))
-        gc.collect()  # Trainer and module hold each other, and with them the last run's weights
-        try:
-            pipe.send(answer)
-        except OSError:  # the parent is gone
-            return
-
-
-def _work_on(run: LocatedRun, pipe: Connection, threads: int) -> tuple[str, Any]:
-    import torch
-
-    from stablebert.claims import ClaimedError
-    from stablebert.progress import StepSender
-    from stablebert.train import train
-
-    def send(step: int, total: int) -> None:
-        try:
-            pipe.send(("step", (step, total)))
-        except OSError:  # the parent is gone: end as by SIGTERM, the run is not to blame
-            raise SystemExit(143) from None
-
-    torch.set_num_threads(run.cfg.trainer.threads or threads)
-    if (run.folder / RESULT).exists():
-        return "elsewhere", None
-    print(f"--- {_title(run)}", flush=True)
-    try:
-        return "done", train(run, [StepSender(send)])
-    except ClaimedError:
-        return "elsewhere", None
-
-
-def _message(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

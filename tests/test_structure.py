@@ -20,7 +20,8 @@ ALLOWED = {
         *("glue.tasks", "locate", "loggers", "model", "module", "optim", "progress", "results"),
         "version",
     },
-    "grid": {"claims", "config", "errors", "locate", "progress", "results", "train"},
+    "grid": {"claims", "config", "errors", "locate", "results", "worker"},
+    "worker": {"claims", "locate", "progress", "results", "train"},
     "select": {"report", "report.cells", "results"},
     "report": {"report.cells", "report.data", "report.records", "report.tables"},
     "report.expected": {"config", "locate", "report.cells", "report.records", "results", "sweep"},
@@ -70,7 +71,7 @@ ALLOWED = {
 }
 TORCH_FREE = [
     *("cli", "claims", "config", "glue.sources", "glue.tasks", "grid", "hub", "locate", "report"),
-    *("report.expected", "results", "select", "sweep", "version"),
+    *("report.expected", "results", "select", "sweep", "version", "worker"),
 ]
 
 
