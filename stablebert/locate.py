@@ -93,8 +93,15 @@ class Identities:
             for part, content in (("data", r.data), ("model", r.model)):
                 self._used.setdefault((part, r.scale, r.task), Counter())[content] += 1
         self._absent: dict[tuple[str | None, ...], ActionableError] = {}
-        self.taken: dict[str, None] = {}
-        """A line for all that was taken from records."""
+        self._taken: dict[tuple[str, str], dict[str, None]] = {}
+
+    @property
+    def taken(self) -> list[str]:
+        """What was taken from records so far, a line for each content."""
+        return [
+            f"{part} not at hand; as in all records of {', '.join(of)}: {content}"
+            for (part, content), of in self._taken.items()
+        ]
 
     def run(self, cfg: RunConfig) -> Run:
         """The run of a configuration.
@@ -137,7 +144,6 @@ class Identities:
                 f"{self._absent[wanted]}\nNor do the records of {cfg.scale} {cfg.task} tell which "
                 f"{part} it is: {said or 'there are none'}."
             )
-        self.taken[f"{cfg.scale} {cfg.task}: {part} not at hand; as in all records: {content}"] = (
-            None
-        )
+        of = self._taken.setdefault((str(part), content), {})
+        of[f"{cfg.scale} {cfg.task}"] = None
         return content

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from stablebert import claims, grid
+from stablebert import claims, grid, worker
 from stablebert.claims import is_claimed
 from stablebert.cli import main
 from stablebert.config import ConfigError, compose
@@ -207,6 +208,86 @@ def test_a_worker_that_dies_is_replaced_and_its_run_tried_once_more(words):
     assert "worker0.log" in crash["message"]
 
 
+# files of a memory cgroup by version: its limit, its count of kills, what keeps it from swapping
+CGROUP = {
+    "cgroup": ("memory.limit_in_bytes", "memory.oom_control", "memory.swappiness"),
+    "cgroup2": ("memory.max", "memory.events", "memory.swap.max"),
+}
+
+
+class Cage:
+    """A memory cgroup below that of this process."""
+
+    def __init__(self):
+        lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        own = {kind: path for _, kinds, path in lines for kind in kinds.split(",")}
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+        kinds = {"cgroup": "memory", "cgroup2": ""}
+        (version, root), *_ = sorted(
+            (version, Path(root + own[kinds[version]]))
+            for _, root, version, options, *_ in mounts
+            if version == "cgroup2" or (version == "cgroup" and "memory" in options.split(","))
+        )
+        self._limit, self._events, swap = CGROUP[version]
+        self.folder = root / f"stablebert-{os.getpid()}"
+        if version == "cgroup2":
+            (root / "cgroup.subtree_control").write_text("+memory")
+        self.folder.mkdir()
+        with suppress(OSError):  # a kernel without swap has no such file
+            (self.folder / swap).write_text("0")
+
+    def limit(self, size):
+        (self.folder / self._limit).write_text(str(size))
+
+    @property
+    def kills(self):
+        return int(re.search(r"oom_kill (\d+)", (self.folder / self._events).read_text())[1])
+
+
+@pytest.fixture
+def cage(monkeypatch):
+    try:
+        made = Cage()
+    except (OSError, ValueError, KeyError) as error:
+        pytest.skip(f"this machine does not let the tests make a memory cgroup: {error!r}")
+    monkeypatch.setenv("STABLEBERT_TEST_CAGE", str(made.folder))
+    yield made
+    made.folder.rmdir()
+
+
+def _work_caged(pipe, number, threads):
+    (Path(os.environ["STABLEBERT_TEST_CAGE"]) / "cgroup.procs").write_text(str(os.getpid()))
+    worker.work(pipe, number, threads)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_worker_killed_by_the_oom_killer_is_replaced(words, cage, monkeypatch, again):
+    """The real one: importing torch alone takes 300 MB. Where memory is back, the run finishes."""
+    monkeypatch.setattr(grid, "work", _work_caged)
+    cage.limit(100 << 20)
+    runs = runs_of(words("task=rte", "method=standard"))
+    said = []
+
+    def say(line):
+        said.append(line)
+        if again and "is tried once more" in line:  # said before the next worker starts
+            cage.limit(8 << 30)
+
+    outcome = grid.execute(runs, workers=1, say=say)
+    if again:
+        assert cage.kills == 1
+        assert (outcome.finished, outcome.crashed) == (2, [])
+        whole(words("task=rte", "method=standard"))
+        return
+    assert cage.kills == 4
+    assert (outcome.finished, outcome.crashed) == (0, runs)
+    for run in runs:
+        message = json.loads((run.folder / "crash.json").read_text())["message"]
+        assert "its worker died twice (SIGKILL)" in message
+    died = [line for line in said if line.startswith("worker 0 died (SIGKILL); rte standard")]
+    assert len(died) == len(runs)
+
+
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(words):
     slow = words("trainer.max_steps=150", "seed=0")
     child = start(slow, "--workers", "2")
@@ -313,7 +394,7 @@ def test_committed_records_suffice_without_data_and_model(words, tmp_path, monke
     shown = capsys.readouterr().out
     assert "2 of 2 runs: 1 cells, seeds 0..1; 0 missing" in shown
     for part in ("data", "model"):
-        assert f"mini rte: {part} not at hand; as in all records: sha256:" in shown
+        assert f"{part} not at hand; as in all records of mini rte: sha256:" in shown
     assert main(["grid", *absent]) == 0
     out, err = capsys.readouterr()
     assert "2 runs wanted, 2 done, 0 missing" in out

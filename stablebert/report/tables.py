@@ -46,7 +46,7 @@ def report(
     out: Path,
     name: str,
 ) -> str:
-    """Write `name`.md, .csv and .tex under `out`.
+    """Write `name`.md, .csv and .tex under `out`, and `name`-trials.csv: Fig. 4's and 12's curves.
 
     Args:
         cells: What the sweep expects.
@@ -80,6 +80,7 @@ def report(
     save(out / f"{name}.md", as_markdown(document))
     save(out / f"{name}.tex", as_latex(document))
     save(out / f"{name}.csv", _csv(joined.summaries, comparisons, marked))
+    save(out / f"{name}-trials.csv", _trials(joined.summaries))
     return as_text(document)
 
 
@@ -170,12 +171,12 @@ def _distributions(summaries: Sequence[Summary]) -> Table:
             row += [Entry(f"{x:.1f}") for x in (d.median, d.min, d.max)]
             iqm = _iqm(s)
             row.append(Entry(_interval(iqm)) if iqm else NOTHING)
-            row.append(Entry(f"{_chosen(s):.1f}") if s.n >= TRIALS else NOTHING)
+            row += [Entry(f"{x:.1f}") for x in _of_trials(s)] if s.n >= TRIALS else [NOTHING] * 2
         else:
-            row += [NOTHING] * 7
+            row += [NOTHING] * 8
         rows.append([*row, Entry(s.cell.config_id)])
     head = ["task", *labels, "n", "failed", "at chance", "median", "min", "max", "IQM [95 %]"]
-    head += [f"chosen of {TRIALS}", "config"]
+    head += [f"best val of {TRIALS}", f"chosen of {TRIALS}", "config"]
     return Table("Over the seeds (test x 100)", head, rows, labels=1 + len(labels))
 
 
@@ -185,8 +186,10 @@ def _iqm(summary: Summary) -> stats.Interval | None:
     return stats.Interval(*stats.interquartile_mean(summary.test, seed=0))
 
 
-def _chosen(summary: Summary) -> float:
-    return float(stats.chosen_of(summary.val, summary.test, TRIALS)[0][0])
+def _of_trials(summary: Summary) -> tuple[float, float]:
+    """Of the best of `TRIALS` runs by validation: expected validation and test score."""
+    best, chosen = (stats.chosen_of(summary.val, x, TRIALS) for x in (summary.val, summary.test))
+    return float(best[0][0]), float(chosen[0][0])
 
 
 def _interval(x: stats.Interval, sign: str = "") -> str:
@@ -272,7 +275,7 @@ def _caption(
     lines.append(
         f"IQM: interquartile mean with bootstrap interval, from {stats.IQM_FROM} runs on, blind to "
         f"a quarter of failures. Chosen of {TRIALS}: expected test score of the run that validation"
-        f" picks among {TRIALS}."
+        f" picks among {TRIALS}, and before it its validation score (other numbers: -trials.csv)."
     )
     if like_the_paper:
         lines.append(_about_the_paper({cell.scale for cell in cells}))
@@ -377,7 +380,7 @@ def _csv(
         if iqm := _iqm(s):
             line |= {"iqm": iqm.value, "iqm_low": iqm.low, "iqm_high": iqm.high}
         if s.n >= TRIALS:
-            line[f"chosen_of_{TRIALS}"] = _chosen(s)
+            line[f"best_val_of_{TRIALS}"], line[f"chosen_of_{TRIALS}"] = _of_trials(s)
         if c:
             line |= {key: number for key, number in vars(c).items() if key in _NUMBERS}
             line["baseline"] = c.baseline.config_id
@@ -393,8 +396,28 @@ def _csv(
         line |= {k: " ".join(sorted({str(getattr(r, k)) for r in s.records})) for k in sorted(of)}
         commits = {r.versions.get("commit") or "unknown" for r in s.records}
         lines.append(line | {"commit": " ".join(sorted(commits))})
+    return _as_csv(lines, list(lines[0]))
+
+
+def _trials(summaries: Sequence[Summary]) -> str:
+    """One line per cell and number k of trials: mean and deviation over draws of k runs."""
+    others = varying([summary.cell for summary in summaries])
+    names = ["scale", "task", "method", "length", *others]
+    numbers = ["best_val", "best_val_sd", "chosen_test", "chosen_test_sd"]
+    lines = []
+    for s in summaries:
+        own = {key: value(s.cell, key) for key in names} | {"config_id": s.cell.config_id}
+        ks = range(1, s.n + 1)
+        if ks:
+            curves = (*stats.chosen_of(s.val, s.val, ks), *stats.chosen_of(s.val, s.test, ks))
+            for k, *point in zip(ks, *(curve.tolist() for curve in curves), strict=True):
+                lines.append(own | {"k": k} | dict(zip(numbers, point, strict=True)))
+    return _as_csv(lines, [*names, "config_id", "k", *numbers])
+
+
+def _as_csv(lines: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
@@ -402,7 +425,7 @@ def _csv(
 
 _NUMBERS = (
     *("mean", "sd", "median", "min", "max", "failed", "at_chance", "marked", "val_mean"),
-    *("iqm", "iqm_low", "iqm_high", f"chosen_of_{TRIALS}"),
+    *("iqm", "iqm_low", "iqm_high", f"best_val_of_{TRIALS}", f"chosen_of_{TRIALS}"),
     *("baseline", "difference", "difference_low", "difference_high"),
     *("p_student", "p_welch", "p_holm", "improvement", "sd_ratio", "p_sd", "p_sd_holm"),
     *("detectable", "paper_mean", "paper_sd", "paper_n", "paper_table"),

@@ -23,9 +23,11 @@ def test_what_records_agree_on_stands_in_and_is_said():
     for words in (("seed=0",), ("seed=1", "method=reinit")):
         cfg = cfg_of(*words)
         assert identities.run(cfg).config_id == config_id(cfg, data=DATA, model=MODEL)
-    assert list(identities.taken) == [
-        f"mini rte: data not at hand; as in all records: {DATA}",
-        f"mini rte: model not at hand; as in all records: {MODEL}",
+    identities.run(cfg_of("task=cola"))
+    assert identities.taken == [
+        f"data not at hand; as in all records of mini rte: {DATA}",
+        f"model not at hand; as in all records of mini rte, mini cola: {MODEL}",
+        "data not at hand; as in all records of mini cola: sha256:4567",
     ]
 
 

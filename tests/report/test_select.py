@@ -87,5 +87,5 @@ def test_the_command_names_what_it_could_not_read(tmp_path, path, monkeypatch, c
     out, err = capsys.readouterr()
     assert "mini rte reinit: reinit.num_layers=2 (mean val 1: 25.00, 2: 50.00)" in out
     assert f"skipped: {torn}: " in err
-    assert "data not at hand; as in all records: sha256:1" in err
+    assert "data not at hand; as in all records of mini rte: sha256:1" in err
     assert "num_layers: 2" in path.read_text()

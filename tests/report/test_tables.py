@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 from collections import Counter
 from dataclasses import asdict, replace
@@ -487,10 +488,10 @@ def test_report_in_the_paper_s_layout(tmp_path):
     ]
     over = table_of(text, "Over the seeds")
     assert over[1:] == [
-        "CoLA standard 4 4/4 4/4 0.0 0.0 0.0 - - cola-standard-3epochs-mini",
-        "CoLA reinit 0 - - - - - - - cola-reinit-3epochs-mini",
-        "RTE standard 4 0/4 4/4 53.0 50.0 56.0 - - rte-standard-3epochs-mini",
-        "RTE reinit 3 0/3 0/3 82.0 80.0 84.0 - - rte-reinit-3epochs-mini",
+        "CoLA standard 4 4/4 4/4 0.0 0.0 0.0 - - - cola-standard-3epochs-mini",
+        "CoLA reinit 0 - - - - - - - - cola-reinit-3epochs-mini",
+        "RTE standard 4 0/4 4/4 53.0 50.0 56.0 - - - rte-standard-3epochs-mini",
+        "RTE reinit 3 0/3 0/3 82.0 80.0 84.0 - - - rte-reinit-3epochs-mini",
     ]
     (against,) = table_of(text, "Against standard 3epochs")[1:]
     assert against.startswith("RTE reinit +29.0 [")
@@ -503,7 +504,8 @@ def test_report_in_the_paper_s_layout(tmp_path):
     for fact in ("scale: mini", "model: org/bert@fedcba987654\n", "commit: c0ffee", "32-true"):
         assert fact in text
     assert "not the same as equivalent" in text
-    assert sorted(f.name for f in tmp_path.iterdir()) == ["table1.csv", "table1.md", "table1.tex"]
+    written = [f"table1{ending}" for ending in ("-trials.csv", ".csv", ".md", ".tex")]
+    assert sorted(f.name for f in tmp_path.iterdir()) == written
     assert (
         "| reinit | 3epochs | **82.0 ± 2.0**<br>n=3 of 4 |" in (tmp_path / "table1.md").read_text()
     )
@@ -524,8 +526,22 @@ def test_report_as_data(tmp_path):
     assert float(other["iqm"]) == pytest.approx(50)
     assert float(other["iqm_low"]) < 50 < float(other["iqm_high"])
     assert float(other["chosen_of_5"]) < 20  # validation prefers what tests badly
+    assert float(other["best_val_of_5"]) == pytest.approx(100 - float(other["chosen_of_5"]))
     assert (other["paper_mean"], other["paper_sd"], other["paper_n"]) == ("72.6", "1.6", "20")
     assert (base["marked"], other["marked"]) == ("False", "True")
+
+
+def test_best_of_every_number_of_trials(tmp_path):
+    """Validation 0.2 and 0.4: the best of two drawn is 0.4 in 3 of 4; its test is the lower one."""
+    grid = [cell(seeds=range(2)), cell(method="reinit")]
+    found = [record(grid[0], s, 0.9 - s / 2, val=0.2 + s / 5) for s in range(2)]
+    report(grid, found, [], tmp_path, "t")
+    one, two = rows(tmp_path / "t-trials.csv")  # and none of a cell without runs
+    assert (one["k"], two["k"], two["method"]) == ("1", "2", "standard")
+    names = ("best_val", "best_val_sd", "chosen_test", "chosen_test_sd")
+    assert [float(one[name]) for name in names] == pytest.approx([30, 10, 65, 25])
+    sd = math.sqrt(3) / 4
+    assert [float(two[name]) for name in names] == pytest.approx([35, 20 * sd, 52.5, 50 * sd])
 
 
 def test_no_interquartile_mean_below_ten(tmp_path):
