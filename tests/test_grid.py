@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import pty
 import random
 import re
 import shutil
@@ -102,6 +103,8 @@ def test_a_grid_is_planned_executed_and_done(words, capsys):
     assert "tiny: 8 runs wanted, 0 done, 8 missing, 0 crashed" in planned
     assert "unknown until a run has finished" in planned
     assert not Path(runs_of(words())[0].cfg.paths.runs).exists()
+    assert main(["grid", *words(), "--dry-run", "--shard", "3/3"]) == 0
+    assert "2 runs wanted" in capsys.readouterr().out
 
     assert main(["grid", *words(), "--workers", "2"]) == 0
     shown = capsys.readouterr().out
@@ -114,6 +117,24 @@ def test_a_grid_is_planned_executed_and_done(words, capsys):
     assert re.search(r"estimated time \d:\d\d:\d\d", shown)
     assert main(["grid", *words()]) == 0
     assert "0 to run" in capsys.readouterr().out
+
+
+def test_on_a_terminal_each_worker_has_a_line_and_the_whole_one(words):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "stablebert", "grid", *words("seed=0"), "--workers", "2"]
+    wide = os.environ | {"COLUMNS": "200", "TERM": "xterm"}
+    child = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=wide)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # Linux says so when the other end is closed
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert child.wait() == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    for number in (0, 1):
+        assert re.search(rf"worker {number}: (rte|cola) (standard|reinit) 3epochs", text)
+    assert re.search(r"all runs .* 4/4 left 0:00:00", text)
 
 
 def test_a_warm_worker_s_run_is_bit_equal_to_one_of_its_own_process(words, tmp_path):

@@ -5,16 +5,21 @@ import io
 import json
 import math
 import re
+import resource
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import asdict, replace
 
 import pytest
 
+from stablebert.config import config_id
 from stablebert.glue.tasks import TASKS
 from stablebert.report import Cell, ReportError, collect, paper, read_all, report, table3
 from stablebert.report.cells import baseline_of, compare, fails_against_chance, join, marks, spans
 from stablebert.report.render import Document, Entry, Table, as_latex, as_markdown, as_text
 from stablebert.results import RunRecord, run_folder
+from stablebert.sweep import read_sweep
 
 
 def cell(task="rte", method="standard", length="3epochs", scale="mini", seeds=(0, 1), **params):
@@ -542,6 +547,25 @@ def test_best_of_every_number_of_trials(tmp_path):
     assert [float(one[name]) for name in names] == pytest.approx([30, 10, 65, 25])
     sd = math.sqrt(3) / 4
     assert [float(two[name]) for name in names] == pytest.approx([35, 20 * sd, 52.5, 50 * sd])
+
+
+@pytest.mark.stress
+def test_five_thousand_records_in_three_seconds(tmp_path):
+    """Of the whole command, in processor time, which other processes do not add to."""
+    words = ["table1", f"paths.runs={tmp_path}", "data.source=/absent", "model.name=org/absent"]
+    wanted = read_sweep("table1").narrowed([*words[1:], "seed=0..104"]).runs()
+    for i, cfg in enumerate(wanted[:5000]):
+        own = config_id(cfg, data="d", model="m")
+        of = cell(cfg.task, cfg.method, cfg.length, cfg.scale)
+        store(tmp_path, record(of, cfg.seed, i / 5000, data="d", model="m", config_id=own))
+    command = [sys.executable, "-m", "stablebert", "report", *words, "--out", tmp_path / "out"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "960 of 960 runs: 48 cells" in text
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"{spent:.2f} s")
+    assert spent < 3
 
 
 def test_no_interquartile_mean_below_ten(tmp_path):
