@@ -71,7 +71,7 @@ def plan(
         identities: what tells runs apart.
 
     Raises:
-        RecordError: as `Identities.run`.
+        ContentError: as `Identities.run`.
     """
     finished = {(r.config_id, r.seed_init, r.seed_data) for r in records}
     made = Plan([], [], [])

@@ -11,7 +11,11 @@ from stablebert.errors import ActionableError
 from stablebert.glue.sources import Source, resolve
 from stablebert.glue.tasks import TASKS
 from stablebert.hub import GLUE, digest, fetch_model, model_files
-from stablebert.results import RecordError, RunRecord, run_folder
+from stablebert.results import RunRecord, run_folder
+
+
+class ContentError(ActionableError):
+    """Data or model is not at hand, and the records do not tell which it is."""
 
 
 # Once per process: a grid's runs share a few files, of up to a gigabyte.
@@ -107,7 +111,7 @@ class Identities:
         """The run of a configuration.
 
         Raises:
-            RecordError: data or model cannot be located, and no records agree on what it was.
+            ContentError: data or model cannot be located, and no records agree on which it is.
         """
         task, data, model = TASKS[cfg.task].config, cfg.data, cfg.model
         return identified(
@@ -140,7 +144,7 @@ class Identities:
         unlike = from_hub and (hub_id != name or revision not in (None, commit))
         if unlike or not content:
             said = ", ".join(f"{content} in {k}" for content, k in used.most_common())
-            raise RecordError(
+            raise ContentError(
                 f"{self._absent[wanted]}\nNor do the records of {cfg.scale} {cfg.task} tell which "
                 f"{part} it is: {said or 'there are none'}."
             )

@@ -21,7 +21,7 @@ def gather(sweep: Sweep, *committed: Path) -> tuple[list[Cell], list[RunRecord],
 
     Raises:
         ConfigError: as `expected`.
-        RecordError: as `expected`.
+        ContentError: as `expected`.
     """
     records, problems = read_all(*sweep.roots, *committed)
     identities = Identities(records)
@@ -34,7 +34,7 @@ def expected(sweep: Sweep, identities: Identities) -> list[Cell]:
 
     Raises:
         ConfigError: combinations that make no sense.
-        RecordError: data or model is not at hand, nor known from records: `Identities`.
+        ContentError: data or model is neither at hand nor known from records.
     """
     groups: dict[tuple[tuple[str, str], ...], list[RunConfig]] = {}
     for combination, cfg in sweep.composed:

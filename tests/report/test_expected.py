@@ -4,8 +4,7 @@ import pytest
 from test_tables import cell, record
 
 from stablebert.config import compose, config_id
-from stablebert.locate import Identities, locate
-from stablebert.results import RecordError
+from stablebert.locate import ContentError, Identities, locate
 
 DATA, MODEL = "sha256:0123", "org/bert@c0ffee"
 
@@ -54,7 +53,7 @@ def test_what_is_at_hand_speaks_for_itself(tiny_glue, tiny_bert):
     ],
 )
 def test_records_that_do_not_tell_are_named_after_the_first_error(records, said):
-    with pytest.raises(RecordError) as caught:
+    with pytest.raises(ContentError) as caught:
         Identities(records).run(cfg_of())
     problem, told = str(caught.value).splitlines()
     assert ("'/absent' is no folder" if " data " in said else "model 'org/bert'") in problem
@@ -64,5 +63,5 @@ def test_records_that_do_not_tell_are_named_after_the_first_error(records, said)
 def test_a_pinned_revision_is_no_other():
     pinned = cfg_of("model.revision=c0ffee")
     assert Identities([used()]).run(pinned).config_id == config_id(pinned, data=DATA, model=MODEL)
-    with pytest.raises(RecordError, match="which model it is"):
+    with pytest.raises(ContentError, match="which model it is"):
         Identities([used()]).run(cfg_of("model.revision=main"))
