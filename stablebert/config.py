@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from stablebert.glue.tasks import TASKS
 
-RECIPE_VERSION = 1  # part of every config_id: raise it when a change of the code changes numbers
+RECIPE_VERSION = 2  # part of every config_id: raise it when a change of the code changes numbers
 
 _PACKAGE = Path(__file__).parent
 # A wheel carries conf/ inside the package, a checkout beside it. Inside comes first: next to an
@@ -116,6 +116,7 @@ class TrainerConfig:
     eval_batch_size: Count
     evaluations: Count
     precision: Literal["auto", "16-mixed", "bf16-mixed", "32-true"]
+    packing: Literal["auto", "packed", "padded"]
     accelerator: Literal["auto", "cpu", "cuda"]
     devices: Annotated[
         int,

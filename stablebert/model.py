@@ -4,14 +4,19 @@ Everything that depends on an architecture stands here; to support another one, 
 `ARCHITECTURES`.
 """
 
+import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
+from stablebert.packed import bert_logits
 from stablebert.seeds import generator
 
 logger = logging.getLogger(__name__)
@@ -25,10 +30,14 @@ class Architecture:
     blocks: str
     pooler: str
     classifier: str
+    packed: Callable[..., Tensor] | None = None
+    """Its forward pass over packed batches; without one, batches are padded."""
 
 
 ARCHITECTURES = {
-    "bert": Architecture("bert.embeddings", "bert.encoder.layer", "bert.pooler", "classifier"),
+    "bert": Architecture(
+        "bert.embeddings", "bert.encoder.layer", "bert.pooler", "classifier", packed=bert_logits
+    ),
 }
 
 
@@ -46,6 +55,22 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
     Raises:
         ValueError: an architecture that is not supported, or weights that do not fill the encoder.
     """
+    pretrained, bare = _pretrained(folder, num_labels)
+    model = copy.deepcopy(pretrained)
+    parts = layers(model)
+    rng = generator(seed, "head")
+    for name in ("pooler", "classifier"):
+        # the classifier is new for every run, whatever head the checkpoint brought
+        if name == "classifier" or name in bare:
+            reinitialise(parts[name], std=model.config.initializer_range, rng=rng)
+    # from_pretrained leaves it in evaluation mode, and Lightning keeps the mode that it finds
+    return model.train()
+
+
+# Once per process and number of labels: a worker's runs start from the same weights.
+@lru_cache(maxsize=3)
+def _pretrained(folder: Path, num_labels: int) -> tuple[Any, set[str]]:
+    """The model as its folder has it, to be copied; and the layers that the folder lacks."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     model_type = AutoConfig.from_pretrained(folder).model_type
@@ -61,8 +86,7 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
             ignore_mismatched_sizes=True,  # a head of another task
         )
     unfilled = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    parts = layers(model)
-    bare = {name for name, part in parts.items() if _holds(model, part, unfilled)}
+    bare = {name for name, part in layers(model).items() if _holds(model, part, unfilled)}
     if inside := bare - {"pooler", "classifier"}:
         raise ValueError(
             f"model.name={folder}: no weights for {', '.join(sorted(inside))} ({len(unfilled)} "
@@ -70,13 +94,47 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
         )
     if "pooler" in bare:
         logger.warning("%s has no pooler: a new one is drawn from N(0, 0.02²)", folder)
-    rng = generator(seed, "head")
-    for name in ("pooler", "classifier"):
-        # the classifier is new for every run, whatever head the checkpoint brought
-        if name == "classifier" or name in bare:
-            reinitialise(parts[name], std=model.config.initializer_range, rng=rng)
-    # from_pretrained leaves it in evaluation mode, and Lightning keeps the mode that it finds
-    return model.train()
+    return model, bare
+
+
+def packed_forward(model: nn.Module) -> Callable[..., Tensor] | None:
+    """`f(model, packed_batch, masks) -> logits` of this architecture, if it has one."""
+    return _architecture(model.config.model_type).packed
+
+
+class PartlyTrainedEmbedding(nn.Module):
+    """An embedding of which only the rows that training can meet are a parameter.
+
+    Adam leaves a row alone that never had a gradient, so the others need no gradient, no moments
+    and no update; the arithmetic is the same, without weight decay.
+
+    Args:
+        whole: the embedding, `(V, H)`.
+        rows: ids that training rows hold, `(R,)` int64, rising.
+    """
+
+    def __init__(self, whole: nn.Embedding, rows: Tensor):
+        super().__init__()
+        weight = whole.weight.detach()
+        self.weight = nn.Parameter(weight[rows].clone())
+        self.rest: Tensor
+        self.place: Tensor
+        self.register_buffer("rest", weight, persistent=False)
+        place = torch.full((len(weight),), -1).index_copy(0, rows, torch.arange(len(rows)))
+        self.register_buffer("place", place, persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Rows of the embedding, `(*, H)`; in training every id must be among the trained ones."""
+        place = self.place[ids]
+        if self.training:
+            return F.embedding(place, self.weight)
+        trained = F.embedding(place.clamp(min=0), self.weight)
+        return torch.where(place[..., None] < 0, F.embedding(ids, self.rest), trained)
+
+
+def train_only(model: Any, ids: Tensor) -> None:
+    """Make the word embeddings of `ids`, `(R,)`, the only ones that are trained."""
+    model.set_input_embeddings(PartlyTrainedEmbedding(model.get_input_embeddings(), ids))
 
 
 def _architecture(model_type: str, typed: str = "") -> Architecture:

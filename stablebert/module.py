@@ -12,12 +12,20 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from stablebert.dropout import Masks
 from stablebert.glue.metrics import evaluate
 from stablebert.loggers import log_now
+from stablebert.model import packed_forward
 from stablebert.optim import BertAdam, parameter_groups, schedule
+from stablebert.packing import PackedBatch
 from stablebert.seeds import stream
 
-Batch = dict[str, Tensor]
+Batch = PackedBatch | dict[str, Tensor]
+
+
+def labels_of(batch: Batch) -> Tensor:
+    """Labels `(B,)` of a packed or padded batch."""
+    return batch.labels if isinstance(batch, PackedBatch) else batch["labels"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,8 @@ class GlueClassifier(L.LightningModule):
     Every validation logs `val/<metric>` and, for any task alike, `val/score`, the reported metric.
 
     Args:
-        model: sequence-classification model, called with a batch without its labels.
+        model: sequence-classification model, called with a batch without its labels; where it has
+            a packed forward pass (`stablebert.model.packed_forward`), batches may be packed.
         metrics: names for `stablebert.glue.metrics.evaluate`; the first is the reported one.
         lr: peak learning rate.
         betas: decay rates of Adam's moments.
@@ -71,6 +80,8 @@ class GlueClassifier(L.LightningModule):
         self.weight_decay = weight_decay
         self.warmup = warmup
         self.dropout_seed = dropout_seed
+        self.masks = Masks(stream(dropout_seed, "dropout"))
+        """Dropout masks of packed batches on a CPU."""
         self.evaluated: dict[str, Predictions] = {}
         """Predictions of the latest pass over each split: `val`, `test`."""
         self.losses: list[Tensor] = []
@@ -82,6 +93,8 @@ class GlueClassifier(L.LightningModule):
     @override
     def forward(self, batch: Batch) -> Tensor:
         """Logits `(B, C)` in float32."""
+        if isinstance(batch, PackedBatch):
+            return packed_forward(self.model)(self.model, batch, self.masks).float()
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
         return self.model(**inputs).logits.float()
 
@@ -95,13 +108,16 @@ class GlueClassifier(L.LightningModule):
     @override
     def on_train_start(self) -> None:
         # Re-initialisation has drawn from its own stream; methods that share a seed share masks.
-        torch.manual_seed(stream(self.dropout_seed, "dropout"))
+        seed = stream(self.dropout_seed, "dropout")
+        torch.manual_seed(seed)
+        self.masks = Masks(seed)
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self.loss(self(batch), batch["labels"])
+        labels = labels_of(batch)
+        loss = self.loss(self(batch), labels)
         self.losses.append(loss.detach())
-        return loss * self._share_of_window(len(batch["labels"]), batch_idx)
+        return loss * self._share_of_window(len(labels), batch_idx)
 
     def _share_of_window(self, rows: int, batch_idx: int) -> float:
         """Weight of a micro-batch, so that accumulated micro-batches equal one batch of their rows.
@@ -119,11 +135,11 @@ class GlueClassifier(L.LightningModule):
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._outputs.append((self(batch), batch["labels"]))
+        self._outputs.append((self(batch), labels_of(batch)))
 
     @override
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._outputs.append((self(batch), batch["labels"]))
+        self._outputs.append((self(batch), labels_of(batch)))
 
     @override
     def on_validation_epoch_end(self) -> None:

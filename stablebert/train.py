@@ -3,6 +3,7 @@
 The only place where the configuration meets the classes, which all take plain arguments.
 """
 
+import ctypes
 import logging
 import math
 import os
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from stablebert.glue.metrics import evaluate, majority_score, predictions
 from stablebert.glue.tasks import TASKS, Task
 from stablebert.locate import LocatedRun
 from stablebert.loggers import HistoryLogger, Window, finite, wandb_logger
-from stablebert.model import load_model
+from stablebert.model import load_model, packed_forward, train_only
 from stablebert.module import GlueClassifier, Predictions
 from stablebert.optim import steps_taken
 from stablebert.progress import RunProgress
@@ -121,8 +123,11 @@ def execute(
             torch.set_num_threads(cfg.trainer.threads)
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        data = build_data(located)
+        keep_freed_memory()
         module = build_module(located)
+        data = build_data(located, packed=packs(cfg, module))
+        if data.packed and not cfg.optimizer.weight_decay:  # which moves every row of them
+            train_only(module.model, torch.from_numpy(data.vocabulary()))
         best = callbacks.BestWeights(f"val/{cfg.trainer.select_by or 'score'}")
         trainer = build_trainer(cfg, [*build_callbacks(cfg), best, *watchers], loggers)
     with watch.phase("train"):
@@ -178,7 +183,7 @@ def execute(
         skipped_steps=trainer.global_step - steps,
         evaluations=watch.evaluations,
         precision=str(trainer.precision),
-        packing="padded",
+        packing="packed" if data.packed else "padded",
         padding_efficiency=data.padding_efficiency(),
         threads=torch.get_num_threads(),
         seconds={name: round(spent, 3) for name, spent in watch.seconds.items()},
@@ -198,7 +203,22 @@ def test(trainer: L.Trainer, module: GlueClassifier, data: GlueDataModule) -> Pr
     return module.evaluated["test"]
 
 
-def build_data(located: LocatedRun) -> GlueDataModule:
+def packs(cfg: RunConfig, module: GlueClassifier) -> bool:
+    """Whether batches are packed: wherever the architecture can, unless padding is asked for.
+
+    Raises:
+        ValueError: packing is asked for and the architecture cannot.
+    """
+    able = packed_forward(module.model) is not None
+    if not able and cfg.trainer.packing != "padded":
+        what = f"{module.model.config.model_type} has no packed forward pass"
+        if cfg.trainer.packing == "packed":
+            raise ValueError(f"trainer.packing=packed: {what}; type auto or padded")
+        log.warning("%s: batches are padded, which is slower", what)
+    return able and cfg.trainer.packing != "padded"
+
+
+def build_data(located: LocatedRun, *, packed: bool) -> GlueDataModule:
     """The task's data, tokenised and split, ready for the Trainer."""
     cfg = located.cfg
     data = data_module(cfg.task)(
@@ -209,6 +229,7 @@ def build_data(located: LocatedRun) -> GlueDataModule:
         batch_size=cfg.trainer.batch_size // cfg.trainer.accumulate,
         eval_batch_size=cfg.trainer.eval_batch_size,
         seed=cfg.data_seed,
+        packed=packed,
     )
     data.prepare_data()
     data.setup("fit")
@@ -398,6 +419,18 @@ def crash(error: BaseException, watch: Stopwatch) -> dict[str, Any]:
         "traceback": "".join(traceback.format_exception(error)),
         "versions": versions(),
     }
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Have glibc keep freed memory: a step on a CPU would spend a tenth on getting it back anew."""
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # another C library, with ways of its own
+        return
+    trim_threshold, mmap_threshold = -1, -3  # malloc.h
+    mallopt(mmap_threshold, 2**30)
+    mallopt(trim_threshold, 2**31 - 1)
 
 
 def cache_folder(path: str | None) -> Path:

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from stablebert.glue import splits
 from stablebert.glue.sources import DataError, Source
 from stablebert.glue.tasks import TASKS
+from stablebert.packing import PackedBatch, pack
 from stablebert.seeds import generator
 
 log = logging.getLogger(__name__)
@@ -87,8 +88,9 @@ class Permutations(Sampler):
 class GlueDataModule(L.LightningDataModule):
     """Batches of one GLUE task; use a named subclass or `data_module`.
 
-    A batch holds `input_ids`, `attention_mask`, `token_type_ids`, each `(B, T)` int64 and padded
-    to the longest row of the batch, and `labels` `(B,)`, int64 or, for STS-B, float32.
+    A batch is a `PackedBatch`, or padded to its longest row: `input_ids`, `attention_mask`,
+    `token_type_ids`, each `(B, T)` int64, and `labels` `(B,)`, int64 or, for STS-B, float32.
+    Validation and test rows come in the order of their length, longest first.
 
     The order of training rows depends on `seed` alone: each loader draws from a generator of its
     own, so validating more often changes nothing and the global generator is never touched.
@@ -102,6 +104,7 @@ class GlueDataModule(L.LightningDataModule):
         eval_batch_size: Validation and test rows per batch.
         seed: Seed of the order of training rows.
         few_sample: Train on 1,000 rows.
+        packed: Batches without padding.
 
     Raises:
         ValueError: The source is of another task.
@@ -120,6 +123,7 @@ class GlueDataModule(L.LightningDataModule):
         eval_batch_size: int = 64,
         seed: int = 0,
         few_sample: bool = False,
+        packed: bool = False,
     ):
         super().__init__()
         if source.task.config != self.config:
@@ -128,6 +132,7 @@ class GlueDataModule(L.LightningDataModule):
         self.source, self.tokenizer, self.cache = source, Path(tokenizer), Path(cache)
         self.max_length, self.seed = max_length, seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.packed = packed
         self.sets: dict[str, Examples] = {}
 
     @property
@@ -227,6 +232,9 @@ class GlueDataModule(L.LightningDataModule):
         labels = [part["labels"] for part in arrays.values()]
         self.parts = splits.split(self.task, *labels)
         self.sets = {n: Examples(**arrays[p.source], rows=p.rows) for n, p in self.parts.items()}
+        for name in ("val", "test"):  # like lengths side by side: hardly any padding
+            rows = self.sets[name].rows
+            self.sets[name].rows = rows[np.argsort(-self.sets[name].lengths(), kind="stable")]
 
     @property
     def splits(self) -> dict[str, dict[str, int | str]]:
@@ -242,7 +250,7 @@ class GlueDataModule(L.LightningDataModule):
         }
 
     def labels(self, name: str) -> np.ndarray:
-        """Labels of `train`, `val` or `test` in the order of its rows, `(N,)`."""
+        """Labels of `train`, `val` or `test` in the order in which its rows are read, `(N,)`."""
         return self._set(name).labels[self._set(name).rows]
 
     def train_dataloader(self) -> DataLoader:
@@ -250,11 +258,11 @@ class GlueDataModule(L.LightningDataModule):
         return self._loader(self._set("train"), shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        """Validation batches, always in the same order."""
+        """Validation batches, always in the same order: longest rows first."""
         return self._loader(self._set("val"))
 
     def test_dataloader(self) -> DataLoader:
-        """Test batches, always in the same order."""
+        """Test batches, always in the same order: longest rows first."""
         return self._loader(self._set("test"))
 
     def padding_efficiency(self) -> float:
@@ -262,6 +270,12 @@ class GlueDataModule(L.LightningDataModule):
         lengths = self._set("train").lengths()
         batches = list(self._loader(lengths, shuffle=True, collate=np.array))
         return float(lengths.sum() / sum(len(batch) * batch.max() for batch in batches))
+
+    def vocabulary(self) -> np.ndarray:
+        """Token ids that occur in training rows, rising, int64."""
+        train = self._set("train")
+        tokens = np.concatenate([train[i]["input_ids"] for i in range(len(train))])
+        return np.unique(tokens).astype(np.int64)
 
     def _set(self, name: str) -> Examples:
         self.setup()
@@ -277,8 +291,12 @@ class GlueDataModule(L.LightningDataModule):
             generator=torch.Generator(),
         )
 
-    def collate(self, examples: list[dict[str, np.ndarray]]) -> dict[str, Tensor]:
-        """Pads examples to the longest, on the tokenizer's side; `(B, T)` and `labels` `(B,)`."""
+    def collate(self, examples: list[dict[str, np.ndarray]]) -> PackedBatch | dict[str, Tensor]:
+        """Packs examples, or pads them to the longest, on the tokenizer's side."""
+        if self.packed:
+            names = ("input_ids", "token_type_ids")
+            texts = [[example[name] for example in examples] for name in names]
+            return pack(*texts, np.array([example["labels"] for example in examples]))
         lengths = [len(example["input_ids"]) for example in examples]
         shape = (len(examples), max(lengths))
         batch = {
