@@ -23,8 +23,11 @@ GRID    = $(SWEEP) scale=$(SCALE) $(if $(TASKS),task=$(TASKS)) $(if $(METHODS),m
           $(if $(LENGTHS),length=$(LENGTHS)) $(if $(SEEDS),seed=$(SEEDS)) \
           $(if $(DATA),data.source=$(DATA)) $(if $(MODEL),model.name=$(MODEL))
 
+# What `make bench` measures: BENCH=steps, runs, roofline or all; BENCH_ARGS="--tasks rte --shape base".
+BENCH  ?= all
+
 .DEFAULT_GOAL := help
-.PHONY: help setup test stress lint reproduce-table clean
+.PHONY: help setup test stress lint reproduce-table bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,6 +57,11 @@ reproduce-table: $(READY) ## run what SWEEP lacks at SCALE, then print its table
 	@$(BIN)/stablebert grid $(GRID) $(if $(WORKERS),--workers $(WORKERS)); status=$$?; \
 	if [ $$status -gt 1 ]; then exit $$status; fi; \
 	$(BIN)/stablebert report $(GRID) && exit $$status  # crashed runs are missing in the table
+
+bench: $(READY) ## measure our speed against the alternatives, into results/bench (hours on a CPU)
+	@$(BIN)/python -c 'import accelerate' 2> /dev/null || $(PIP) accelerate  # the Trainer needs it
+	@$(BIN)/python -m benchmarks.bench $(BENCH) $(if $(DATA),--data $(DATA)) \
+	$(if $(MODEL),--model $(MODEL)) $(BENCH_ARGS)
 
 clean: ## remove .venv and caches; runs/ stays
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info dist build
