@@ -218,7 +218,7 @@ def packs(cfg: RunConfig, module: GlueClassifier) -> bool:
     return able and cfg.trainer.packing != "padded"
 
 
-def build_data(located: LocatedRun, *, packed: bool) -> GlueDataModule:
+def build_data(located: LocatedRun, *, packed: bool = False) -> GlueDataModule:
     """The task's data, tokenised and split, ready for the Trainer."""
     cfg = located.cfg
     data = data_module(cfg.task)(

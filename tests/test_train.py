@@ -1,5 +1,6 @@
 """Whole runs through the command line: what a run leaves, what it repeats, how it ends."""
 
+import copy
 import json
 import math
 import os
@@ -88,7 +89,7 @@ def test_a_run_leaves_its_record(words, capsys):
     assert sum(record.predictions["dev_at_last"].values()) == 60
     assert record.splits["train"]["rows"] == 1800
     assert record.splits["val"]["rows"] + record.splits["test"]["rows"] == 60
-    assert (record.precision, record.packing, record.threads) == ("32-true", "padded", 1)
+    assert (record.precision, record.packing, record.threads) == ("32-true", "packed", 1)
     assert 0.3 < record.padding_efficiency < 1
     assert set(record.seconds) == {"load", "train", "validate", "test"}
     assert min(record.seconds.values()) > 0
@@ -204,8 +205,8 @@ def test_the_two_seeds_are_separate(words, monkeypatch):
         if batch_idx == 0:
             weights = [self.model.classifier.weight, self.model.bert.pooler.dense.weight]
             drawn = torch.cat([w.detach().flatten() for w in weights])
-            mask = torch.nn.functional.dropout(torch.ones(100))
-            seen["now"] = (drawn.tolist(), batch["input_ids"].tolist(), mask.tolist())
+            mask = copy.deepcopy(self.masks).dropped(1000, 0.5)
+            seen["now"] = (drawn.tolist(), batch.input_ids.tolist(), mask.tolist())
         return step(self, batch, batch_idx)
 
     monkeypatch.setattr(GlueClassifier, "training_step", watching)
@@ -517,7 +518,7 @@ def test_train_loss_at_a_validation_is_the_mean_since_the_last_one(words, monkey
 
     def known(self, batch, batch_idx):
         self.losses.append(torch.tensor(float(batch_idx + 1)))
-        return self.loss(self(batch), batch["labels"])
+        return self.loss(self(batch), batch.labels)
 
     monkeypatch.setattr(GlueClassifier, "training_step", known)
     run = words("trainer.max_steps=20", "trainer.evaluations=2")

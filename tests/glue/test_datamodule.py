@@ -99,7 +99,9 @@ def test_tokens_equal_the_tokenizers_own(name, max_length, make, tiny_bert):
     data.setup("test")
     task, tokenizer = TASKS[name], AutoTokenizer.from_pretrained(tiny_bert)
     dev = data.source.read(task.dev_split).to_pylist()
-    part, at = data.parts["test"], 0
+    part, at = data.sets["test"], 0
+    assert sorted(part.rows) == sorted(data.parts["test"].rows)
+    assert (np.diff(part.lengths()) <= 0).all(), "longest first"
     for batch in data.test_dataloader():
         here = [dev[row] for row in part.rows[at : at + 7]]
         texts = [[row[column] for row in here] for column in task.columns]
@@ -112,6 +114,23 @@ def test_tokens_equal_the_tokenizers_own(name, max_length, make, tiny_bert):
         assert batch["input_ids"].shape[1] <= max_length
         at += len(here)
     assert at == len(part.rows)
+
+
+@pytest.mark.parametrize("name", ["mrpc", "stsb"])
+def test_packed_batches_hold_the_rows_of_padded_ones(name, make):
+    packed, padded = make(name, packed=True), make(name)
+    for part in ("train_dataloader", "test_dataloader"):
+        loaders = [getattr(data, part)() for data in (packed, padded)]
+        for batch, other in zip(*loaders, strict=True):
+            lengths = other["attention_mask"].sum(1)
+            order = lengths.argsort(descending=True, stable=True)
+            assert batch.lengths == tuple(lengths[order].tolist())
+            assert batch.labels.tolist() == other["labels"][order].tolist()
+            for key in ("input_ids", "token_type_ids"):
+                rows = [other[key][i, : lengths[i]] for i in order]
+                assert getattr(batch, key).tolist() == torch.cat(rows).tolist()
+    words = {int(i) for batch in packed.train_dataloader() for i in batch.input_ids}
+    assert packed.vocabulary().tolist() == sorted(words)
 
 
 def test_a_tokenizer_without_segments_gets_zeros(make, tiny_bert, tmp_path):
