@@ -59,7 +59,6 @@ reproduce-table: $(READY) ## run what SWEEP lacks at SCALE, then print its table
 	$(BIN)/stablebert report $(GRID) && exit $$status  # crashed runs are missing in the table
 
 bench: $(READY) ## measure our speed against the alternatives, into results/bench (hours on a CPU)
-	@$(BIN)/python -c 'import accelerate' 2> /dev/null || $(PIP) accelerate  # the Trainer needs it
 	@$(BIN)/python -m benchmarks.bench $(BENCH) $(if $(DATA),--data $(DATA)) \
 	$(if $(MODEL),--model $(MODEL)) $(BENCH_ARGS)
 

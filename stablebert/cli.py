@@ -63,7 +63,11 @@ def config(overrides: Sequence[str]) -> int:
 def grid(words: Sequence[str]) -> int:
     """Run what a sweep lacks: SWEEP KEY=VALUES..., in worker processes."""
     parser = _parser("grid", grid)
-    parser.add_argument("--workers", type=_count, help="processes (default: one per GPU, or one)")
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        help="processes (default: one per GPU; on a CPU one per core, at most 4)",
+    )
     parser.add_argument("--workers-per-gpu", type=_count, default=1, metavar="K")
     parser.add_argument("--shard", default="1/1", help="i/n: this is part i of n (job arrays)")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
@@ -82,7 +86,7 @@ def grid(words: Sequence[str]) -> int:
     todo = plan.missing + (plan.crashed if typed.retry_crashed else [])
     todo.sort(key=lambda run: run.cfg.seed)
     gpus = executor.visible_gpus() * typed.workers_per_gpu
-    workers = typed.workers or len(gpus) or 1
+    workers = typed.workers or len(gpus) or min(executor.cores(), executor.CPU_WORKERS)
     clock = executor.Clock(records)
     retried = "" if typed.retry_crashed or not plan.crashed else " (--retry-crashed runs them)"
     print(

@@ -37,6 +37,8 @@ from stablebert.results import (
 )
 from stablebert.worker import log_of, name_of, work
 
+CPU_WORKERS = 4
+"""Workers on a CPU by default, one per core: a step of few tokens gains little by more threads."""
 POLL = 2.0
 """Seconds between two looks at runs that other processes execute."""
 

@@ -67,7 +67,6 @@ class HistoryLogger(Logger):
         if self._line:
             line = {"step": self._step, **self._line}
             self._file.write(json.dumps(line, allow_nan=False) + "\n")
-            self._file.flush()
             self._line = {}
 
     def complete(self) -> None:
