@@ -630,3 +630,44 @@ def test_progress_is_shown_on_a_terminal_only(words, tmp_path):
     piped = subprocess.run([*command, "force=true"], capture_output=True, text=True, check=True)
     assert len(piped.stdout.splitlines()) == 2
     assert "20/20" not in piped.stdout + piped.stderr
+
+
+def test_an_architecture_that_cannot_pack_is_padded_and_says_so(words, monkeypatch, capsys, caplog):
+    from stablebert import train as module
+
+    monkeypatch.setattr(module, "packed_forward", lambda model: None)
+    run = words("trainer.max_steps=2")
+    assert main(["train", *run]) == 0
+    assert read_record(folder_of(run)).packing == "padded"
+    assert "bert has no packed forward pass: batches are padded, which is slower" in caplog.text
+    caplog.clear()
+    assert main(["train", *words("trainer.max_steps=2", "trainer.packing=packed")]) == 1
+    assert "trainer.packing=packed: bert has no packed forward pass" in capsys.readouterr().err
+    assert main(["train", *words("trainer.max_steps=2", "trainer.packing=padded")]) == 0
+    assert "no packed forward pass" not in caplog.text
+
+
+def test_packed_and_padded_runs_score_alike_without_dropout(words, tiny_bert, tmp_path):
+    """The whole path: same batches, same steps, same weights in the end but for rounding."""
+    folder = shutil.copytree(tiny_bert, tmp_path / "no-dropout")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config))
+    lines = {}
+    for packing in ("packed", "padded"):
+        run = words("trainer.max_steps=40", "optimizer.lr=1e-3", f"trainer.packing={packing}")
+        run = [f"model.name={folder}" if w.startswith("model.name") else w for w in run]
+        assert main(["train", *run]) == 0
+        assert read_record(folder_of(run)).packing == packing
+        lines[packing] = history(folder_of(run))
+    for mine, other in zip(lines["packed"], lines["padded"], strict=True):
+        assert mine.keys() == other.keys()
+        for key in (
+            "train/loss",
+            "val/loss",
+            "val/score",
+            "bias_ratio/all",
+            "weight_change/layer_00",
+        ):
+            if key in mine:
+                assert mine[key] == pytest.approx(other[key], rel=2e-3), (mine["step"], key)
