@@ -21,6 +21,7 @@ from stablebert import packed, train
 from stablebert.config import compose
 from stablebert.dropout import Masks
 from stablebert.locate import locate
+from stablebert.memory import keep_freed_memory
 from stablebert.model import train_only
 from stablebert.module import labels_of
 from stablebert.optim import BertAdam, parameter_groups
@@ -103,7 +104,7 @@ def main() -> None:
     for task in tasks or ["cola", "rte"]:
         alone = [sys.executable, "-m", "benchmarks.ablation", data, model, "--memory", task]
         released = subprocess.run(alone, check=True, capture_output=True, text=True).stdout
-        train.keep_freed_memory()
+        keep_freed_memory()
         found = measure(task, data, model, TAKEN_AWAY)
         found["freed memory kept"] = float(released.split()[-1])
         for what, seconds in found.items():

@@ -3,7 +3,6 @@
 The only place where the configuration meets the classes, which all take plain arguments.
 """
 
-import ctypes
 import logging
 import math
 import os
@@ -17,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +35,7 @@ from stablebert.glue.metrics import evaluate, majority_score, predictions
 from stablebert.glue.tasks import TASKS, Task
 from stablebert.locate import LocatedRun
 from stablebert.loggers import HistoryLogger, Window, finite, wandb_logger
+from stablebert.memory import keep_freed_memory
 from stablebert.model import load_model, packed_forward, train_only
 from stablebert.module import GlueClassifier, Predictions
 from stablebert.optim import steps_taken
@@ -419,18 +418,6 @@ def crash(error: BaseException, watch: Stopwatch) -> dict[str, Any]:
         "traceback": "".join(traceback.format_exception(error)),
         "versions": versions(),
     }
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Have glibc keep freed memory: a step on a CPU would spend a tenth on getting it back anew."""
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):  # another C library, with ways of its own
-        return
-    trim_threshold, mmap_threshold = -1, -3  # malloc.h
-    mallopt(mmap_threshold, 2**30)
-    mallopt(trim_threshold, 2**31 - 1)
 
 
 def cache_folder(path: str | None) -> Path:

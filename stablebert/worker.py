@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stablebert.locate import LocatedRun
+from stablebert.memory import give_back_memory
 from stablebert.results import RESULT
 
 
@@ -41,6 +42,7 @@ def work(pipe: Connection, number: int, threads: int) -> None:
         except Exception as error:
             answer = ("crashed", (_message(error), getattr(error, "errno", None)))
         gc.collect()  # Trainer and module hold each other, and with them the last run's weights
+        give_back_memory()
         try:
             pipe.send(answer)
         except OSError:  # the parent is gone
