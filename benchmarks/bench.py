@@ -284,8 +284,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--set", nargs="*", default=[], metavar="KEY=VALUE", help="more of the configuration")
     add("--out", type=Path, default=Path("results/bench"), help="folder of the results")
     args = parser.parse_args(argv)
-    # those who wait for their turn must not spin; read when torch is loaded, in the children
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # The wait policy stays the user's: who waits for a turn spins for a millisecond, no more, and
+    # PASSIVE would tax whoever has many small kernels.
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # the Trainer would split over all GPUs
     with tempfile.TemporaryDirectory(prefix="stablebert-bench-") as work:
