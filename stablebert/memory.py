@@ -18,7 +18,7 @@ def _libc() -> Any:
 
 @cache
 def keep_freed_memory() -> None:
-    """Keep it: a step on a CPU would spend a tenth of its time on getting it back, page by page."""
+    """Keep it: else every step on a CPU gets its large tensors anew, page by page."""
     if libc := _libc():
         libc.mallopt(MMAP_THRESHOLD, 2**30)
         libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
