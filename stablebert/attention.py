@@ -38,12 +38,9 @@ def attention(
         Same shape as `q`.
     """
     if q.device.type == "cpu":
-        dropped = None
-        if p:
-            asking = [1 if first else n for n in batch.lengths]
-            size = heads * sum(m * n for m, n in zip(asking, batch.lengths, strict=True))
-            dropped = masks.dropped(size, p)
-        return _RowByRow.apply(q, k, v, batch.groups, heads, p, dropped, first)
+        parts = _Parts(batch.groups, heads, q.shape[1], first)
+        dropped = masks.dropped(parts.size, p) if p else None
+        return _RowByRow.apply(q, k, v, parts, p, dropped)
     return _padded(q, k, v, batch, heads=heads, p=p, first=first)
 
 
@@ -89,13 +86,10 @@ class _RowByRow(torch.autograd.Function):
         q: Tensor,
         k: Tensor,
         v: Tensor,
-        groups: list[Group],
-        heads: int,
+        parts: "_Parts",
         p: float,
         dropped: Tensor | None,
-        first: bool,
     ) -> Tensor:
-        parts = _Parts(groups, heads, q.shape[1], first)
         scaled = v * (1 / (1 - p)) if p else v
         weights = q.new_empty(parts.size)
         with torch.autocast("cpu", enabled=False):
@@ -141,7 +135,7 @@ class _RowByRow(torch.autograd.Function):
             dk.mul_(parts.scale)
             if dropped is not None:
                 weights.index_fill_(0, dropped, 0)
-        return dq, dk, dv, None, None, None, None, None
+        return dq, dk, dv, None, None, None
 
 
 class _Parts:

@@ -69,7 +69,6 @@ def plan(
     Args:
         configs: the runs that are wanted.
         records: of finished runs, here or committed; a damaged one is not among them.
-
         identities: what tells runs apart.
 
     Raises:

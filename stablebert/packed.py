@@ -4,7 +4,6 @@ A method that replaces a module (a Linear by a mixed one, say) is therefore foll
 token of a row reaches the head, so the last layer computes nothing else: 10 / 12 of its work.
 """
 
-from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,18 +16,17 @@ from stablebert.packing import PackedBatch
 def bert_logits(model: Any, batch: PackedBatch, masks: Masks) -> Tensor:
     """Logits `(B, C)` of a `BertForSequenceClassification`, equal to those of its own forward."""
     bert, embeddings = model.bert, model.bert.embeddings
-    drop = partial(_drop, masks=masks)
 
     x = embeddings.word_embeddings(batch.input_ids)
     x = x + embeddings.token_type_embeddings(batch.token_type_ids)
     x = x + embeddings.position_embeddings(batch.position_ids)
-    x = drop(embeddings.LayerNorm(x), embeddings.dropout)
+    x = _drop(embeddings.LayerNorm(x), embeddings.dropout, masks)
     blocks = bert.encoder.layer
     for block in blocks[:-1]:
         x = _bert_block(block, x, batch, masks, first=False)
     x = _bert_block(blocks[-1], x, batch, masks, first=True)
     x = bert.pooler.activation(bert.pooler.dense(x))
-    return model.classifier(drop(x, model.dropout))
+    return model.classifier(_drop(x, model.dropout, masks))
 
 
 def _bert_block(block: Any, x: Tensor, batch: PackedBatch, masks: Masks, *, first: bool) -> Tensor:

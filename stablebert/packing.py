@@ -7,6 +7,7 @@ alone, and attention on groups of rows of one length.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Self
 
@@ -57,7 +58,7 @@ class PackedBatch:
         }
         return replace(self, **moved)
 
-    @property
+    @cached_property  # once per batch, not once per layer
     def groups(self) -> list[Group]:
         """The rows in groups of one length; long ones alone."""
         made: list[Group] = []
