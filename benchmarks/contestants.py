@@ -15,15 +15,12 @@ latter is timed.
 
 import math
 import os
-import platform
-import resource
-import sys
 import time
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,8 @@ import torch
 from stablebert.config import RunConfig, compose
 from stablebert.glue.tasks import TASKS, Task
 from stablebert.locate import LocatedRun, locate
+from stablebert.optim import linear_warmup
+from stablebert.train import device_name, peak_memory
 
 Scores = dict[str, float | int | None]
 ON_CUDA = torch.cuda.is_available()
@@ -44,24 +43,6 @@ def synchronize() -> None:
     """Wait for what the GPU still has to do."""
     if ON_CUDA:
         torch.cuda.synchronize()
-
-
-def peak_memory() -> int:
-    """Bytes: the most that torch held on the GPU, or that this process held on a CPU."""
-    if ON_CUDA:
-        return torch.cuda.max_memory_allocated()
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def device_name() -> str:
-    """The GPU's name, or the processor's."""
-    if ON_CUDA:
-        return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 class Gate:
@@ -86,7 +67,7 @@ class Gate:
             return
         synchronize()
         spent = time.perf_counter() - self._started
-        self.pipe.send({"seconds": spent, "peak_memory_bytes": peak_memory()})
+        self.pipe.send({"seconds": spent, "peak_memory_bytes": peak_memory(DEVICE)})
         self.pipe.recv()
         self._started = time.perf_counter()
 
@@ -235,12 +216,7 @@ def released(job: Job) -> Callable[[], Scores]:
     evaluated = {n: DataLoader(sets[n], batch_size=64) for n in ("val", "test")}
     model = job.model("eager").to(DEVICE)
     total = job.total(rows)
-    warmup = int(cfg.optimizer.warmup * total)
-
-    def rate(step: int) -> float:
-        if step < warmup:
-            return step / max(1, warmup)
-        return (total - step) / max(1, total - warmup)
+    rate = partial(linear_warmup, total=total, warmup=cfg.optimizer.warmup)
 
     def half() -> Any:
         return torch.autocast(DEVICE.type, HALF) if job.mixed else nullcontext()
@@ -422,7 +398,7 @@ def about(pipe: Connection, log: Path, threads: int) -> None:
     found = versions() | {"accelerate": version("accelerate")}
     pipe.send(
         {
-            "device": device_name(),
+            "device": device_name(DEVICE),
             "cuda": ON_CUDA,
             "threads": torch.get_num_threads(),
             "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
@@ -465,7 +441,7 @@ def compete(
         spent = time.perf_counter() - start
         # JSON knows no NaN
         scores = {k: None if v is None or math.isnan(v) else v for k, v in scores.items()}
-        pipe.send({"seconds": spent, "peak_memory_bytes": peak_memory(), **scores})
+        pipe.send({"seconds": spent, "peak_memory_bytes": peak_memory(DEVICE), **scores})
     except BaseException:
         pipe.send(traceback.format_exc())
         raise

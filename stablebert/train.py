@@ -187,7 +187,7 @@ def execute(
         threads=torch.get_num_threads(),
         seconds={name: round(spent, 3) for name, spent in watch.seconds.items()},
         peak_memory_bytes=peak_memory(trainer.strategy.root_device),
-        device=device_name(trainer),
+        device=device_name(trainer.strategy.root_device),
         data=located.source.identity,
         model=located.model_identity,
         versions=versions(),
@@ -434,9 +434,8 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def device_name(trainer: L.Trainer) -> str:
+def device_name(device: torch.device) -> str:
     """The GPU's name, or the processor's."""
-    device = trainer.strategy.root_device
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
