@@ -40,7 +40,10 @@ def attention(
     if q.device.type == "cpu":
         parts = _Parts(batch.groups, heads, q.shape[1], first)
         dropped = masks.dropped(parts.size, p) if p else None
-        return _RowByRow.apply(q, k, v, parts, p, dropped)
+        # in half precision the small products gain nothing and conversions inside them cost
+        exact = torch.promote_types(q.dtype, torch.float32)
+        out = _RowByRow.apply(q.to(exact), k.to(exact), v.to(exact), parts, p, dropped)
+        return out.to(q.dtype)
     return _padded(q, k, v, batch, heads=heads, p=p, first=first)
 
 
