@@ -512,6 +512,11 @@ def _contradictions(
             f"reinit.num_layers={depth}{said}: model.name={model} has {layers} layers; "
             f"type 0 to {layers}",
         )
+    if TASKS[task].few_sample and values["data.source"].partition(":")[0] == "demo":
+        yield (
+            {"task", "scale", "data.source"},
+            f"task={task}: demo tasks are small as they are; type task={TASKS[task].config}",
+        )
     batch, parts = values["trainer.batch_size"], values["trainer.accumulate"]
     if batch % parts:
         yield (

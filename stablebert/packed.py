@@ -15,18 +15,23 @@ from stablebert.packing import PackedBatch
 
 def bert_logits(model: Any, batch: PackedBatch, masks: Masks) -> Tensor:
     """Logits `(B, C)` of a `BertForSequenceClassification`, equal to those of its own forward."""
-    bert, embeddings = model.bert, model.bert.embeddings
+    bert, blocks = model.bert, model.bert.encoder.layer
+    x = bert_states(bert, batch, masks, blocks=blocks[:-1])
+    x = _bert_block(blocks[-1], x, batch, masks, first=True)
+    x = bert.pooler.activation(bert.pooler.dense(x))
+    return model.classifier(_drop(x, model.dropout, masks))
 
+
+def bert_states(bert: Any, batch: PackedBatch, masks: Masks, blocks: Any = None) -> Tensor:
+    """States `(T, H)` of a `BertModel` after `blocks`; after all of them, if None."""
+    embeddings = bert.embeddings
     x = embeddings.word_embeddings(batch.input_ids)
     x = x + embeddings.token_type_embeddings(batch.token_type_ids)
     x = x + embeddings.position_embeddings(batch.position_ids)
     x = _drop(embeddings.LayerNorm(x), embeddings.dropout, masks)
-    blocks = bert.encoder.layer
-    for block in blocks[:-1]:
+    for block in bert.encoder.layer if blocks is None else blocks:
         x = _bert_block(block, x, batch, masks, first=False)
-    x = _bert_block(blocks[-1], x, batch, masks, first=True)
-    x = bert.pooler.activation(bert.pooler.dense(x))
-    return model.classifier(_drop(x, model.dropout, masks))
+    return x
 
 
 def _bert_block(block: Any, x: Tensor, batch: PackedBatch, masks: Masks, *, first: bool) -> Tensor:

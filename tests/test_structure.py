@@ -55,7 +55,22 @@ ALLOWED = {
     "callbacks.bias_ratio": {"callbacks.reading", "model", "optim"},
     "callbacks.weight_change": {"callbacks.reading", "model"},
     "glue.datamodule": {"glue.splits", "glue.sources", "glue.tasks", "packing", "seeds"},
-    "glue.sources": {"errors", "hub", "glue.tasks"},
+    "glue.sources": {"errors", "hub", "glue.demo", "glue.tasks"},
+    "glue.demo": {"glue.demo.tasks"},
+    "glue.demo.tasks": {
+        *("glue.demo.grammar", "glue.demo.lexicon", "glue.demo.reviews", "glue.demo.world"),
+    },
+    "glue.demo.reviews": {"glue.demo.grammar"},
+    "glue.demo.world": {"glue.demo.grammar", "glue.demo.lexicon"},
+    "glue.demo.grammar": {"glue.demo.lexicon"},
+    "glue.demo.lexicon": set(),
+    "glue.demo.text": {
+        *("glue.demo.grammar", "glue.demo.lexicon", "glue.demo.reviews", "glue.demo.tasks"),
+        "glue.demo.world",
+    },
+    "glue.demo.pretrain": {
+        *("dropout", "glue.demo.grammar", "glue.demo.text", "memory", "optim", "packed", "packing"),
+    },
     "glue.splits": {"glue.sources", "glue.tasks"},
     "glue.metrics": set(),
     "glue.tasks": set(),

@@ -230,7 +230,7 @@ class GlueDataModule(L.LightningDataModule):
         except (OSError, ValueError) as e:
             raise DataError(f"{folder}: damaged, delete the folder to tokenise again: {e}") from e
         labels = [part["labels"] for part in arrays.values()]
-        self.parts = splits.split(self.task, *labels)
+        self.parts = splits.split(self.task, *labels, self.source.held_out)
         self.sets = {n: Examples(**arrays[p.source], rows=p.rows) for n, p in self.parts.items()}
         for name in ("val", "test"):  # like lengths side by side: hardly any padding
             rows = self.sets[name].rows

@@ -1,4 +1,4 @@
-"""Where GLUE comes from: the hub, a folder in the hub's layout, or the official TSV download.
+"""Where GLUE comes from: the hub, a folder in its layout, the official TSV download, or the demo.
 
 `resolve` finds the files and names their content; `Source.read` returns their rows in the hub's
 columns and order, after checking every one of them.
@@ -6,16 +6,19 @@ columns and order, after checking every one of them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablebert import hub
 from stablebert.errors import ActionableError
+from stablebert.glue.demo import HELD_OUT, ROWS, Row, demo_rows
 from stablebert.glue.tasks import Task
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHOWN = 5  # problems spelled out in one error
+MIN_DEMO_ROWS = 32
 
 
 class DataError(ActionableError, ValueError):
@@ -81,12 +85,14 @@ class Source:
         identity: The content: `nyu-mll/glue@COMMIT`, or `sha256:HEX` over names and bytes.
         revision: The hub's commit; None for a folder.
         files: The files of `train` and of the dev split, in row order.
+        held_out: Training rows that a large task validates on.
     """
 
     task: Task
     identity: str
     revision: str | None
     files: dict[str, tuple[Path, ...]]
+    held_out: int = 1000
 
     def read(self, split: str) -> pa.Table:
         """Rows of a split: the text columns and `label` (int64; float32 for STS-B), source order.
@@ -110,12 +116,52 @@ class Source:
         return table
 
 
+@dataclass(frozen=True)
+class DemoSource(Source):
+    """Rows that are generated when they are read.
+
+    Attributes:
+        rows: Training rows, without those held out.
+        seed: Of the generator.
+    """
+
+    rows: int = ROWS
+    seed: int = 0
+
+    def generated(self, split: str) -> list[Row]:
+        """Texts and label of each row."""
+        task = self.task
+        return demo_rows(task.config, split, n=self.rows, seed=self.seed, holds_out=task.holds_out)
+
+    def read(self, split: str) -> pa.Table:
+        """As `Source.read`."""
+        import pyarrow as pa
+
+        texts, labels = zip(*self.generated(split), strict=True)
+        columns = dict(zip(self.task.columns, zip(*texts, strict=True), strict=True))
+        return pa.table({**columns, "label": labels}, schema=_schema(self.task))
+
+
+def _demo(source: str, task: Task) -> DemoSource:
+    """The demo task that `demo`, `demo:ROWS` or `demo:ROWS:SEED` means."""
+    _, *numbers = source.split(":")
+    if len(numbers) > 2 or not all(re.fullmatch("[0-9]{1,6}", number) for number in numbers):
+        raise DataError(f"data.source={source!r}; allowed: demo, demo:ROWS or demo:ROWS:SEED")
+    rows, seed = (*map(int, numbers), *(ROWS, 0)[len(numbers) :])
+    if rows < MIN_DEMO_ROWS:
+        raise DataError(f"data.source={source!r}: at least {MIN_DEMO_ROWS} rows")
+    found = DemoSource(task, "", None, {}, HELD_OUT, rows, seed)
+    content = json.dumps([found.generated(split) for split in ("train", task.dev_split)])
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return replace(found, identity=f"demo sha256:{digest[:32]}")
+
+
 def resolve(source: str | Path, task: Task, revision: str | None = None) -> Source:
     """The files of a task.
 
     Args:
-        source: `hub`, or a folder: the hub's parquet layout (`rte/train-*.parquet`) or the official
-            TSV download (`RTE/train.tsv`).
+        source: `hub`; a folder: the hub's parquet layout (`rte/train-*.parquet`) or the official
+            TSV download (`RTE/train.tsv`); or `demo`, `demo:ROWS`, `demo:ROWS:SEED`, generated.
         task: The task; the 1k versions read the full task's files.
         revision: Commit, tag or branch of the hub's dataset; a folder has none and ignores it.
 
@@ -127,9 +173,11 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
         folder = hub.fetch_glue(task.config, revision)
         files = {s: hub.shards(folder / task.config, s) for s in ("train", task.dev_split)}
         return Source(task, f"{hub.GLUE}@{folder.name}", folder.name, files)
+    if str(source).partition(":")[0] == "demo":
+        return _demo(str(source), task)
     folder = Path(source).expanduser()
     if not folder.is_dir():
-        raise DataError(f"data.source={str(source)!r} is no folder; allowed: hub or a folder")
+        raise DataError(f"data.source={str(source)!r} is no folder; allowed: hub, demo or a folder")
     files = _find(folder, task)
     content = hub.digest(dict.fromkeys(file for part in files.values() for file in part))
     return Source(task, f"sha256:{content}", None, files)

@@ -34,22 +34,25 @@ class Split:
     rows: np.ndarray
 
 
-def split(task: Task, train_labels: np.ndarray, dev_labels: np.ndarray) -> dict[str, Split]:
+def split(
+    task: Task, train_labels: np.ndarray, dev_labels: np.ndarray, held_out: int = SAMPLES
+) -> dict[str, Split]:
     """Rows of `train`, `val` and `test`.
 
     Args:
         task: The task, full or few-sample.
         train_labels: Labels of all training rows, `(N,)`.
         dev_labels: Labels of all dev rows, `(M,)`.
+        held_out: Training rows that a large task validates on.
 
     Raises:
         DataError: There are too few rows; says what is needed and what was found.
     """
     train, dev = "train", task.dev_split
     if task.holds_out or (task.few_sample and not task.regression):
-        k = SAMPLES // task.num_labels
+        few, held = SAMPLES // task.num_labels, held_out // task.num_labels  # of each class
         classes = _shuffled_classes(train_labels)
-        needed = k * (task.few_sample + task.holds_out) + (task.holds_out and not task.few_sample)
+        needed = (few if task.few_sample else task.holds_out) + held * task.holds_out
         if len(classes) != task.num_labels or min(map(len, classes)) < needed:
             found = {task.labels[train_labels[rows[0]]]: len(rows) for rows in classes}
             raise DataError(
@@ -57,7 +60,7 @@ def split(task: Task, train_labels: np.ndarray, dev_labels: np.ndarray) -> dict[
                 f"found {found}"
             )
     if task.holds_out:
-        val = Split(train, np.concatenate([rows[-k:] for rows in classes]))
+        val = Split(train, np.concatenate([rows[-held:] for rows in classes]))
         test = Split(dev, np.arange(len(dev_labels)))
     else:
         val, test = (Split(dev, rows) for rows in halves(dev_labels))
@@ -69,9 +72,9 @@ def split(task: Task, train_labels: np.ndarray, dev_labels: np.ndarray) -> dict[
     if task.few_sample and task.regression:
         fit = _sample(task, len(train_labels))
     elif task.few_sample:
-        fit = np.concatenate([rows[:k] for rows in classes])
+        fit = np.concatenate([rows[:few] for rows in classes])
     elif task.holds_out:
-        fit = np.sort(np.concatenate([rows[:-k] for rows in classes]))
+        fit = np.sort(np.concatenate([rows[:-held] for rows in classes]))
     else:
         fit = np.arange(len(train_labels))
     if not len(fit):

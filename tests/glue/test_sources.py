@@ -152,7 +152,7 @@ def test_shards_are_read_in_order(tiny_glue, tmp_path):
 def test_a_folder_that_cannot_be_a_source(tiny_glue, tmp_path):
     task = TASKS["mnli"]
     with pytest.raises(
-        DataError, match=r"data\.source='/no/such' is no folder; allowed: hub or a folder"
+        DataError, match=r"data\.source='/no/such' is no folder; allowed: hub, demo or a folder"
     ):
         resolve("/no/such", task)
     looked = r"found nothing, looked for mnli/train-\*\.parquet.*MNLI/dev_matched\.tsv"

@@ -1,0 +1,188 @@
+"""The words of the demo language.
+
+`big/large` is one concept with two words of the same meaning, of which a sentence uses either;
+a class lists the concepts that can take each other's place, and its name is a word for all of them.
+"""
+
+from dataclasses import dataclass
+
+WOMEN = """
+Alice Amy Anna Beth Carla Clara Diana Donna Ella Emily Emma Eva Fiona Grace Hannah Helen Irene Jane
+Julia Karen Kate Laura Linda Lucy Maria Mary Megan Nancy Nora Olivia Paula Rachel Rosa Ruth Sarah
+Sophie Susan Tina Vera Wendy
+""".split()
+MEN = """
+Adam Albert Alex Andrew Ben Brian Carl Charles Chris Daniel David Edward Eric Felix Frank George
+Henry Hugo Isaac Jack James John Kevin Leo Louis Mark Martin Max Michael Nathan Oliver Oscar Paul
+Peter Ralph Robert Simon Thomas Victor Walter
+""".split()
+
+_PEOPLE = """
+medic: doctor/physician nurse surgeon dentist pharmacist
+artist: painter singer dancer actor poet sculptor musician
+athlete: runner swimmer boxer skater jockey
+official: mayor judge senator ambassador inspector
+craftsman: baker butcher carpenter tailor plumber mechanic potter
+scholar: teacher scientist/researcher professor student historian
+servant: waiter chef maid butler porter
+relative: uncle aunt cousin nephew niece
+"""
+_ANIMALS = """
+pet: dog cat rabbit hamster parrot
+beast: horse cow goat sheep:sheep pig donkey
+bird: duck goose:geese crow eagle owl
+"""
+_THINGS = """
+fruit: apple pear peach plum lemon mango cherry
+vegetable: carrot onion potato:potatoes cabbage pumpkin cucumber
+tool: hammer saw drill wrench shovel rake
+vehicle: car/automobile truck/lorry bus van tractor motorcycle
+instrument: piano violin guitar flute drum trumpet
+garment: coat shirt jacket scarf:scarves hat dress sweater/pullover
+toy: doll kite puzzle balloon robot
+document: letter report article poem contract diary
+machine: computer printer camera radio phone/telephone clock
+vessel: bowl cup bottle jar kettle bucket
+flower: rose tulip lily daisy orchid
+jewel: ring necklace bracelet brooch crown
+container: box basket bag/sack suitcase/trunk chest
+seat: chair bench stool sofa/couch throne
+"""
+GOODS = "tool vehicle instrument garment toy document machine vessel jewel container seat".split()
+
+
+def _parse(text: str) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Concepts by class; and plurals, of words that have one of their own."""
+    classes, plurals = {}, {}
+    for line in text.strip().splitlines():
+        name, _, rest = line.partition(": ")
+        classes[name] = []
+        for item in rest.split():
+            concept, _, many = item.partition(":")
+            classes[name].append(concept)
+            plurals.update(zip(concept.split("/"), many.split("/"), strict=False) if many else ())
+    return classes, plurals
+
+
+CLASSES: dict[str, list[str]] = {}
+PLURALS = {"craftsman": "craftsmen"}
+for _text in (_PEOPLE, _ANIMALS, _THINGS):
+    _classes, _plurals = _parse(_text)
+    CLASSES |= _classes
+    PLURALS |= _plurals
+KIND = {concept: name for name, concepts in CLASSES.items() for concept in concepts}
+"""Class of a concept."""
+PEOPLE, ANIMALS, THINGS = (list(_parse(text)[0]) for text in (_PEOPLE, _ANIMALS, _THINGS))
+ABOVE = dict.fromkeys(PEOPLE, "person") | dict.fromkeys(ANIMALS, "animal")
+"""The word above a class."""
+PLURALS["person"] = "people"
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of one frame.
+
+    Attributes:
+        concept: base forms.
+        agent: `person` or `animal`.
+        patient: classes of its object; none for an intransitive verb.
+        gives: whether it takes a recipient too.
+    """
+
+    concept: str
+    agent: str
+    patient: tuple[str, ...] = ()
+    gives: bool = False
+
+
+# Agent, patient and recipient; then the verbs that take them.
+_FRAMES = """
+person: sleep laugh smile cry/weep dance sing swim jump wait work shout/yell cough sneeze rest
+person: whistle
+animal: sleep jump swim rest wander
+person goods: buy/purchase sell find/discover lose hide/conceal steal drop carry inspect/examine
+person goods: borrow
+person fruit: eat/devour peel wash slice buy/purchase
+person vegetable: cook/prepare peel wash chop sell
+person machine: repair/fix test install
+person vehicle: drive repair/fix rent wash
+person instrument: play tune polish
+person garment: wear iron sew/stitch fold
+person document: read write copy translate sign publish
+person flower: pick/gather water plant
+person person: help/assist call/phone visit thank praise blame follow hug/embrace push warn invite
+person person: hire/employ dismiss/fire admire trust watch/observe teach/instruct interview insult
+person animals: feed wash train brush follow stroke/pet rescue/save watch/observe
+animal animals: chase follow bite frighten/scare watch/observe
+animal person: chase follow bite frighten/scare
+person goods person: give/hand send/mail show lend offer bring
+"""
+
+
+def _verbs() -> list[Verb]:
+    wide = {"goods": tuple(GOODS), "person": tuple(PEOPLE), "animals": tuple(ANIMALS)}
+    made = []
+    for line in _FRAMES.strip().splitlines():
+        frame, _, concepts = line.partition(": ")
+        agent, *objects = frame.split()
+        patient = wide.get(objects[0], (objects[0],)) if objects else ()
+        made += [Verb(c, agent, patient, len(objects) == 2) for c in concepts.split()]
+    return made
+
+
+VERBS = _verbs()
+
+_IRREGULAR = """
+sleep slept slept, sing sang sung, swim swam swum, weep wept wept, buy bought bought,
+sell sold sold, find found found, lose lost lost, hide hid hidden, steal stole stolen,
+eat ate eaten, drive drove driven, wear wore worn, sew sewed sewn, read read read,
+write wrote written, teach taught taught, feed fed fed, bite bit bitten, give gave given,
+send sent sent, show showed shown, lend lent lent, bring brought brought, drop dropped dropped,
+chop chopped chopped, hug hugged hugged, pet petted petted, know knew known, say said said,
+think thought thought
+"""
+FORMS = {base: (past, done) for base, past, done in (x.split() for x in _IRREGULAR.split(","))}
+"""Past tense and participle, where they are no `-ed`."""
+
+_ADJECTIVES = """
+person: young old/elderly tall short kind/friendly famous rich/wealthy poor tired happy/cheerful sad
+animal: young old big/large small/little black white brown hungry thirsty quick/fast
+food: fresh ripe big/large small/little cheap expensive/costly sweet
+thing: old new big/large small/little cheap expensive/costly heavy light beautiful/lovely ugly
+thing: red blue green yellow black white brown purple orange pink
+document: old new long short secret famous
+flower: fresh red white yellow pink beautiful/lovely
+"""
+ADJECTIVES: dict[str, list[str]] = {}
+for _line in _ADJECTIVES.strip().splitlines():
+    _kind, _, _words = _line.partition(": ")
+    ADJECTIVES.setdefault(_kind, []).extend(_words.split())
+
+
+def _phrases(text: str) -> list[str]:
+    return [phrase.strip() for phrase in text.replace("\n", "|").split("|") if phrase.strip()]
+
+
+PLACES = _phrases("""
+in the park|in the garden/yard|at the market|at the station|in the kitchen|at the office
+in the library|in the museum|at the hospital|at the school|in the restaurant|at the hotel
+at the airport|at the harbor/port|in the theater|in the church|in the village|in the castle
+in the forest/woods|on the beach/shore|on the farm|near the bridge|near the river|at the bank
+in the hall|in the basement/cellar|on the balcony|behind the house|in the street/road
+at the factory
+""")
+TIMES = _phrases("""
+yesterday|last night|last week|last month|last summer|this morning|at noon/midday|in the evening
+on Monday|on Tuesday|on Friday|on Sunday|in April|in October|before lunch|after dinner
+""")
+HABITS = _phrases("every day|every morning|every week|every evening|every summer|every weekend")
+MANNERS = """
+quickly/rapidly slowly quietly/silently carefully/cautiously happily/gladly proudly secretly
+eagerly
+""".split()
+NUMBERS = "two three four five six seven eight nine ten".split()
+
+FACTIVE = "know realize notice remember".split()
+"""Verbs of which what follows `that` is true."""
+OPEN = "say think/believe claim hope suspect".split()
+"""Verbs of which it may not be."""

@@ -1,0 +1,249 @@
+"""`python -m stablebert.glue.demo.pretrain FOLDER`: the demo's BERT, from nothing.
+
+A WordPiece vocabulary is learnt from the demo's unlabelled text, and a deep and thin BERT
+pre-trained on it as BERT was (Devlin et al., 2019, sec. 3.1), by masked language modelling and by
+telling whether the second sentence belongs to the first, in packed batches.
+It can be stopped at any time and goes on where it was when started again with the same arguments.
+"""
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stablebert.dropout import Masks
+from stablebert.glue.demo.grammar import Dice
+from stablebert.glue.demo.text import pairs
+from stablebert.memory import keep_freed_memory
+from stablebert.optim import BertAdam, linear_warmup, parameter_groups
+from stablebert.packed import bert_states
+from stablebert.packing import PackedBatch, pack
+
+LAYERS, HIDDEN, HEADS = 12, 64, 4
+VOCABULARY = 1400
+POSITIONS = 128
+MASKED, KEPT, SWAPPED = 0.2, 0.1, 0.1
+"""Share of tokens to predict; of these, the share left as they are, and made another token."""
+STRANGERS = 0.25
+"""Share of pairs whose second sentence is of another pair."""
+VALIDATION = "validation"
+"""Seed of the text that the model never trains on."""
+SAVE_EVERY = 500
+
+
+def train_tokenizer(folder: Path) -> Any:
+    """Learn an uncased WordPiece vocabulary and write the tokenizer as BERT's."""
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertTokenizerFast
+
+    learnt = BertWordPieceTokenizer(lowercase=True)
+    text = chain.from_iterable(islice(pairs("vocabulary"), 50_000))
+    learnt.train_from_iterator(text, vocab_size=VOCABULARY, min_frequency=2, show_progress=False)
+    vocabulary = learnt.get_vocab()
+    tokenizer = BertTokenizerFast(vocab=vocabulary, do_lower_case=True, model_max_length=POSITIONS)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def batches(tokenizer: Any, size: int, seed: str) -> Iterator[PackedBatch]:
+    """Packed batches of `size` pairs, without end; label 1 where the second is of another pair."""
+    text, dice = pairs(seed), Dice(f"strangers {seed}")
+    while True:
+        first, second = (list(part) for part in zip(*islice(text, size), strict=True))
+        strange = np.array([dice.chance(STRANGERS) for _ in first])
+        moved = [second[i - 1] if odd else second[i] for i, odd in enumerate(strange)]
+        encoded = tokenizer(first, moved)
+        ids, types = (
+            [np.asarray(row) for row in encoded[name]] for name in ("input_ids", "token_type_ids")
+        )
+        yield pack(ids, types, strange.astype(np.int64))
+
+
+def masked(
+    ids: Tensor, tokenizer: Any, random: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Hide tokens as BERT does.
+
+    Args:
+        ids: `(T,)`.
+        tokenizer: knows special tokens and the size of the vocabulary.
+        random: draws.
+
+    Returns:
+        `(T,)` with hidden tokens; places to predict `(M,)`; what was there `(M,)`.
+    """
+    special = np.isin(ids.numpy(), tokenizer.all_special_ids)
+    places = np.flatnonzero((random.random(len(ids)) < MASKED) & ~special)
+    kind = random.random(len(places))
+    hidden = np.full(len(places), tokenizer.mask_token_id)
+    hidden = np.where(
+        kind < KEPT + SWAPPED, random.integers(5, len(tokenizer), len(places)), hidden
+    )
+    hidden = np.where(kind < KEPT, ids.numpy()[places], hidden)
+    at = torch.from_numpy(places)
+    return ids.index_copy(0, at, torch.from_numpy(hidden)), at, ids[at]
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """What a model makes of a batch: logits and truth of hidden tokens, and of whole pairs."""
+
+    tokens: Tensor
+    hidden: Tensor
+    pairs: Tensor
+    strange: Tensor
+
+    @property
+    def loss(self) -> Tensor:
+        """Sum of the two mean cross-entropies."""
+        return F.cross_entropy(self.tokens, self.hidden) + F.cross_entropy(self.pairs, self.strange)
+
+
+def guess(model: Any, batch: PackedBatch, tokenizer: Any, random: np.random.Generator) -> Guesses:
+    """Hide tokens of a batch and let the model guess."""
+    ids, at, hidden = masked(batch.input_ids, tokenizer, random)
+    states = bert_states(model.bert, replace(batch, input_ids=ids), Masks(0))
+    pooled = model.bert.pooler(states[batch.starts].unsqueeze(1))
+    tokens, whole = model.cls(states.index_select(0, at), pooled)
+    return Guesses(tokens, hidden, whole, batch.labels)
+
+
+class Pretraining:
+    """Model, optimizer and where they are.
+
+    Args:
+        folder: of the model, `loss.csv` and `state.pt`.
+        steps: optimizer steps in all.
+        size: pairs of sentences per batch.
+        lr: peak learning rate.
+    """
+
+    def __init__(self, folder: Path, *, steps: int, size: int, lr: float):
+        from transformers import AutoTokenizer, BertConfig, BertForPreTraining
+
+        self.folder, self.steps, self.size, self.lr = folder, steps, size, lr
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "tokenizer.json").exists():
+            train_tokenizer(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        config = BertConfig(
+            vocab_size=len(self.tokenizer),
+            hidden_size=HIDDEN,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=HEADS,
+            intermediate_size=4 * HIDDEN,
+            max_position_embeddings=POSITIONS,
+        )
+        torch.manual_seed(0)
+        self.model = BertForPreTraining(config).eval()  # without dropout: no text is seen twice
+        self.optimizer = BertAdam(
+            parameter_groups(self.model, 0.01), lr=lr, betas=(0.9, 0.98), eps=1e-6
+        )
+        self.step = 0
+        self.curve: list[dict[str, float]] = []
+        self._resume()
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"steps": self.steps, "size": self.size, "lr": self.lr}
+
+    def _resume(self) -> None:
+        path = self.folder / "state.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, weights_only=True)
+        if state["settings"] != self._settings:
+            raise SystemExit(
+                f"{path} is of {state['settings']}, not of {self._settings}: delete it"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.curve = state["step"], state["curve"]
+
+    def save(self) -> None:
+        """Write the state, then the model and the curve."""
+        draft = self.folder / "state.pt.part"
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        state |= {"step": self.step, "curve": self.curve, "settings": self._settings}
+        torch.save(state, draft)
+        draft.replace(self.folder / "state.pt")
+        self.model.bert.save_pretrained(self.folder)
+        with (self.folder / "loss.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.curve[0])
+            writer.writeheader()
+            writer.writerows(self.curve)
+
+    def run(self) -> None:
+        """Train to the end."""
+        start, began, losses = time.monotonic(), self.step, []
+        before = self.curve[-1]["seconds"] if self.curve else 0
+        while self.step < self.steps:
+            # every step has draws of its own, so that a stop changes nothing
+            batch = next(batches(self.tokenizer, self.size, str(self.step)))
+            rate = self.lr * linear_warmup(self.step + 1, total=self.steps + 1, warmup=0.05)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            made = guess(self.model, batch, self.tokenizer, np.random.default_rng(self.step))
+            self.optimizer.zero_grad()
+            made.loss.backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.step += 1
+            losses.append(made.loss.item())
+            if self.step % SAVE_EVERY == 0 or self.step == self.steps:
+                spent = time.monotonic() - start
+                self.curve.append(
+                    {
+                        "step": self.step,
+                        "loss": round(float(np.mean(losses)), 4),
+                        **self.validate(),
+                        "seconds": round(before + spent),
+                    }
+                )
+                self.save()
+                losses.clear()
+                left = spent / (self.step - began) * (self.steps - self.step) / 60
+                print(f"{json.dumps(self.curve[-1])} about {left:.0f} min left", flush=True)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Losses and accuracies on text that is never trained on."""
+        random, sums, rounds = np.random.default_rng(0), np.zeros(3), 4
+        for batch in islice(batches(self.tokenizer, 256, VALIDATION), rounds):
+            made = guess(self.model, batch, self.tokenizer, random)
+            right = (made.tokens.argmax(1) == made.hidden, made.pairs.argmax(1) == made.strange)
+            sums += [made.loss.item(), *(x.float().mean().item() for x in right)]
+        names = ("val_loss", "val_token_accuracy", "val_pair_accuracy")
+        return {name: round(value, 4) for name, value in zip(names, sums / rounds, strict=True)}
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stablebert.glue.demo.pretrain", description=__doc__
+    )
+    add = parser.add_argument
+    add("folder", type=Path, help="of the model; what is there is gone on with")
+    add("--steps", type=int, default=20_000, help="optimizer steps in all")
+    add("--size", type=int, default=256, help="pairs of sentences per step")
+    add("--lr", type=float, default=1e-3, help="peak learning rate")
+    add("--threads", type=int, help="of torch")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    Pretraining(args.folder, steps=args.steps, size=args.size, lr=args.lr).run()
+
+
+if __name__ == "__main__":
+    main()

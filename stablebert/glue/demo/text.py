@@ -1,0 +1,75 @@
+"""Unlabelled text in the demo language: pairs of sentences as they stand side by side in writing.
+
+Writing says things twice, in other words and with less detail; asks and answers; and goes on about
+the same people. Nothing here says which of these a pair is, and nothing false or broken is written.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from stablebert.glue.demo import world
+from stablebert.glue.demo.grammar import (
+    PRONOUNS,
+    Dice,
+    Event,
+    Noun,
+    Sequel,
+    Told,
+    is_person,
+    sentence,
+)
+from stablebert.glue.demo.lexicon import FACTIVE, OPEN
+from stablebert.glue.demo.reviews import review
+from stablebert.glue.demo.tasks import sequel, slots
+
+
+def pairs(seed: str) -> Iterator[tuple[str, str]]:
+    """Pairs of sentences without end; the same seed gives the same ones."""
+    dice = Dice(f"text {seed}")
+    while True:
+        e = world.event(dice, present=0.15)
+        if dice.chance(0.25):
+            e = world.negate(e, dice)
+        kind = dice.random()
+        if kind < 0.45:
+            yield _written(e, dice), _written(retold(e, dice), dice)
+        elif kind < 0.60 and not (e.negated or e.present):
+            slot = dice.one_of(slots(e))
+            asked = sentence(e.ask(slot, dice), "?")
+            again = dice.chance(0.3)
+            yield asked, sentence(e.ask(slot, dice), "?") if again else _written(e, dice)
+        elif kind < 0.70:
+            both = sequel(dice)
+            yield _written(both, dice), _written(both, dice)
+        elif kind < 0.80:
+            good = dice.chance(0.5)
+            yield sentence(review(good, dice)), sentence(review(good, dice))
+        else:
+            yield _written(e, dice), _written(next_event(e, dice), dice)
+
+
+def _written(meaning: Event | Told | Sequel, dice: Dice) -> str:
+    return sentence(meaning.say(dice))
+
+
+def retold(e: Event, dice: Dice) -> Event | Told:
+    """What is said again: the same, or what follows from it; or who knew, or said so."""
+    if dice.chance(0.15):
+        verbs = FACTIVE if dice.chance(0.5) else OPEN
+        return Told(dice.one_of(verbs), world.someone(dice, named=1.0), e)
+    if not e.negated and dice.chance(0.5):
+        return world.changed(e, world.SAY_LESS, dice) or e
+    return e
+
+
+def next_event(e: Event, dice: Dice) -> Event:
+    """Something else, with some of the same people, places and things in it."""
+    new = world.event(dice, present=float(e.present))
+    people = [n for n in (e.agent, e.patient, e.recipient) if n and is_person(n) and not n.many]
+    if people and is_person(new.agent):
+        taken = {n.head for n in (new.patient, new.recipient) if n}
+        again = dice.one_of(people)
+        if again.head not in taken:
+            again = Noun(dice.one_of(list(PRONOUNS)[:2])) if dice.chance(0.3) else again
+            new = replace(new, agent=again)
+    return replace(new, place=e.place) if dice.chance(0.5) else new
