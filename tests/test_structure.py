@@ -27,8 +27,8 @@ ALLOWED = {
     "report": {"report.cells", "report.data", "report.records", "report.tables"},
     "report.expected": {"config", "locate", "report.cells", "report.records", "results", "sweep"},
     "report.tables": {
-        *("glue.tasks", "report.cells", "report.paper", "report.records", "report.render"),
-        *("report.stats", "results"),
+        *("glue.tasks", "report.cells", "report.paper", "report.reading", "report.records"),
+        *("report.render", "report.stats", "results"),
     },
     "report.data": {
         *("glue.tasks", "report.cells", "report.paper", "report.records", "report.render"),
@@ -37,6 +37,7 @@ ALLOWED = {
     "report.cells": {"glue.tasks", "report.records", "report.stats", "results"},
     "report.records": {"errors", "results"},
     "report.paper": set(),
+    "report.reading": {"report.cells", "report.stats"},
     "report.render": set(),
     "report.stats": set(),
     "locate": {"config", "errors", "glue.sources", "glue.tasks", "hub", "results"},

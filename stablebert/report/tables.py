@@ -26,6 +26,7 @@ from stablebert.report.cells import (
     varying,
     words,
 )
+from stablebert.report.reading import reading
 from stablebert.report.records import ReportError, save
 from stablebert.report.render import Document, Entry, Table, as_latex, as_markdown, as_text
 from stablebert.results import RunRecord
@@ -75,7 +76,10 @@ def report(
             _distributions(joined.summaries),
             *_comparisons(joined.summaries, comparisons),
         ],
-        _caption(joined, comparisons, remarks, like_the_paper),
+        [
+            *reading(joined.summaries, comparisons, _labels(joined.summaries)),
+            *_caption(joined, comparisons, remarks, like_the_paper),
+        ],
     )
     save(out / f"{name}.md", as_markdown(document))
     save(out / f"{name}.tex", as_latex(document))

@@ -17,6 +17,7 @@ from stablebert.config import config_id
 from stablebert.glue.tasks import TASKS
 from stablebert.report import Cell, ReportError, collect, paper, read_all, report, table3
 from stablebert.report.cells import baseline_of, compare, fails_against_chance, join, marks, spans
+from stablebert.report.reading import reading
 from stablebert.report.render import Document, Entry, Table, as_latex, as_markdown, as_text
 from stablebert.results import RunRecord, run_folder
 from stablebert.sweep import read_sweep
@@ -515,6 +516,33 @@ def test_report_in_the_paper_s_layout(tmp_path):
         "| reinit | 3epochs | **82.0 ± 2.0**<br>n=3 of 4 |" in (tmp_path / "table1.md").read_text()
     )
     assert r"\textbf{82.0 $\pm$ 2.0}" in (tmp_path / "table1.tex").read_text()
+
+
+def test_reading_in_sentences():
+    scores = {
+        ("rte", "standard"): [0.50, 0.52, 0.54, 0.56],
+        ("rte", "reinit"): [0.80, 0.82, 0.84, 0.82],
+        ("cola", "standard"): [0.1, 0.3, 0.2, 0.4],
+        ("cola", "reinit"): [0.2, 0.3, 0.2, 0.4],
+        ("mrpc", "standard"): [0.80, 0.82, 0.84, 0.82],
+        ("mrpc", "reinit"): [0.50, 0.52, 0.54, 0.56],
+    }
+    cells = {key: cell(*key, seeds=range(4)) for key in scores}
+    failed = {"status": "failed"}
+    found = [
+        record(cells[key], seed, x, **(failed if x < 0.25 else {}))
+        for key, values in scores.items()
+        for seed, x in enumerate(values)
+    ]
+    summaries = join(list(cells.values()), found).summaries
+    assert reading(summaries, compare(summaries), ["method"]) == [
+        "reinit against standard: significantly higher on RTE +29.0; significantly lower on MRPC "
+        "-29.0; these runs do not tell on CoLA +2.5.",
+        "Failed runs: 2 of 12 standard, 2 of 12 reinit.",
+    ]
+    fine = [replace(r, status="ok") for r in found if r.method == "standard"]
+    summaries = join([c for c in cells.values() if c.method == "standard"], fine).summaries
+    assert reading(summaries, compare(summaries), []) == ["No run failed."]
 
 
 def test_report_as_data(tmp_path):

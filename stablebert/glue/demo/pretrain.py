@@ -224,7 +224,8 @@ class Pretraining:
             right = (made.tokens.argmax(1) == made.hidden, made.pairs.argmax(1) == made.strange)
             sums += [made.loss.item(), *(x.float().mean().item() for x in right)]
         names = ("val_loss", "val_token_accuracy", "val_pair_accuracy")
-        return {name: round(value, 4) for name, value in zip(names, sums / rounds, strict=True)}
+        means = (sums / rounds).round(4).tolist()
+        return dict(zip(names, means, strict=True))
 
 
 def main() -> None:
