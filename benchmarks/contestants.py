@@ -31,7 +31,7 @@ from stablebert.config import RunConfig, compose
 from stablebert.glue.tasks import TASKS, Task
 from stablebert.locate import LocatedRun, locate
 from stablebert.optim import linear_warmup
-from stablebert.train import device_name, peak_memory
+from stablebert.outcome import device_name, peak_memory
 
 Scores = dict[str, float | int | None]
 ON_CUDA = torch.cuda.is_available()

@@ -52,27 +52,17 @@ def _padded(
 ) -> Tensor:
     """Through torch's fused attention, padded to the longest row, inside attention only."""
     longest, rows = batch.lengths[0], len(batch.lengths)
-    place = batch.position_ids + longest * torch.repeat_interleave(
-        torch.arange(rows, device=q.device), _lengths(batch), output_size=len(batch.input_ids)
-    )  # of each token in the padded batch, (T,)
 
     def pad(x: Tensor) -> Tensor:
-        spread = x.new_zeros(rows * longest, x.shape[1]).index_copy(0, place, x)
+        spread = x.new_zeros(rows * longest, x.shape[1]).index_copy(0, batch.places, x)
         return spread.view(rows, longest, heads, -1).transpose(1, 2)
 
-    real = torch.arange(longest, device=q.device) < _lengths(batch)[:, None]
     queries = q.view(rows, 1, heads, -1).transpose(1, 2) if first else pad(q)
     out = F.scaled_dot_product_attention(
-        queries, pad(k), pad(v), attn_mask=real[:, None, None], dropout_p=p
+        queries, pad(k), pad(v), attn_mask=batch.real[:, None, None], dropout_p=p
     )
     out = out.transpose(1, 2).reshape(-1, q.shape[1])
-    return out if first else out.index_select(0, place)
-
-
-def _lengths(batch: PackedBatch) -> Tensor:
-    """Tokens of each row, `(B,)`, on the batch's device; nothing is synchronised."""
-    end = torch.full_like(batch.starts[:1], len(batch.input_ids))
-    return torch.diff(batch.starts, append=end)
+    return out if first else out.index_select(0, batch.places)
 
 
 class _RowByRow(torch.autograd.Function):

@@ -58,7 +58,26 @@ class PackedBatch:
         }
         return replace(self, **moved)
 
-    @cached_property  # once per batch, not once per layer
+    # Of the following each is made once per batch, not once per layer; nothing is synchronised.
+
+    @cached_property
+    def real(self) -> Tensor:
+        """Which tokens of the batch padded to its longest row are real, `(B, longest)`."""
+        end = torch.full_like(self.starts[:1], len(self.input_ids))
+        lengths = torch.diff(self.starts, append=end)
+        return torch.arange(self.lengths[0], device=lengths.device) < lengths[:, None]
+
+    @cached_property
+    def places(self) -> Tensor:
+        """Where each token lies in the batch padded to its longest row, `(T,)`."""
+        rows = torch.repeat_interleave(
+            torch.arange(len(self.lengths), device=self.starts.device),
+            self.real.sum(1),
+            output_size=len(self.input_ids),
+        )
+        return self.position_ids + self.lengths[0] * rows
+
+    @cached_property
     def groups(self) -> list[Group]:
         """The rows in groups of one length; long ones alone."""
         made: list[Group] = []

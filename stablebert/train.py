@@ -6,13 +6,10 @@ The only place where the configuration meets the classes, which all take plain a
 import logging
 import math
 import os
-import platform
-import resource
 import sys
 import time
 import traceback
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -31,14 +28,15 @@ from stablebert import callbacks
 from stablebert.claims import claimed
 from stablebert.config import RunConfig, as_dict, to_yaml
 from stablebert.glue.datamodule import GlueDataModule, data_module
-from stablebert.glue.metrics import evaluate, majority_score, predictions
-from stablebert.glue.tasks import TASKS, Task
+from stablebert.glue.metrics import evaluate, majority_score
+from stablebert.glue.tasks import TASKS
 from stablebert.locate import LocatedRun
 from stablebert.loggers import HistoryLogger, Window, finite, wandb_logger
 from stablebert.memory import keep_freed_memory
 from stablebert.model import load_model, packed_forward, train_only
 from stablebert.module import GlueClassifier, Predictions
 from stablebert.optim import steps_taken
+from stablebert.outcome import count, device_name, has_failed, joined, nan_to_zero, peak_memory
 from stablebert.progress import RunProgress
 from stablebert.results import (
     CONFIG,
@@ -340,43 +338,6 @@ def wandb_window(located: LocatedRun) -> Window | None:
     )
 
 
-def has_failed(task: Task, dev: Predictions) -> bool:
-    """Mosbach et al. (2021): in the end no more accurate than the majority class; or not a number.
-
-    For scores (STS-B): no positive correlation.
-    """
-    metric = "spearman" if task.regression else "accuracy"
-    score = evaluate([metric], dev.logits, dev.labels)[metric]
-    majority = majority_score(metric, dev.labels, num_labels=task.num_labels)
-    rounding = 1e-6  # of torchmetrics, which computes shares in float32
-    return math.isnan(score) or score <= majority + rounding
-
-
-def nan_to_zero(score: float) -> float:
-    """The score, or 0 where there is none."""
-    return 0.0 if math.isnan(score) else score
-
-
-def joined(val: Predictions, test: Predictions) -> Predictions:
-    """The two halves of the dev set, together again."""
-    return Predictions(torch.cat([val.logits, test.logits]), torch.cat([val.labels, test.labels]))
-
-
-def count(task: Task, made: Predictions) -> dict[str, float | None]:
-    """Predictions per class; for scores their mean, deviation and range."""
-    guesses = predictions(made.logits)
-    if task.regression:
-        shape = {
-            "mean": guesses.mean(),
-            "std": guesses.std(),
-            "min": guesses.min(),
-            "max": guesses.max(),
-        }
-        return {name: finite(value.item()) for name, value in shape.items()}
-    counts = Counter(guesses.tolist())
-    return {label: counts[i] for i, label in enumerate(task.labels)}
-
-
 class Stopwatch(Callback):
     """Wall seconds by phase, evaluations made and steps reached, also of a run that crashes."""
 
@@ -424,25 +385,6 @@ def cache_folder(path: str | None) -> Path:
     """Folder of prepared data: as configured, or stablebert/ in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(path) if path else Path(home) / "stablebert"
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that torch held on the GPU, or that the process held on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def device_name(device: torch.device) -> str:
-    """The GPU's name, or the processor's."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def quiet() -> None:

@@ -17,9 +17,10 @@ ALLOWED = {
     },
     "train": {
         *("callbacks", "claims", "config", "glue.datamodule", "glue.metrics"),
-        *("glue.tasks", "locate", "loggers", "memory", "model", "module", "optim", "progress"),
-        *("results", "version"),
+        *("glue.tasks", "locate", "loggers", "memory", "model", "module", "optim", "outcome"),
+        *("progress", "results", "version"),
     },
+    "outcome": {"glue.metrics", "glue.tasks", "loggers", "module"},
     "grid": {"claims", "config", "errors", "locate", "results", "worker"},
     "worker": {"claims", "locate", "memory", "progress", "results", "train"},
     "memory": set(),

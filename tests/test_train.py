@@ -25,8 +25,9 @@ from stablebert.locate import locate
 from stablebert.model import load_model
 from stablebert.module import Predictions
 from stablebert.optim import BertAdam
+from stablebert.outcome import has_failed
 from stablebert.results import read_record
-from stablebert.train import build_callbacks, build_data, build_module, build_trainer, has_failed
+from stablebert.train import build_callbacks, build_data, build_module, build_trainer
 
 
 @pytest.fixture(scope="module")

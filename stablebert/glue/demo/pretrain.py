@@ -9,7 +9,10 @@ It can be stopped at any time and goes on where it was when started again with t
 import argparse
 import csv
 import json
+import re
+import string
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -30,7 +33,7 @@ from stablebert.packed import bert_states
 from stablebert.packing import PackedBatch, pack
 
 LAYERS, HIDDEN, HEADS = 12, 64, 4
-VOCABULARY = 1400
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 POSITIONS = 128
 MASKED, KEPT, SWAPPED = 0.2, 0.1, 0.1
 """Share of tokens to predict; of these, the share left as they are, and made another token."""
@@ -42,14 +45,19 @@ SAVE_EVERY = 500
 
 
 def train_tokenizer(folder: Path) -> Any:
-    """Learn an uncased WordPiece vocabulary and write the tokenizer as BERT's."""
-    from tokenizers import BertWordPieceTokenizer
+    """Learn an uncased WordPiece vocabulary and write the tokenizer as BERT's.
+
+    The language is small: its words, the frequent ones first, and letters for any other word.
+    (The library's trainer breaks ties at random, so that no two vocabularies are the same.)
+    """
     from transformers import BertTokenizerFast
 
-    learnt = BertWordPieceTokenizer(lowercase=True)
     text = chain.from_iterable(islice(pairs("vocabulary"), 50_000))
-    learnt.train_from_iterator(text, vocab_size=VOCABULARY, min_frequency=2, show_progress=False)
-    vocabulary = learnt.get_vocab()
+    counts = Counter(re.findall(r"\w+|[^\w\s]", " ".join(text).lower()))
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    letters = sorted(set("".join(words)) | set(string.ascii_lowercase + string.digits))
+    tokens = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters), *words]
+    vocabulary = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
     tokenizer = BertTokenizerFast(vocab=vocabulary, do_lower_case=True, model_max_length=POSITIONS)
     tokenizer.save_pretrained(folder)
     return tokenizer
@@ -87,7 +95,7 @@ def masked(
     kind = random.random(len(places))
     hidden = np.full(len(places), tokenizer.mask_token_id)
     hidden = np.where(
-        kind < KEPT + SWAPPED, random.integers(5, len(tokenizer), len(places)), hidden
+        kind < KEPT + SWAPPED, random.integers(len(SPECIAL), len(tokenizer), len(places)), hidden
     )
     hidden = np.where(kind < KEPT, ids.numpy()[places], hidden)
     at = torch.from_numpy(places)

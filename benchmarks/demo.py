@@ -1,0 +1,96 @@
+"""How hard the demo tasks are: what can be had without a pre-trained model.
+
+    python -m benchmarks.demo                     # majority class and bag of words, task by task
+    python -m benchmarks.demo random FOLDER       # the demo's BERT with random weights, to run
+
+The bag of words is a linear model of the counts of words in each sentence and, of two, of how many
+words they share: regularised by cross-validation on the training rows, scored on the test rows.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix, hstack
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+
+from stablebert.glue.metrics import evaluate, majority_score
+from stablebert.glue.sources import resolve
+from stablebert.glue.splits import split
+from stablebert.glue.tasks import TASKS
+
+FULL = [name for name, task in TASKS.items() if not task.few_sample]
+
+
+def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
+    """Test scores of the majority class and of a bag of words, in the task's metric."""
+    task = TASKS[name]
+    found = resolve(source, task)
+    tables = {part: found.read(part).to_pydict() for part in ("train", task.dev_split)}
+    labels = {part: np.array(table["label"]) for part, table in tables.items()}
+    parts = split(task, labels["train"], labels[task.dev_split], found.held_out)
+    texts, truth = {}, {}
+    for which in ("train", "test"):
+        source_part, rows = parts[which].source, parts[which].rows
+        columns = [tables[source_part][column] for column in task.columns]
+        texts[which] = [[column[i] for i in rows] for column in columns]
+        truth[which] = labels[source_part][rows]
+    counter = CountVectorizer(token_pattern=r"\w+").fit(chain.from_iterable(texts["train"]))
+    train, test = (features(counter, texts[which]) for which in ("train", "test"))
+    if task.regression:
+        model = RidgeCV(np.logspace(-2, 3, 12)).fit(train, truth["train"])
+        logits = torch.from_numpy(model.predict(test))[:, None]
+    else:
+        model = LogisticRegressionCV(Cs=np.logspace(-3, 1, 9), cv=5, max_iter=2000)
+        guesses = model.fit(train, truth["train"]).predict(test)
+        logits = torch.nn.functional.one_hot(torch.from_numpy(guesses), task.num_labels).float()
+    right = torch.from_numpy(truth["test"])
+    majority = majority_score(task.metric, right, num_labels=task.num_labels)
+    return majority, evaluate([task.metric], logits, right)[task.metric]
+
+
+def features(counter: CountVectorizer, texts: Sequence[Sequence[str]]) -> csr_matrix:
+    """Counts of words per sentence; of two, words shared, not shared, and the share of both."""
+    counts = [counter.transform(column) for column in texts]
+    if len(counts) == 1:
+        return counts[0]
+    first, second = ((count > 0).astype(int) for count in counts)
+    shared, own = first.multiply(second).sum(1), [first.sum(1), second.sum(1)]
+    of_all = shared / (own[0] + own[1] - shared)
+    more = np.asarray(np.hstack([shared, of_all, own[0] - shared, own[1] - shared]), float)
+    return hstack([*counts, csr_matrix(more)]).tocsr()
+
+
+def write_random(folder: Path, model: Path) -> None:
+    """Write a BERT of the demo's shape with random weights, and its tokenizer."""
+    from transformers import AutoConfig, BertModel
+
+    shutil.copytree(model, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.manual_seed(0)
+    BertModel(AutoConfig.from_pretrained(model)).save_pretrained(folder)
+
+
+def main() -> None:
+    """Read the command line and print, or write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
+    parser.add_argument("what", nargs="?", default="baselines", choices=["baselines", "random"])
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--data", default="demo", help="demo, demo:ROWS or demo:ROWS:SEED")
+    parser.add_argument("--model", type=Path, help="folder of the demo's BERT")
+    args = parser.parse_args()
+    if args.what == "random":
+        write_random(args.folder, args.model)
+        return
+    print("| task | metric | majority | bag of words |\n| --- | --- | --- | --- |")
+    for name in FULL:
+        majority, words = bag_of_words(name, args.data)
+        print(f"| demo-{name} | {TASKS[name].metric} | {100 * majority:.1f} | {100 * words:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
