@@ -14,6 +14,7 @@ import re
 import shlex
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,8 +82,16 @@ class Child:
 
 def enter(function: str, *args: Any, **settings: Any) -> None:
     """In the child: import what only a child needs, and call the function."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     module, _, name = function.rpartition(".")
     getattr(importlib.import_module(f"benchmarks.{module}"), name)(*args, **settings)
+
+
+def end_with_parent() -> None:
+    """Wait for the parent's end, however it comes, and end: a whole run waits for no turn."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 class Bench:

@@ -1,5 +1,11 @@
 """The harness that compares: everyone trains the same batches, and what is measured is written."""
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +16,7 @@ from stablebert.config import compose
 from stablebert.locate import locate
 
 pytest.importorskip("accelerate")
+PATHS = {"PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 @pytest.fixture
@@ -53,6 +60,31 @@ def test_everyone_takes_turns(run_bench):
     assert len(part["rates"]) == 2
     assert all(f"| rte | {name} |" in shown for name in everyone)
     assert part["command"] in shown
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
+def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import multiprocessing, time\n"
+        "from benchmarks.bench import end_with_parent\n"
+        "if __name__ == '__main__':\n"
+        "    run = multiprocessing.get_context('spawn').Process\n"
+        "    child = run(target=end_with_parent)\n"
+        "    child.start()\n"
+        "    print(child.pid, flush=True)\n"
+        "    child.join()\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=os.environ | PATHS
+    )
+    child = Path("/proc") / parent.stdout.readline().strip()
+    parent.kill()
+    parent.communicate()
+    limit = time.monotonic() + 30
+    while child.exists() and " Z " not in (child / "stat").read_text():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
 
 
 def test_whole_runs_are_written_one_by_one(run_bench):
