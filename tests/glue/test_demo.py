@@ -251,7 +251,7 @@ def test_golden_checksum():
     assert digest == GOLDEN
 
 
-GOLDEN = "2d79adde102a453f97792bc8f60f4f40f782e734b663bf4ccea519f065295b3e"
+GOLDEN = "0a257da0461f6d0689d526b6ac23827d67445cbc39202d0a54d5d6bda0dad946"
 
 
 def test_text_is_the_same_for_a_seed_and_of_the_tasks_words():

@@ -73,6 +73,7 @@ for _text in (_PEOPLE, _ANIMALS, _THINGS):
 KIND = {concept: name for name, concepts in CLASSES.items() for concept in concepts}
 """Class of a concept."""
 PEOPLE, ANIMALS, THINGS = (list(_parse(text)[0]) for text in (_PEOPLE, _ANIMALS, _THINGS))
+PORTABLE = "tool garment toy document vessel jewel".split()
 ABOVE = dict.fromkeys(PEOPLE, "person") | dict.fromkeys(ANIMALS, "animal")
 """The word above a class."""
 PLURALS["person"] = "people"
@@ -100,8 +101,8 @@ _FRAMES = """
 person: sleep laugh smile cry/weep dance sing swim jump wait work shout/yell cough sneeze rest
 person: whistle
 animal: sleep jump swim rest wander
-person goods: buy/purchase sell find/discover lose hide/conceal steal drop carry inspect/examine
-person goods: borrow
+person goods: buy/purchase sell find/discover lose steal borrow inspect/examine
+person portable: carry drop hide/conceal
 person fruit: eat/devour peel wash slice buy/purchase
 person vegetable: cook/prepare peel wash chop sell
 person machine: repair/fix test install
@@ -120,7 +121,12 @@ person goods person: give/hand send/mail show lend offer bring
 
 
 def _verbs() -> list[Verb]:
-    wide = {"goods": tuple(GOODS), "person": tuple(PEOPLE), "animals": tuple(ANIMALS)}
+    wide = {
+        "goods": tuple(GOODS),
+        "portable": tuple(PORTABLE),
+        "person": tuple(PEOPLE),
+        "animals": tuple(ANIMALS),
+    }
     made = []
     for line in _FRAMES.strip().splitlines():
         frame, _, concepts = line.partition(": ")
