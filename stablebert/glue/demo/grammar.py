@@ -92,15 +92,35 @@ class Event:
     negated: bool = False
     present: bool = False
 
-    def say(self, dice: Dice, *, plain: bool = False) -> str:
-        """In words, without capital and full stop; `plain`: in the active voice, in basic order."""
-        if self.patient is not None and not plain and dice.chance(0.35):
-            return self.passive(dice)
+    def say(
+        self,
+        dice: Dice,
+        *,
+        passive: bool | None = None,
+        plain: bool = False,
+        fronted: bool = True,
+    ) -> str:
+        """In words, without capital and full stop.
+
+        Args:
+            dice: chooses the words, and what else is left open.
+            passive: in the passive voice, where there is one; None leaves it open.
+            plain: in the active voice and in basic order.
+            fronted: place or time may come first.
+        """
+        if self.has_passive and not plain and (dice.chance(0.35) if passive is None else passive):
+            return self.passive(dice, fronted=fronted)
         words = [self.agent.say(dice, subject=True), *self._verb(dice)]
         core = " ".join([*words, *self._objects(dice, plain=plain)])
-        return self._with_ends(core, dice, plain=plain)
+        return self._with_ends(core, dice, fronted=fronted and not plain)
 
-    def passive(self, dice: Dice) -> str:
+    @property
+    def has_passive(self) -> bool:
+        """Whether the passive says the same: "a cup was not washed" says it of one cup only."""
+        patient = self.patient
+        return patient is not None and (not self.negated or patient.det in ("", "the"))
+
+    def passive(self, dice: Dice, *, fronted: bool = True) -> str:
         """In the passive voice.
 
         Raises:
@@ -115,25 +135,29 @@ class Event:
         words.append(participle(dice.word(self.verb)))
         if self.recipient:
             words += ["to", self.recipient.say(dice, subject=False)]
-        return self._with_ends(" ".join([*words, "by", self.agent.say(dice, subject=False)]), dice)
+        core = " ".join([*words, "by", self.agent.say(dice, subject=False)])
+        return self._with_ends(core, dice, fronted=fronted)
 
-    def ask(self, slot: str, dice: Dice) -> str:
+    def ask(self, slot: str, dice: Dice, *, passive: bool | None = None) -> str:
         """A question, without capital and question mark, for a part of it.
 
         Args:
             slot: `agent`, `patient`, `recipient`, `place` or `time`; `whether` for yes or no.
-            dice: chooses the words.
+            dice: chooses the words, and what else is left open.
+            passive: in the passive voice, where there is one; None leaves it open.
         """
         gone = None if slot in ("patient", "recipient") else ""
         asked = self if slot in ("whether", "agent") else replace(self, **{slot: gone})
         ends = [dice.word(part) for part in (asked.place, asked.time) if part]
         manner = [dice.word(self.manner)] if self.manner else []
-        who = "what" if slot == "patient" and not is_person(self.patient) else "who"
+        noun = self.patient if slot == "patient" else self.agent
+        who = "who" if slot == "recipient" or is_person(noun) else "what"
         if slot == "agent":
             verb = past(dice.word(self.verb))
             return " ".join([who, *manner, verb, *self._objects(dice), *ends])
         lead = {"place": ["where"], "time": ["when"], "whether": []}.get(slot, [who])
-        if self.patient is not None and not self.recipient and dice.chance(0.4):  # passive
+        turned = dice.chance(0.4) if passive is None else passive
+        if turned and self.patient is not None and not self.recipient:
             subject = [] if slot == "patient" else [self.patient.say(dice, subject=True)]
             be = be_form(slot != "patient" and self.patient.plural, False)
             agent = self.agent.say(dice, subject=False)
@@ -144,10 +168,10 @@ class Event:
         objects += ["to"] if slot == "recipient" else []
         return " ".join([*lead, "did", *subject, *manner, dice.word(self.verb), *objects, *ends])
 
-    def _with_ends(self, core: str, dice: Dice, *, plain: bool = False) -> str:
+    def _with_ends(self, core: str, dice: Dice, *, fronted: bool) -> str:
         """With place and time, one of which may come first."""
         ends = [dice.word(part) for part in (self.place, self.time) if part]
-        if ends and not plain and dice.chance(0.3):
+        if ends and fronted and dice.chance(0.3):
             first = ends.pop(int(dice.random() * len(ends)))
             return f"{first}, {' '.join([core, *ends])}"
         return " ".join([core, *ends])
@@ -162,8 +186,6 @@ class Event:
     def _verb(self, dice: Dice) -> list[str]:
         base, many = dice.word(self.verb), self.agent.plural
         manner = [dice.word(self.manner)] if self.manner else []
-        if self.negated and not self.present and dice.chance(0.3):
-            return ["never", *manner, past(base)]
         if self.negated:
             return [(("do" if many else "does") if self.present else "did"), "not", *manner, base]
         if self.present:
@@ -179,10 +201,10 @@ class Told:
     speaker: Noun
     event: Event
 
-    def say(self, dice: Dice) -> str:
-        """In words."""
-        said = past(dice.word(self.verb))
-        return f"{self.speaker.say(dice, subject=True)} {said} that {self.event.say(dice)}"
+    def say(self, dice: Dice, *, passive: bool | None = None) -> str:
+        """In words; `passive` is of what is told."""
+        told = self.event.say(dice, passive=passive, fronted=False)
+        return f"{self.speaker.say(dice, subject=True)} {past(dice.word(self.verb))} that {told}"
 
 
 @dataclass(frozen=True)
@@ -192,8 +214,8 @@ class Sequel:
     first: Event
     second: Event
 
-    def say(self, dice: Dice) -> str:
-        """In words, in one of four orders."""
+    def say(self, dice: Dice, *, passive: bool | None = None) -> str:
+        """In words, in one of four orders; there is no passive."""
         first, second = (event.say(dice, plain=True) for event in (self.first, self.second))
         forms = (
             f"{first} before {second}",
@@ -211,7 +233,7 @@ def is_person(noun: Noun | None) -> bool:
     """Whether one asks for it with `who`."""
     if noun is None:
         return False
-    return not noun.det or KIND.get(noun.head, noun.head) in (*PEOPLE, "person")
+    return not noun.det or KIND.get(noun.head, noun.head) in PEOPLE
 
 
 def sentence(words: str, end: str = ".") -> str:

@@ -18,13 +18,13 @@ Peter Ralph Robert Simon Thomas Victor Walter
 """.split()
 
 _PEOPLE = """
-medic: doctor/physician nurse surgeon dentist pharmacist
-artist: painter singer dancer actor poet sculptor musician
+medic: doctor/physician nurse dentist pharmacist paramedic
+artist: painter singer dancer actor poet sculptor
 athlete: runner swimmer boxer skater jockey
 official: mayor judge senator ambassador inspector
 craftsman: baker butcher carpenter tailor plumber mechanic potter
-scholar: teacher scientist/researcher professor student historian
-servant: waiter chef maid butler porter
+scholar: scientist/researcher professor student historian
+worker: waiter chef maid porter driver
 relative: uncle aunt cousin nephew niece
 """
 _ANIMALS = """
@@ -39,13 +39,13 @@ tool: hammer saw drill wrench shovel rake
 vehicle: car/automobile truck/lorry bus van tractor motorcycle
 instrument: piano violin guitar flute drum trumpet
 garment: coat shirt jacket scarf:scarves hat dress sweater/pullover
-toy: doll kite puzzle balloon robot
+toy: doll kite puzzle balloon marble
 document: letter report article poem contract diary
 machine: computer printer camera radio phone/telephone clock
 vessel: bowl cup bottle jar kettle bucket
 flower: rose tulip lily daisy orchid
-jewel: ring necklace bracelet brooch crown
-container: box basket bag/sack suitcase/trunk chest
+jewel: ring necklace bracelet brooch pendant
+container: box basket bag/sack suitcase barrel
 seat: chair bench stool sofa/couch throne
 """
 GOODS = "tool vehicle instrument garment toy document machine vessel jewel container seat".split()
@@ -76,7 +76,6 @@ PEOPLE, ANIMALS, THINGS = (list(_parse(text)[0]) for text in (_PEOPLE, _ANIMALS,
 PORTABLE = "tool garment toy document vessel jewel".split()
 ABOVE = dict.fromkeys(PEOPLE, "person") | dict.fromkeys(ANIMALS, "animal")
 """The word above a class."""
-PLURALS["person"] = "people"
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,8 @@ person: whistle
 animal: sleep jump swim rest wander
 person goods: buy/purchase sell find/discover lose steal borrow inspect/examine
 person portable: carry drop hide/conceal
-person fruit: eat/devour peel wash slice buy/purchase
-person vegetable: cook/prepare peel wash chop sell
+person fruit: eat peel wash slice buy/purchase
+person vegetable: cook peel wash chop sell
 person machine: repair/fix test install
 person vehicle: drive repair/fix rent wash
 person instrument: play tune polish
@@ -114,9 +113,9 @@ person flower: pick/gather water plant
 person person: help/assist call/phone visit thank praise blame follow hug/embrace push warn invite
 person person: hire/employ dismiss/fire admire trust watch/observe teach/instruct interview insult
 person animals: feed wash train brush follow stroke/pet rescue/save watch/observe
-animal animals: chase follow bite frighten/scare watch/observe
-animal person: chase follow bite frighten/scare
-person goods person: give/hand send/mail show lend offer bring
+animal animals: chase bite frighten/scare watch/observe
+animal person: chase bite frighten/scare
+person portable person: give/hand send show lend offer bring
 """
 
 
@@ -151,7 +150,7 @@ FORMS = {base: (past, done) for base, past, done in (x.split() for x in _IRREGUL
 """Past tense and participle, where they are no `-ed`."""
 
 _ADJECTIVES = """
-person: young old/elderly tall short kind/friendly famous rich/wealthy poor tired happy/cheerful sad
+person: young old/elderly tall short kind famous rich/wealthy poor tired happy/cheerful sad
 animal: young old big/large small/little black white brown hungry thirsty quick/fast
 food: fresh ripe big/large small/little cheap expensive/costly sweet
 thing: old new big/large small/little cheap expensive/costly heavy light beautiful/lovely ugly
@@ -173,7 +172,7 @@ PLACES = _phrases("""
 in the park|in the garden/yard|at the market|at the station|in the kitchen|at the office
 in the library|in the museum|at the hospital|at the school|in the restaurant|at the hotel
 at the airport|at the harbor/port|in the theater|in the church|in the village|in the castle
-in the forest/woods|on the beach/shore|on the farm|near the bridge|near the river|at the bank
+in the forest/woods|on the beach|on the farm|near the bridge|near the river|at the bank
 in the hall|in the basement/cellar|on the balcony|behind the house|in the street/road
 at the factory
 """)
@@ -183,10 +182,16 @@ on Monday|on Tuesday|on Friday|on Sunday|in April|in October|before lunch|after 
 """)
 HABITS = _phrases("every day|every morning|every week|every evening|every summer|every weekend")
 MANNERS = """
-quickly/rapidly slowly quietly/silently carefully/cautiously happily/gladly proudly secretly
+quickly/rapidly slowly quietly/silently carefully happily/gladly proudly secretly
 eagerly
 """.split()
 NUMBERS = "two three four five six seven eight nine ten".split()
+
+UNMANNERED = frozenset(
+    "sleep cry/weep wait rest cough sneeze find/discover lose drop wear admire trust bite "
+    "frighten/scare".split()
+)
+"""Verbs of what one does not do in one manner or another."""
 
 FACTIVE = "know realize notice remember".split()
 """Verbs of which what follows `that` is true."""

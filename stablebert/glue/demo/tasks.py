@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from stablebert.glue.demo import world
+from stablebert.glue.demo.broken import broken
 from stablebert.glue.demo.grammar import (
     PRONOUNS,
     Dice,
@@ -14,12 +15,9 @@ from stablebert.glue.demo.grammar import (
     Sequel,
     Told,
     is_person,
-    participle,
-    past,
     sentence,
-    third,
 )
-from stablebert.glue.demo.lexicon import FACTIVE, KIND, OPEN, PEOPLE
+from stablebert.glue.demo.lexicon import FACTIVE, KIND, OPEN
 from stablebert.glue.demo.reviews import review
 
 Row = tuple[tuple[str, ...], float]
@@ -49,8 +47,8 @@ def fits(text: str) -> bool:
 def cola(label: int, dice: Dice) -> Row | None:
     """Grammatical, or broken in one place."""
     e = with_pronouns(world.event(dice, present=0.5), dice)
-    if e.manner and e.negated:
-        return None
+    if dice.chance(0.15):
+        e = world.negate(e, dice)
     text = e.say(dice) if label else broken(e, dice)
     return None if text is None else ((sentence(text),), label)
 
@@ -67,112 +65,43 @@ def with_pronouns(e: Event, dice: Dice) -> Event:
     return e
 
 
-def broken(e: Event, dice: Dice) -> str | None:
-    """A sentence with one fault, of the kinds that a grammar book warns of."""
-    return dice.one_of(
-        [_agreement, _case, _order, _missing, _doubled, _frame, _auxiliary, _article]
-    )(e, dice)
-
-
-def _agreement(e: Event, dice: Dice) -> str | None:
-    if not e.present or e.negated or e.agent.head == "sheep":
-        return None
-    base = dice.word(e.verb)
-    right = replace(e, verb=base).say(dice, plain=True)
-    forms = (base, third(base)) if e.agent.plural else (third(base), base)
-    return _replaced(right, *forms)
-
-
-def _case(e: Event, dice: Dice) -> str | None:
-    pronoun = dice.one_of(list(PRONOUNS))
-    if is_person(e.agent) and dice.chance(0.5):
-        words = replace(e, agent=Noun(pronoun)).say(dice, plain=True).split()
-        return " ".join([PRONOUNS[pronoun], *words[1:]])
-    if e.patient and is_person(e.patient) and not e.recipient:
-        text = replace(e, patient=Noun(pronoun)).say(dice, plain=True)
-        return _replaced(text, PRONOUNS[pronoun], pronoun)
-    return None
-
-
-def _order(e: Event, dice: Dice) -> str | None:
-    words = e.say(dice).split()
-    places = [i for i, word in enumerate(words[:-1]) if word in _BEFORE and words[i + 1][-1] != ","]
-    if not places:
-        return None
-    i = dice.one_of(places)
-    words[i], words[i + 1] = words[i + 1], words[i]
-    return " ".join(words)
-
-
-def _missing(e: Event, dice: Dice) -> str | None:
-    kind = KIND.get(e.patient.head, "") if e.patient else ""
-    # "cooked cabbage" and "played guitar" are no faults
-    articles = {"a", "an"} if kind not in ("fruit", "vegetable", "instrument") else set()
-    words = e.say(dice).split()
-    places = [i for i, word in enumerate(words) if word in _NEEDED | articles]
-    if not places:
-        return None
-    i = dice.one_of(places)
-    return " ".join(words[:i] + words[i + 1 :])
-
-
-def _doubled(e: Event, dice: Dice) -> str | None:
-    words = e.say(dice).split()
-    places = [i for i, word in enumerate(words) if word in _BEFORE | _NEEDED | {"did", "to"}]
-    if not places:
-        return None
-    i = dice.one_of(places)
-    return " ".join([*words[:i], words[i], *words[i:]])
-
-
-_BEFORE = {"the", "a", "an", "in", "at", "on", "near", "behind", "by", "every"}
-_NEEDED = {"was", "were", "is", "are", "by", "at", "near", "behind"}
-_NO_OBJECT = ("sleep", "laugh", "smile", "wait", "cough", "sneeze", "wander")
-_OBJECT = (
-    *("buy/purchase", "find/discover", "repair/fix", "wear", "hire/employ", "admire"),
-    *("inspect/examine", "frighten/scare", "invite"),
-)
-
-
-def _frame(e: Event, dice: Dice) -> str | None:
-    if e.verb in _NO_OBJECT:
-        kind = dice.one_of(["fruit", "tool", "garment", "toy"])
-        return replace(e, patient=world.something(kind, dice)).say(dice, plain=True)
-    return replace(e, patient=None).say(dice, plain=True) if e.verb in _OBJECT else None
-
-
-def _auxiliary(e: Event, dice: Dice) -> str | None:
-    base = dice.word(e.verb)
-    e = replace(e, manner="", verb=base, present=False)
-    if dice.chance(0.5):
-        text = replace(e, negated=True).say(dice, plain=True)
-        return _replaced(text, f"not {base}", f"not {past(base)}")
-    if e.patient is None or participle(base) == base:
-        return None
-    return _replaced(replace(e, negated=False).passive(dice), participle(base), base)
-
-
-def _article(e: Event, dice: Dice) -> str | None:
-    words = e.say(dice).split()
-    places = [i for i, word in enumerate(words) if word in ("a", "an")]
-    if not places:
-        return None
-    i = dice.one_of(places)
-    words[i] = {"a": "an", "an": "a"}[words[i]]
-    return " ".join(words)
-
-
-def _replaced(text: str, old: str, new: str) -> str | None:
-    out = f" {text} ".replace(f" {old} ", f" {new} ", 1).strip()
-    return None if out == text else out
-
-
 def sst2(label: int, dice: Dice) -> Row | None:
     """Praise or blame."""
     return (sentence(review(bool(label), dice)),), label
 
 
-# ---------------------------------------------------------------- two sentences
+# ---------------------------------------------------------------- the same, or nearly so
+
+Wording = Callable[[bool], str]
+"""What words a meaning, in the passive voice if told so and if there is one."""
+
+
+def worded(first: Wording, second: Wording | None, dice: Dice) -> tuple[str, str] | None:
+    """Two wordings, in voices that do not depend on what is compared; None where they are equal.
+
+    Args:
+        first: of the one meaning.
+        second: of the other; None: the same meaning again, in other words.
+        dice: chooses the voices.
+    """
+    voices = [dice.chance(0.4) for _ in range(2)]
+    text = first(voices[0])
+    # a meaning that has no other wording is left out whatever it is compared with
+    again = next((t for t in (first(voices[1]) for _ in range(8)) if t != text), None)
+    other = second(voices[1]) if second else again
+    return None if None in (again, other) or other == text else (text, str(other))
+
+
+def pair(first: Meaning, second: Meaning | None, label: float, dice: Dice) -> Row | None:
+    """Two sentences, in different words."""
+    if second is None:
+        return None
+
+    def say(meaning: Meaning) -> Wording:
+        return lambda passive: sentence(meaning.say(dice, passive=passive))
+
+    texts = worded(say(first), None if second == first else say(second), dice)
+    return texts and (texts, label)
 
 
 def mrpc(label: int, dice: Dice) -> Row | None:
@@ -188,26 +117,14 @@ def mrpc(label: int, dice: Dice) -> Row | None:
 
 
 def sequel(dice: Dice) -> Sequel:
-    """Two short events, of people."""
+    """Two short events, of different people."""
 
     def short() -> Event:
         e = world.event(dice, fits=lambda verb: not verb.patient and verb.agent == "person")
         return replace(e, time="", manner="")
 
-    return Sequel(short(), short())
-
-
-def pair(first: Meaning, second: Meaning | None, label: float, dice: Dice) -> Row | None:
-    """Two sentences, in different words."""
-    if second is None:
-        return None
-    texts = first.say(dice), second.say(dice)
-    return None if texts[0] == texts[1] else ((sentence(texts[0]), sentence(texts[1])), label)
-
-
-def question(e: Event, slot: str, dice: Dice) -> str:
-    """With its capital and its mark."""
-    return sentence(e.ask(slot, dice), "?")
+    first, second = short(), short()
+    return Sequel(first, second) if first.agent.head != second.agent.head else sequel(dice)
 
 
 def slots(e: Event) -> list[str]:
@@ -215,23 +132,26 @@ def slots(e: Event) -> list[str]:
     return ["agent", *(s for s in ("patient", "recipient", "place", "time") if getattr(e, s))]
 
 
+def without(e: Event, slot: str) -> Event:
+    """An event of which one part is not said."""
+    gone = Noun("") if slot in ("agent", "patient", "recipient") else ""
+    return e if slot == "whether" else replace(e, **{slot: gone})
+
+
 def qqp(label: int, dice: Dice) -> Row | None:
     """The same question in other words; or nearly the same."""
     e = world.event(dice)
     slot = dice.one_of([*slots(e), "whether"])
-    second = e if label else world.changed(e, NEAR_MISSES, dice)
+    other = e if label else world.changed(e, NEAR_MISSES, dice)
     # what is asked for is not said, so that it may be anything
-    if second is None or (not label and _without(second, slot) == _without(e, slot)):
+    if other is None or (not label and without(other, slot) == without(e, slot)):
         return None
-    if slot not in ("whether", *slots(second)):
-        return None
-    texts = question(e, slot, dice), question(second, slot, dice)
-    return None if texts[0] == texts[1] else (texts, label)
 
+    def ask(event: Event) -> Wording:
+        return lambda passive: sentence(event.ask(slot, dice, passive=passive), "?")
 
-def _without(e: Event, slot: str) -> Event:
-    return e if slot == "whether" else replace(e, **{slot: Noun("")} if slot in ("agent",
-        "patient", "recipient") else {slot: ""})  # fmt: skip
+    texts = worded(ask(e), None if label else ask(other), dice)
+    return texts and (texts, label)
 
 
 def stsb(label: float, dice: Dice) -> Row | None:
@@ -256,10 +176,10 @@ def shared(a: Event, b: Event) -> float:
         x, y = getattr(a, slot), getattr(b, slot)
         if x or y:
             have.append((weight, _likeness(x, y)))
-    for slot in ("place", "time"):
+    for slot, weight in (("place", 0.7), ("time", 0.7), ("manner", 0.5)):
         x, y = getattr(a, slot), getattr(b, slot)
         if x or y:
-            have.append((0.7, 1.0 if x == y else 0.5 if not (x and y) else 0.0))
+            have.append((weight, 1.0 if x == y else 0.5 if not (x and y) else 0.0))
     grade = 5 * sum(w * part for w, part in have) / sum(w for w, _ in have)
     return round(grade * 5) / 5
 
@@ -269,10 +189,10 @@ def _likeness(x: Noun | None, y: Noun | None) -> float:
         return 0.0
     if x.head != y.head:
         return 0.6 if KIND.get(x.head) == y.head else 0.0
-    return 1.0 - 0.15 * (x.adj != y.adj) - 0.3 * (x.det != y.det)
+    return 1.0 - 0.15 * (x.adj != y.adj) - 0.5 * (x.det != y.det)
 
 
-# ---------------------------------------------------------------- entailment
+# ---------------------------------------------------------------- what follows
 
 
 def premise(dice: Dice) -> Event:
@@ -280,7 +200,7 @@ def premise(dice: Dice) -> Event:
     e = world.event(dice)
     if dice.chance(0.4):
         e = world.negate(e, dice)
-        if e.patient and e.patient.det and e.patient.head not in PEOPLE:
+        if e.patient and not is_person(e.patient):
             e = replace(e, patient=replace(e.patient, det="a"))
     return e
 
@@ -294,11 +214,16 @@ def entailed(e: Event, dice: Dice) -> Event | None:
 
 
 def left_open(e: Event, dice: Dice) -> Event | None:
-    """An event that may be so or not if this one is."""
-    if e.negated:
-        return world.changed(e, (world.drop, world.lift), dice)
-    less = world.drop(e, dice) if dice.chance(0.3) else e
-    return less and world.add(less, dice)
+    """An event that may be so or not if this one is; often said to be the opposite."""
+    opposite = dice.chance(0.35)
+    if e.negated:  # not at noon: perhaps not at all
+        less = world.changed(e, (world.drop, world.lift), dice)
+        return less and (world.negate(less, dice) if opposite else less)
+    less = world.changed(e, world.SAY_LESS[:2], dice) if dice.chance(0.5) else e
+    more = less and world.add(less, dice)
+    if more is None or world.differs(e, more) or world.entails(e, more):
+        return None
+    return world.negate(more, dice) if opposite else more
 
 
 def ruled_out(e: Event, dice: Dice) -> Event | None:
@@ -314,7 +239,7 @@ def rte(label: int, dice: Dice) -> Row | None:
     """Does the second follow from the first? (0: it does)."""
     e = premise(dice)
     if dice.chance(0.15):
-        return pair(_told(e, dice, known=not label), e, label, dice)
+        return pair(told(e, dice, known=not label), e, label, dice)
     kind = dice.random()
     if not label:
         new = entailed(e, dice)
@@ -340,12 +265,15 @@ def mnli(label: int, dice: Dice) -> Row | None:
     """Does the second follow (0), is it open (1), or is it ruled out (2)?"""
     e = premise(dice)
     if label < 2 and dice.chance(0.15):
-        return pair(_told(e, dice, known=not label), e, label, dice)
+        return pair(told(e, dice, known=not label), e, label, dice)
     return _inferred(e, (entailed, left_open, ruled_out)[label](e, dice), label, dice)
 
 
-def _told(e: Event, dice: Dice, *, known: bool) -> Told:
-    return Told(dice.one_of(FACTIVE if known else OPEN), world.someone(dice, named=1.0), e)
+def told(e: Event, dice: Dice, *, known: bool) -> Told:
+    """Somebody who has no part in it knows of an event, or says so."""
+    taken = {n.head for n in (e.agent, e.patient, e.recipient) if n}
+    speaker = Noun(dice.one_of([name for name in world.NAMES if name not in taken]))
+    return Told(dice.one_of(FACTIVE if known else OPEN), speaker, e)
 
 
 def qnli(label: int, dice: Dice) -> Row | None:
@@ -353,20 +281,23 @@ def qnli(label: int, dice: Dice) -> Row | None:
     e = world.event(dice)
     slot = dice.one_of(slots(e))
     asked = e
-    if not label:
-        if dice.chance(0.5):
-            kept = [s for s in ("place", "time", "manner") if s != slot]
-            asked = replace(e, **{dice.one_of(kept): ""})
-        told: Event | None = e
-    elif slot in ("place", "time") and dice.chance(0.5):
-        told = replace(e, **{slot: ""})
-    else:
-        told = world.changed(e, NEAR_MISSES, dice)
-        if told is not None and _without(told, slot) == _without(e, slot):
-            return None
-    if told is None:
+    details = [s for s in ("place", "time", "manner") if s != slot and getattr(e, s)]
+    if details and dice.chance(0.5):
+        asked = replace(e, **{dice.one_of(details): ""})
+    said: Event | None = e
+    if label and slot in ("place", "time") and dice.chance(0.5):
+        said = replace(e, **{slot: ""})
+    elif label:
+        misses = [miss for miss in NEAR_MISSES if miss is not world.other_number]
+        said = world.changed(e, misses, dice)
+    if said is None or answers(said, asked, slot) == bool(label):
         return None
-    return (question(asked, slot, dice), sentence(told.say(dice))), label
+    return (sentence(asked.ask(slot, dice), "?"), sentence(said.say(dice))), label
+
+
+def answers(said: Event, asked: Event, slot: str) -> bool:
+    """Whether an event tells what is asked for of another."""
+    return bool(getattr(said, slot)) and world.entails(without(said, slot), without(asked, slot))
 
 
 TASKS: dict[str, tuple[Callable[[Any, Dice], Row | None], tuple[float, ...]]] = {

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from stablebert.glue.demo import world
 from stablebert.glue.demo.grammar import (
-    PRONOUNS,
     Dice,
     Event,
     Noun,
@@ -18,9 +17,9 @@ from stablebert.glue.demo.grammar import (
     is_person,
     sentence,
 )
-from stablebert.glue.demo.lexicon import FACTIVE, OPEN
+from stablebert.glue.demo.lexicon import MEN, WOMEN
 from stablebert.glue.demo.reviews import review
-from stablebert.glue.demo.tasks import sequel, slots
+from stablebert.glue.demo.tasks import sequel, slots, told
 
 
 def pairs(seed: str) -> Iterator[tuple[str, str]]:
@@ -55,8 +54,7 @@ def _written(meaning: Event | Told | Sequel, dice: Dice) -> str:
 def retold(e: Event, dice: Dice) -> Event | Told:
     """What is said again: the same, or what follows from it; or who knew, or said so."""
     if dice.chance(0.15):
-        verbs = FACTIVE if dice.chance(0.5) else OPEN
-        return Told(dice.one_of(verbs), world.someone(dice, named=1.0), e)
+        return told(e, dice, known=dice.chance(0.5))
     if not e.negated and dice.chance(0.5):
         return world.changed(e, world.SAY_LESS, dice) or e
     return e
@@ -70,6 +68,11 @@ def next_event(e: Event, dice: Dice) -> Event:
         taken = {n.head for n in (new.patient, new.recipient) if n}
         again = dice.one_of(people)
         if again.head not in taken:
-            again = Noun(dice.one_of(list(PRONOUNS)[:2])) if dice.chance(0.3) else again
-            new = replace(new, agent=again)
+            new = replace(new, agent=pronoun_of(again, dice) if dice.chance(0.3) else again)
     return replace(new, place=e.place) if dice.chance(0.5) else new
+
+
+def pronoun_of(noun: Noun, dice: Dice) -> Noun:
+    """`she` or `he`; either, where no name tells."""
+    either = "she" if dice.chance(0.5) else "he"
+    return Noun("she" if noun.head in WOMEN else "he" if noun.head in MEN else either)

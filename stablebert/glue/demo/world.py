@@ -17,6 +17,7 @@ from stablebert.glue.demo.lexicon import (
     PEOPLE,
     PLACES,
     TIMES,
+    UNMANNERED,
     VERBS,
     WOMEN,
     Verb,
@@ -77,7 +78,7 @@ def event(
         drawn,
         place=dice.one_of(PLACES) if where else "",
         time=dice.one_of(HABITS if drawn.present else TIMES) if when else "",
-        manner=dice.one_of(MANNERS) if dice.chance(0.15) else "",
+        manner=dice.one_of(MANNERS) if drawn.verb not in UNMANNERED and dice.chance(0.2) else "",
     )
 
 
@@ -92,7 +93,9 @@ def other(e: Event, slot: str, kinds: Sequence[str], dice: Dice) -> Noun:
 
 def verbs_like(e: Event) -> list[str]:
     """Other verbs for the same participants."""
-    kind = None if e.patient is None else KIND.get(e.patient.head, PEOPLE[0])
+    kind = None
+    if e.patient is not None:  # a name is of a person, whatever class is asked for
+        kind = e.patient.head if e.patient.head in CLASSES else KIND.get(e.patient.head, PEOPLE[0])
     return [
         v.concept
         for v in VERBS
@@ -174,10 +177,19 @@ def _another(now: str, of: Sequence[str], dice: Dice) -> str:
 # ---------------------------------------------------------------- what follows, and from what
 
 
+def _open(e: Event) -> list[str]:
+    """Participants of which more or less can be said.
+
+    What "did not wash the cup" says of the cup is not denied: there, only "a cup" is open.
+    """
+    slots = [s for s in ("agent", "patient", "recipient") if getattr(e, s)]
+    return [s for s in slots if not e.negated or getattr(e, s).det == "a"]
+
+
 def drop(e: Event, dice: Dice) -> Event | None:
     """Say less: leave out a place, a time, a manner or an adjective."""
     held = [slot for slot in ("place", "time", "manner") if getattr(e, slot)]
-    nouns = [s for s in ("agent", "patient", "recipient") if (n := getattr(e, s)) and n.adj]
+    nouns = [s for s in _open(e) if getattr(e, s).adj]
     if not held and not nouns:
         return None
     slot = dice.one_of([*held, *nouns])
@@ -186,7 +198,7 @@ def drop(e: Event, dice: Dice) -> Event | None:
 
 def lift(e: Event, dice: Dice) -> Event | None:
     """Say less: a word for the whole class (`fruit` for `apple`)."""
-    slots = [s for s in ("agent", "patient") if (n := getattr(e, s)) and n.head in KIND]
+    slots = [s for s in _open(e) if s != "recipient" and getattr(e, s).head in KIND]
     if not slots:
         return None
     slot = dice.one_of(slots)
@@ -204,9 +216,7 @@ def fewer(e: Event, dice: Dice) -> Event | None:
 def add(e: Event, dice: Dice) -> Event | None:
     """Say more: a place, a time or an adjective."""
     free = [slot for slot in ("place", "time") if not getattr(e, slot)]
-    nouns = [
-        s for s in ("agent", "patient") if (n := getattr(e, s)) and n.head in KIND and not n.adj
-    ]
+    nouns = [s for s in _open(e) if getattr(e, s).head in KIND and not getattr(e, s).adj]
     if not free and not nouns:
         return None
     slot = dice.one_of([*free, *nouns])
@@ -240,6 +250,14 @@ def _is_one(x: Noun, y: Noun) -> bool:
         and y.adj in ("", x.adj)
         and (y.det, y.many) in ((x.det, x.many), ("some", False))
     )
+
+
+def differs(a: Event, b: Event) -> bool:
+    """Whether the second says something else of a place, time, manner or noun, not only more."""
+    said = [(getattr(a, s), getattr(b, s)) for s in ("place", "time", "manner")]
+    nouns = [(getattr(a, s), getattr(b, s)) for s in ("agent", "patient", "recipient")]
+    said += [(x.adj, y.adj) for x, y in nouns if x and y]
+    return any(x and y and x != y for x, y in said)
 
 
 SAY_LESS: tuple[Change, ...] = (drop, lift, fewer)
