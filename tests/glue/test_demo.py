@@ -205,8 +205,8 @@ def test_a_negated_sentence_leaves_open_only_what_it_denies():
             assert e.patient is None or not (e.patient.det == "a" and e.patient.many)
             for change in (world.drop, world.lift, world.add):
                 new = change(e, dice)
-                fixed = [s for s in ("agent", "patient", "recipient") if (n := getattr(e, s))]
-                fixed = [s for s in fixed if getattr(e, s).det != "a"]
+                nouns = {s: getattr(e, s) for s in ("agent", "patient", "recipient")}
+                fixed = [s for s, noun in nouns.items() if noun and noun.det != "a"]
                 assert new is None or all(getattr(new, s) == getattr(e, s) for s in fixed)
                 seen += new is not None
     assert seen > 200
