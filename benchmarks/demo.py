@@ -1,6 +1,7 @@
 """How hard the demo tasks are: what can be had without a pre-trained model.
 
     python -m benchmarks.demo                     # majority class and bag of words, task by task
+    python -m benchmarks.demo examples            # rows of each class
     python -m benchmarks.demo random FOLDER       # the demo's BERT with random weights, to run
 
 The bag of words is a linear model of the counts of words in each sentence and, of two, of how many
@@ -66,6 +67,20 @@ def features(counter: CountVectorizer, texts: Sequence[Sequence[str]]) -> csr_ma
     return hstack([*counts, csr_matrix(more)]).tocsr()
 
 
+def examples(name: str, source: str = "demo", each: int = 2) -> list[str]:
+    """The first rows of each class, or of each grade of STS-B, as lines of a table."""
+    task = TASKS[name]
+    table = resolve(source, task).read("train").to_pydict()
+    shown: dict[str, list[str]] = {}
+    for *texts, label in zip(*(table[c] for c in (*task.columns, "label")), strict=True):
+        kind = task.labels[label] if task.labels else f"{label:.0f}"
+        lines = shown.setdefault(kind, [])
+        if len(lines) < (each if task.labels else 1):
+            said = kind if task.labels else f"{label:.1f}"
+            lines.append(f"| demo-{name} | {said} | {' / '.join(texts)} |")
+    return [line for kind in sorted(shown) for line in shown[kind]]
+
+
 def write_random(folder: Path, model: Path) -> None:
     """Write a BERT of the demo's shape with random weights, and its tokenizer."""
     from transformers import AutoConfig, BertModel
@@ -78,13 +93,19 @@ def write_random(folder: Path, model: Path) -> None:
 def main() -> None:
     """Read the command line and print, or write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
-    parser.add_argument("what", nargs="?", default="baselines", choices=["baselines", "random"])
+    parser.add_argument(
+        "what", nargs="?", default="baselines", choices=["baselines", "examples", "random"]
+    )
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--data", default="demo", help="demo, demo:ROWS or demo:ROWS:SEED")
     parser.add_argument("--model", type=Path, help="folder of the demo's BERT")
     args = parser.parse_args()
     if args.what == "random":
         write_random(args.folder, args.model)
+        return
+    if args.what == "examples":
+        print("| task | label | text |\n| --- | --- | --- |")
+        print("\n".join(line for name in FULL for line in examples(name, args.data)))
         return
     print("| task | metric | majority | bag of words |\n| --- | --- | --- | --- |")
     for name in FULL:
