@@ -4,6 +4,8 @@
 changes them; `tasks` labels by meaning; `text` writes what `pretrain` learns from.
 """
 
+from functools import cache
+
 from stablebert.glue.demo.tasks import Row, rows
 
 __all__ = ["HELD_OUT", "ROWS", "Row", "demo_rows"]
@@ -12,6 +14,7 @@ ROWS, HELD_OUT = 500, 300
 """Training rows, unless more are asked for; rows of the validation and of the test part."""
 
 
+@cache  # read to be named by content, and again to be tokenised
 def demo_rows(task: str, part: str, *, n: int, seed: int, holds_out: bool) -> list[Row]:
     """Rows of `train` or of the dev split.
 

@@ -92,6 +92,11 @@ class Event:
     negated: bool = False
     present: bool = False
 
+    @property
+    def heads(self) -> set[str]:
+        """Everybody and everything that has a part in it."""
+        return {n.head for n in (self.agent, self.patient, self.recipient) if n}
+
     def say(
         self,
         dice: Dice,

@@ -64,15 +64,13 @@ def _parse(text: str) -> tuple[dict[str, list[str]], dict[str, str]]:
     return classes, plurals
 
 
-CLASSES: dict[str, list[str]] = {}
-PLURALS = {"craftsman": "craftsmen"}
-for _text in (_PEOPLE, _ANIMALS, _THINGS):
-    _classes, _plurals = _parse(_text)
-    CLASSES |= _classes
-    PLURALS |= _plurals
+_PARSED = [_parse(text) for text in (_PEOPLE, _ANIMALS, _THINGS)]
+CLASSES = {name: concepts for classes, _ in _PARSED for name, concepts in classes.items()}
+PLURALS = {noun: many for _, plurals in _PARSED for noun, many in plurals.items()}
+PLURALS["craftsman"] = "craftsmen"
 KIND = {concept: name for name, concepts in CLASSES.items() for concept in concepts}
 """Class of a concept."""
-PEOPLE, ANIMALS, THINGS = (list(_parse(text)[0]) for text in (_PEOPLE, _ANIMALS, _THINGS))
+PEOPLE, ANIMALS = (list(classes) for classes, _ in _PARSED[:2])
 PORTABLE = "tool garment toy document vessel jewel".split()
 ABOVE = dict.fromkeys(PEOPLE, "person") | dict.fromkeys(ANIMALS, "animal")
 """The word above a class."""

@@ -58,9 +58,8 @@ def with_pronouns(e: Event, dice: Dice) -> Event:
     for slot in ("agent", "patient"):
         noun = getattr(e, slot)
         if is_person(noun) and dice.chance(0.3):
-            taken = {n.head for n in (e.agent, e.patient, e.recipient) if n}
             pronoun = dice.one_of(list(PRONOUNS))
-            if pronoun not in taken:
+            if pronoun not in e.heads:
                 e = replace(e, **{slot: Noun(pronoun)})
     return e
 
@@ -271,8 +270,7 @@ def mnli(label: int, dice: Dice) -> Row | None:
 
 def told(e: Event, dice: Dice, *, known: bool) -> Told:
     """Somebody who has no part in it knows of an event, or says so."""
-    taken = {n.head for n in (e.agent, e.patient, e.recipient) if n}
-    speaker = Noun(dice.one_of([name for name in world.NAMES if name not in taken]))
+    speaker = Noun(dice.one_of([name for name in world.NAMES if name not in e.heads]))
     return Told(dice.one_of(FACTIVE if known else OPEN), speaker, e)
 
 

@@ -33,9 +33,9 @@ def adjective(kind: str, dice: Dice) -> str:
     return dice.one_of(ADJECTIVES.get(sort, ADJECTIVES["thing"]))
 
 
-def someone(dice: Dice, *, named: float = 0.5) -> Noun:
+def someone(dice: Dice) -> Noun:
     """A person."""
-    if dice.chance(named):
+    if dice.chance(0.5):
         return Noun(dice.one_of(NAMES))
     kind = dice.one_of(PEOPLE)
     return described(Noun(dice.one_of(CLASSES[kind]), "the", many=dice.chance(0.15)), dice, 0.25)
@@ -70,9 +70,9 @@ def event(
         agent = described(Noun(dice.one_of(CLASSES[dice.one_of(ANIMALS)]), "the"), dice, 0.3)
     drawn = Event(verb.concept, agent, present=dice.chance(present))
     if verb.patient:
-        drawn = replace(drawn, patient=other(drawn, "patient", verb.patient, dice))
+        drawn = replace(drawn, patient=other(drawn, verb.patient, dice))
     if verb.gives:
-        drawn = replace(drawn, recipient=other(drawn, "recipient", PEOPLE, dice))
+        drawn = replace(drawn, recipient=other(drawn, PEOPLE, dice))
     where, when = dice.chance(0.6), dice.chance(0.4)
     return replace(
         drawn,
@@ -82,12 +82,11 @@ def event(
     )
 
 
-def other(e: Event, slot: str, kinds: Sequence[str], dice: Dice) -> Noun:
+def other(e: Event, kinds: Sequence[str], dice: Dice) -> Noun:
     """Somebody or something that has no part in an event yet."""
-    taken = {n.head for n in (e.agent, e.patient, e.recipient) if n}
     while True:
         noun = participant(kinds, dice)
-        if noun.head not in taken:
+        if noun.head not in e.heads:
             return noun
 
 
@@ -135,8 +134,7 @@ def _other(e: Event, slot: str, dice: Dice) -> Event | None:
     if noun is None or (noun.det and noun.head not in KIND):
         return None
     of = CLASSES[KIND[noun.head]] if noun.det else NAMES
-    taken = {n.head for n in (e.agent, e.patient, e.recipient) if n}
-    head = dice.one_of([head for head in of if head not in taken])
+    head = dice.one_of([head for head in of if head not in e.heads])
     return replace(e, **{slot: replace(noun, head=head)})
 
 
