@@ -78,8 +78,9 @@ def grid(words: Sequence[str]) -> int:
 
     sweep = read_sweep(typed.sweep).narrowed(typed.words)
     configs = executor.shard(sweep.runs(), typed.shard)
-    records, problems = read_all(*sweep.roots, RESULTS)
+    records, problems = read_all(*sweep.roots, *_committed(typed))
     _tell(f"skipped: {problem}" for problem in problems)
+    timed = read_all(*sweep.roots, RESULTS)[0] if typed.fresh else records
     identities = Identities(records)
     plan = executor.plan(configs, records, identities)
     _tell(identities.taken)
@@ -87,7 +88,7 @@ def grid(words: Sequence[str]) -> int:
     todo.sort(key=lambda run: run.cfg.seed)
     gpus = executor.visible_gpus() * typed.workers_per_gpu
     workers = typed.workers or len(gpus) or min(executor.cores(), executor.CPU_WORKERS)
-    clock = executor.Clock(records)
+    clock = executor.Clock(timed)
     retried = "" if typed.retry_crashed or not plan.crashed else " (--retry-crashed runs them)"
     print(
         f"{sweep.name}: {plan.wanted} runs wanted, {len(plan.done)} done, {len(plan.missing)} "
@@ -101,7 +102,7 @@ def grid(words: Sequence[str]) -> int:
     if typed.retry_crashed:
         executor.retry(plan.crashed)
     try:
-        outcome = executor.execute(located, workers=workers, gpus=gpus, records=records)
+        outcome = executor.execute(located, workers=workers, gpus=gpus, records=timed)
     except KeyboardInterrupt:
         print("stopped: finished runs are kept; the same command goes on", file=sys.stderr)
         return 130
@@ -120,11 +121,11 @@ def report(words: Sequence[str]) -> int:
 
     if typed.sweep == "table3":  # the data: needs no sweep, only any runs
         runs = Path(compose(typed.words).paths.runs).expanduser()
-        records, problems = reporter.read_all(runs, RESULTS)
+        records, problems = reporter.read_all(runs, *_committed(typed))
         print(reporter.table3(records, problems, typed.out))
         return 0
     sweep = read_sweep(typed.sweep).narrowed(typed.words)
-    print(reporter.report(*gather(sweep, RESULTS), typed.out, sweep.name))
+    print(reporter.report(*gather(sweep, *_committed(typed)), typed.out, sweep.name))
     return 0
 
 
@@ -135,7 +136,7 @@ def select(words: Sequence[str]) -> int:
     from stablebert.select import select as choose
 
     sweep = read_sweep(typed.sweep).narrowed(typed.words)
-    cells, records, remarks = gather(sweep, RESULTS)
+    cells, records, remarks = gather(sweep, *_committed(typed))
     _tell(remarks)
     path = CONF / "selected.yaml"
     for line in choose(cells, records, sweep=sweep.name, path=path):
@@ -170,7 +171,15 @@ def _parser(name: str, run: Callable[[Sequence[str]], int]) -> argparse.Argument
         metavar="KEY=VALUES",
         help="narrow or change the grid: task=rte,cola seed=0..4 scale=mini",
     )
+    parser.add_argument(
+        "--fresh", action="store_true", help="records committed in results/ do not count"
+    )
     return parser
+
+
+def _committed(typed: argparse.Namespace) -> list[Path]:
+    """Folders of records besides the sweep's own."""
+    return [] if typed.fresh else [RESULTS]
 
 
 def _count(text: str) -> int:

@@ -28,6 +28,8 @@ _PACKAGE = Path(__file__).parent
 # A wheel carries conf/ inside the package, a checkout beside it. Inside comes first: next to an
 # installed package lies everybody's site-packages.
 CONF = next(p for p in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if p.is_dir())
+DEMO = "demo"
+"""What `data.source` and `model.name` say for what the package brings along."""
 
 
 class ConfigError(Exception):
@@ -400,10 +402,15 @@ def _layers(chosen: Mapping[str, str], model: str | None) -> list[dict[str, Any]
     return [*below, diff("models", name, without=["layers"]), *above]
 
 
+def model_folder(name: str) -> Path | None:
+    """The folder that `model.name` means; None for a hub id."""
+    folder = _PACKAGE / "glue/demo/model" if name == DEMO else Path(name).expanduser()
+    return folder if folder.is_dir() else None
+
+
 def _layer_count(model: str) -> int | None:
     """Layers of a model, as far as they are known without loading it."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
+    if folder := model_folder(model):
         try:
             count = json.loads((folder / "config.json").read_text("utf-8"))["num_hidden_layers"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -512,10 +519,18 @@ def _contradictions(
             f"reinit.num_layers={depth}{said}: model.name={model} has {layers} layers; "
             f"type 0 to {layers}",
         )
-    if TASKS[task].few_sample and values["data.source"].partition(":")[0] == "demo":
+    generated = values["data.source"].partition(":")[0] == DEMO
+    if model == DEMO and not generated:
+        yield (
+            {"scale", "model.name", "data.source"},
+            f"data.source={values['data.source']}: model.name=demo has learnt the language of the "
+            "demo tasks only; type scale=mini, scale=paper or model.name=...",
+        )
+    if TASKS[task].few_sample and generated:
         yield (
             {"task", "scale", "data.source"},
-            f"task={task}: demo tasks are small as they are; type task={TASKS[task].config}",
+            f"task={task}: demo tasks are small as they are; type task={TASKS[task].config} or "
+            "scale=mini",
         )
     batch, parts = values["trainer.batch_size"], values["trainer.accumulate"]
     if batch % parts:

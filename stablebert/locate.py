@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from stablebert.config import RunConfig, config_id
+from stablebert.config import DEMO, RunConfig, config_id, model_folder
 from stablebert.errors import ActionableError
 from stablebert.glue.sources import Source, resolve
 from stablebert.glue.tasks import TASKS
@@ -26,9 +26,9 @@ def _source(source: str, config: str, revision: str | None) -> Source:
 
 @cache
 def _model(name: str, revision: str | None) -> tuple[Path, str]:
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder, f"sha256:{digest(model_files(folder))}"
+    if folder := model_folder(name):
+        said = f"{DEMO} " if name == DEMO else ""
+        return folder, f"{said}sha256:{digest(model_files(folder))}"
     snapshot = fetch_model(name, revision)
     return snapshot, f"{name}@{snapshot.name}"
 

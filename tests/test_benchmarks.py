@@ -23,7 +23,8 @@ PATHS = {"PYTHONPATH": str(Path(__file__).parents[1])}
 def words(tiny_glue, tiny_bert, tmp_path, monkeypatch):
     """A configuration on tiny data, also for the children."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return [f"data.source={tiny_glue}", f"model.name={tiny_bert}", f"paths.runs={tmp_path}/runs"]
+    data, model = f"data.source={tiny_glue}", f"model.name={tiny_bert}"
+    return ["scale=mini", data, model, f"paths.runs={tmp_path}/runs"]
 
 
 @pytest.fixture

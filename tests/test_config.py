@@ -343,7 +343,7 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(word, allowed):
         ("task=RTE", "; did you mean rte?"),
         ("task=sst-2", "; did you mean sst2"),
         ("method=re-init", "; did you mean reinit?"),
-        ("scale=papr", "takes one of mini, paper; did you mean paper?"),
+        ("scale=papr", "takes one of demo, mini, paper; did you mean paper?"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(word, said):
@@ -358,14 +358,16 @@ def test_a_wrong_name_is_answered_with_the_nearest(word, said):
     [
         ("trainer.epochs=3 trainer.max_steps=100", "trainer.max_steps=100 both set the length"),
         ("trainer.epochs=null", "trainer.epochs and trainer.max_steps are both null; type one"),
-        ("length=longer trainer.epochs=5", "counted in steps; drop it or trainer.epochs=5"),
-        ("length=longer trainer.max_steps=9", "length=longer is 400 steps for task=rte; drop it"),
-        ("length=longer trainer.max_steps=null", "drop it or trainer.max_steps=null"),
-        ("task=qqp length=longer", "task=qqp no longer than three epochs, so no step count is"),
+        ("scale=mini length=longer trainer.epochs=5", "counted in steps; drop it or trainer.epochs=5"),
+        ("scale=mini length=longer trainer.max_steps=9", "length=longer is 400 steps for task=rte; drop it"),
+        ("scale=mini length=longer trainer.max_steps=null", "drop it or trainer.max_steps=null"),
+        ("scale=mini task=qqp length=longer", "task=qqp no longer than three epochs, so no step count is"),
         ("trainer.batch_size=30 trainer.accumulate=4", "trainer.batch_size=30 is not divisible by"),
         ("trainer.select_by=mcc", "trainer.select_by=mcc: task=rte has accuracy"),
         ("task=mrpc trainer.select_by=mcc", "trainer.select_by=mcc: task=mrpc has f1, accuracy"),
-        ("task=stsb_1k trainer.select_by=f1", "task=stsb_1k has spearman, pearson"),
+        ("scale=mini task=stsb_1k trainer.select_by=f1", "task=stsb_1k has spearman, pearson"),
+        ("data.source=hub", "data.source=hub: model.name=demo has learnt the language of the demo"),
+        ("task=rte_1k", "demo tasks are small as they are; type task=rte or scale=mini"),
         ("seed=1 seed=2", "seed=2: seed was typed before with another value"),
     ],
 )
@@ -376,17 +378,19 @@ def test_a_contradiction_is_refused(words, said):
 def test_repeating_oneself_is_no_contradiction():
     assert compose(["seed=1", "seed=1"]).seed == 1
     assert compose(["optimizer.lr=1e-5", "optimizer.lr=0.00001"]).optimizer.lr == 1e-5
-    assert compose(["length=longer", "trainer.max_steps=400"]).trainer.max_steps == 400
+    assert compose(["scale=mini", "length=longer", "trainer.max_steps=400"]).trainer.max_steps == 400
     assert compose(["trainer.epochs=5", "trainer.max_steps=null"]).trainer.epochs == 5
 
 
 def test_reinit_deeper_than_the_model_is_refused(tmp_path):  # trap 22
     mini = "sentence-transformers/all-MiniLM-L6-v2"
-    assert problem("reinit.num_layers=7") == (
+    assert problem("scale=mini", "reinit.num_layers=7") == (
         f"reinit.num_layers=7: model.name={mini} has 6 layers; type 0 to 6"
     )
-    assert compose(["reinit.num_layers=6"]).reinit.num_layers == 6
-    assert compose(["reinit.num_layers=7", "model.name=not/known"]).reinit.num_layers == 7
+    assert problem("reinit.num_layers=13").endswith("model.name=demo has 12 layers; type 0 to 12")
+    assert compose(["scale=mini", "reinit.num_layers=6"]).reinit.num_layers == 6
+    words = ["scale=mini", "reinit.num_layers=7", "model.name=not/known"]
+    assert compose(words).reinit.num_layers == 7
     (tmp_path / "config.json").write_text(json.dumps({"num_hidden_layers": 2}))
     words = ["scale=paper", "method=reinit", f"model.name={tmp_path}"]
     assert problem(*words).startswith("reinit.num_layers=5 (from method=reinit): model.name=")

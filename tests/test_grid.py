@@ -52,6 +52,7 @@ def words(tiny_bert, tiny_glue, cache, tmp_path):
 
     def words(*more):
         typed = {
+            "scale": "mini",
             "data.source": str(tiny_glue),
             "model.name": str(tiny_bert),
             "paths.runs": str(tmp_path / "runs"),

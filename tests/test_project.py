@@ -1,5 +1,7 @@
 """Packaging promises: ranges, tested versions, Makefile and CI."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -57,12 +59,23 @@ def test_ci_runs_the_readme_s_test_command():
 
 
 @pytest.mark.stress
-def test_the_wheel_carries_conf_and_works_from_anywhere(tmp_path):
+def test_the_wheel_carries_everything_and_works_from_anywhere(tmp_path):
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     subprocess.run([*pip, "--wheel-dir", tmp_path, ROOT], check=True)
     (wheel,) = tmp_path.glob("stablebert-*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "out")
-    shipped = {p.name for p in (tmp_path / "out/stablebert/conf").iterdir()}
-    assert shipped == {p.name for p in (ROOT / "conf").iterdir()}
-    command = [sys.executable, "-m", "stablebert", "config", "task=cola"]
-    subprocess.run(command, cwd=tmp_path / "out", check=True)
+    for shipped, source in (
+        ("conf", "conf"),
+        ("sweeps", "sweeps"),
+        ("glue/demo", "stablebert/glue/demo"),
+        ("glue/demo/model", "stablebert/glue/demo/model"),
+    ):
+        there = {p.name for p in (tmp_path / "out/stablebert" / shipped).iterdir()}
+        assert there == {p.name for p in (ROOT / source).iterdir()} - {"__pycache__"}, shipped
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    only = os.environ | {"PYTHONPATH": str(tmp_path / "out"), "XDG_CACHE_HOME": str(tmp_path)}
+    run = [sys.executable, "-P", "-m", "stablebert", "train", "scale=demo", "task=rte"]
+    subprocess.run([*run, "trainer.max_steps=10"], cwd=empty, env=only, check=True)
+    (record,) = empty.rglob("result.json")
+    assert json.loads(record.read_text())["model"].startswith("demo sha256:")

@@ -42,6 +42,7 @@ def words(tiny_bert, tiny_glue, cache, tmp_path):
     def words(*more):
         typed = {
             "task": "rte",
+            "scale": "mini",
             "data.source": str(tiny_glue),
             "model.name": str(tiny_bert),
             "paths.runs": str(tmp_path / "runs"),

@@ -1,8 +1,10 @@
 """`python -m stablebert.glue.demo.pretrain FOLDER`: the demo's BERT, from nothing.
 
 A WordPiece vocabulary is learnt from the demo's unlabelled text, and a deep and thin BERT
-pre-trained on it as BERT was (Devlin et al., 2019, sec. 3.1), by masked language modelling and by
-telling whether the second sentence belongs to the first, in packed batches.
+pre-trained on it as BERT was (Devlin et al., 2019, sec. 3.1), in packed batches: by masked language
+modelling, and by telling whether the second sentence is the one that was written after the first.
+A false one is that of another pair, as BERT's are, or the true one with a word replaced (ELECTRA,
+Clark et al., 2020, on whole sentences) or two words exchanged (StructBERT, Wang et al., 2020).
 It can be stopped at any time and goes on where it was when started again with the same arguments.
 """
 
@@ -13,9 +15,9 @@ import re
 import string
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,8 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 POSITIONS = 128
 MASKED, KEPT, SWAPPED = 0.2, 0.1, 0.1
 """Share of tokens to predict; of these, the share left as they are, and made another token."""
-STRANGERS = 0.25
-"""Share of pairs whose second sentence is of another pair."""
+FALSE = 0.5
+"""Share of pairs whose second sentence is not the one that was written."""
 VALIDATION = "validation"
 """Seed of the text that the model never trains on."""
 SAVE_EVERY = 500
@@ -64,17 +66,44 @@ def train_tokenizer(folder: Path) -> Any:
 
 
 def batches(tokenizer: Any, size: int, seed: str) -> Iterator[PackedBatch]:
-    """Packed batches of `size` pairs, without end; label 1 where the second is of another pair."""
-    text, dice = pairs(seed), Dice(f"strangers {seed}")
+    """Packed batches of `size` pairs, without end; label 1 where the second is a false one."""
+    text, dice = pairs(seed), Dice(f"false {seed}")
     while True:
         first, second = (list(part) for part in zip(*islice(text, size), strict=True))
-        strange = np.array([dice.chance(STRANGERS) for _ in first])
-        moved = [second[i - 1] if odd else second[i] for i, odd in enumerate(strange)]
-        encoded = tokenizer(first, moved)
+        labels = np.array([dice.chance(FALSE) for _ in first])
+        after: dict[str, list[str]] = {}
+        for text_of in second:
+            for before, word in pairwise(["", *text_of[:-1].split()]):
+                after.setdefault(before, []).append(word)
+        shown = [
+            false(true, other, after, dice) if label else true
+            for true, other, label in zip(second, [second[-1], *second], labels, strict=False)
+        ]
+        encoded = tokenizer(first, shown)
         ids, types = (
             [np.asarray(row) for row in encoded[name]] for name in ("input_ids", "token_type_ids")
         )
-        yield pack(ids, types, strange.astype(np.int64))
+        yield pack(ids, types, labels.astype(np.int64))
+
+
+def false(true: str, other: str, after: Mapping[str, Sequence[str]], dice: Dice) -> str:
+    """Another sentence in place of the one that was written.
+
+    Args:
+        true: what was written.
+        other: the second sentence of another pair.
+        after: the words that follow each word somewhere; the empty one begins a sentence.
+        dice: chooses between `other`, a word exchanged for one that may follow the same word, and
+            two words in each other's place.
+    """
+    kind, words = dice.random(), true[:-1].split()
+    i, j = dice.some(range(len(words)), 2)
+    if kind < 0.4:
+        words[i] = dice.one_of(after[words[i - 1] if i else ""])
+    elif kind < 0.7:
+        words[i], words[j] = words[j], words[i]
+    made = " ".join(words) + true[-1] if kind < 0.7 else other
+    return made if made.lower() != true.lower() else false(true, other, after, dice)
 
 
 def masked(
@@ -109,12 +138,12 @@ class Guesses:
     tokens: Tensor
     hidden: Tensor
     pairs: Tensor
-    strange: Tensor
+    false: Tensor
 
     @property
     def loss(self) -> Tensor:
         """Sum of the two mean cross-entropies."""
-        return F.cross_entropy(self.tokens, self.hidden) + F.cross_entropy(self.pairs, self.strange)
+        return F.cross_entropy(self.tokens, self.hidden) + F.cross_entropy(self.pairs, self.false)
 
 
 def guess(model: Any, batch: PackedBatch, tokenizer: Any, random: np.random.Generator) -> Guesses:
@@ -229,7 +258,7 @@ class Pretraining:
         random, sums, rounds = np.random.default_rng(0), np.zeros(3), 4
         for batch in islice(batches(self.tokenizer, 256, VALIDATION), rounds):
             made = guess(self.model, batch, self.tokenizer, random)
-            right = (made.tokens.argmax(1) == made.hidden, made.pairs.argmax(1) == made.strange)
+            right = (made.tokens.argmax(1) == made.hidden, made.pairs.argmax(1) == made.false)
             sums += [made.loss.item(), *(x.float().mean().item() for x in right)]
         names = ("val_loss", "val_token_accuracy", "val_pair_accuracy")
         means = (sums / rounds).round(4).tolist()
@@ -243,9 +272,9 @@ def main() -> None:
     )
     add = parser.add_argument
     add("folder", type=Path, help="of the model; what is there is gone on with")
-    add("--steps", type=int, default=20_000, help="optimizer steps in all")
-    add("--size", type=int, default=256, help="pairs of sentences per step")
-    add("--lr", type=float, default=1e-3, help="peak learning rate")
+    add("--steps", type=int, default=15_000, help="optimizer steps in all")
+    add("--size", type=int, default=128, help="pairs of sentences per step")
+    add("--lr", type=float, default=3e-3, help="peak learning rate")
     add("--threads", type=int, help="of torch")
     args = parser.parse_args()
     if args.threads:

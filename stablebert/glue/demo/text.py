@@ -37,10 +37,10 @@ def pairs(seed: str) -> Iterator[tuple[str, str]]:
             asked = sentence(e.ask(slot, dice), "?")
             again = dice.chance(0.3)
             yield asked, sentence(e.ask(slot, dice), "?") if again else _written(e, dice)
-        elif kind < 0.70:
+        elif kind < 0.68:
             both = sequel(dice)
             yield _written(both, dice), _written(both, dice)
-        elif kind < 0.80:
+        elif kind < 0.82:
             good = dice.chance(0.5)
             yield sentence(review(good, dice)), sentence(review(good, dice))
         else:
