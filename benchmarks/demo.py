@@ -1,8 +1,9 @@
-"""How hard the demo tasks are: what can be had without a pre-trained model.
+"""How hard the demo tasks are, and what pre-training is good for.
 
-    python -m benchmarks.demo                     # majority class and bag of words, task by task
-    python -m benchmarks.demo examples            # rows of each class
-    python -m benchmarks.demo random FOLDER       # the demo's BERT with random weights, to run
+    python -m benchmarks.demo                        # majority class and bag of words, task by task
+    python -m benchmarks.demo examples               # rows of each class
+    python -m benchmarks.demo random FOLDER          # the demo's BERT with random weights, to run
+    python -m benchmarks.demo baselines --models demo FOLDER   # beside them, what the two came to
 
 The bag of words is a linear model of the counts of words in each sentence and, of two, of how many
 words they share: regularised by cross-validation on the training rows, scored on the test rows.
@@ -20,10 +21,14 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 
+from stablebert.config import DEMO, compose, model_folder
 from stablebert.glue.metrics import evaluate, majority_score
 from stablebert.glue.sources import resolve
 from stablebert.glue.splits import split
 from stablebert.glue.tasks import TASKS
+from stablebert.locate import locate
+from stablebert.report import read_all
+from stablebert.results import RunRecord
 
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
 
@@ -47,12 +52,40 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
         model = RidgeCV(np.logspace(-2, 3, 12)).fit(train, truth["train"])
         logits = torch.from_numpy(model.predict(test))[:, None]
     else:
-        model = LogisticRegressionCV(Cs=np.logspace(-3, 1, 9), cv=5, max_iter=2000)
+        model = LogisticRegressionCV(
+            Cs=np.logspace(-3, 1, 9), cv=5, max_iter=2000, use_legacy_attributes=False
+        )
         guesses = model.fit(train, truth["train"]).predict(test)
         logits = torch.nn.functional.one_hot(torch.from_numpy(guesses), task.num_labels).float()
     right = torch.from_numpy(truth["test"])
     majority = majority_score(task.metric, right, num_labels=task.num_labels)
     return majority, evaluate([task.metric], logits, right)[task.metric]
+
+
+def fine_tuned(
+    records: Sequence[RunRecord], name: str, model: str, length: str, source: str
+) -> list[float]:
+    """Test scores of the runs of `standard`, seeds 0 to 4."""
+    words = [f"task={name}", "scale=demo", f"length={length}", f"data.source={source}"]
+    wanted = locate(compose([*words, f"model.name={model}"])).config_id
+    return [r.test_at_best for r in records if r.config_id == wanted and r.seed_init < 5]
+
+
+def baselines(source: str, models: Sequence[str], runs: Path) -> list[str]:
+    """A table of all tasks, as lines: majority class, bag of words, and models in runs."""
+    records, _ = read_all(runs)
+    cells = [(model, length) for model in models for length in ("3epochs", "longer")]
+    head = ["task", "metric", "majority", "bag of words"]
+    head += [f"{Path(model).name}, {length}" for model, length in cells]
+    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    for name in FULL:
+        row = [f"demo-{name}", TASKS[name].metric]
+        row += [f"{100 * score:.1f}" for score in bag_of_words(name, source)]
+        for model, length in cells:
+            scores = fine_tuned(records, name, model, length, source)
+            row.append(f"{100 * np.mean(scores):.1f} ({len(scores)})" if scores else "-")
+        lines.append(f"| {' | '.join(row)} |")
+    return lines
 
 
 def features(counter: CountVectorizer, texts: Sequence[Sequence[str]]) -> csr_matrix:
@@ -81,10 +114,11 @@ def examples(name: str, source: str = "demo", each: int = 2) -> list[str]:
     return [line for kind in sorted(shown) for line in shown[kind]]
 
 
-def write_random(folder: Path, model: Path) -> None:
+def write_random(folder: Path) -> None:
     """Write a BERT of the demo's shape with random weights, and its tokenizer."""
     from transformers import AutoConfig, BertModel
 
+    model = model_folder(DEMO)
     shutil.copytree(model, folder, ignore=shutil.ignore_patterns("*.safetensors"))
     torch.manual_seed(0)
     BertModel(AutoConfig.from_pretrained(model)).save_pretrained(folder)
@@ -98,19 +132,17 @@ def main() -> None:
     )
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--data", default="demo", help="demo, demo:ROWS or demo:ROWS:SEED")
-    parser.add_argument("--model", type=Path, help="folder of the demo's BERT")
+    parser.add_argument("--models", nargs="*", default=[], help="that were run: demo or a folder")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the records")
     args = parser.parse_args()
     if args.what == "random":
-        write_random(args.folder, args.model)
+        write_random(args.folder)
         return
     if args.what == "examples":
         print("| task | label | text |\n| --- | --- | --- |")
         print("\n".join(line for name in FULL for line in examples(name, args.data)))
         return
-    print("| task | metric | majority | bag of words |\n| --- | --- | --- | --- |")
-    for name in FULL:
-        majority, words = bag_of_words(name, args.data)
-        print(f"| demo-{name} | {TASKS[name].metric} | {100 * majority:.1f} | {100 * words:.1f} |")
+    print("\n".join(baselines(args.data, args.models, args.runs)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModel, BertForPreTraining
 
 from stablebert.glue.demo import pretrain
+from stablebert.glue.demo.grammar import Dice
 from stablebert.model import load_model
 
 
@@ -42,6 +43,17 @@ def start(learnt, tmp_path):
     return begin
 
 
+def test_false_sentences():
+    dice, true, other = Dice("false"), "The dog chased Eve.", "Adam left."
+    after = {"": ["A"], "The": ["cat"], "dog": ["saw"], "chased": ["Eve", "Amy"]}
+    made = {pretrain.false(true, other, after, dice) for _ in range(500)}
+    replaced = {"A dog chased Eve.", "The cat chased Eve.", "The dog saw Eve.", "The dog chased Amy."}
+    exchanged = {"dog The chased Eve.", "Eve dog chased The.", "The chased dog Eve."}
+    assert made >= {other} | replaced | exchanged
+    assert all(sorted(text.split()) != sorted(true.split()) or text != true for text in made)
+    assert len(made) == 1 + len(replaced) + 6  # any two of four words
+
+
 def test_hidden_tokens(tokenizer):
     batch = next(pretrain.batches(tokenizer, 512, "hidden"))
     ids, at, truth = pretrain.masked(batch.input_ids, tokenizer, np.random.default_rng(0))
@@ -55,7 +67,7 @@ def test_hidden_tokens(tokenizer):
     assert share == pytest.approx(pretrain.MASKED, abs=0.02)
     assert hidden.float().mean() == pytest.approx(0.8, abs=0.04)
     assert kept == pytest.approx(0.1, abs=0.03)
-    assert batch.labels.float().mean() == pytest.approx(pretrain.STRANGERS, abs=0.06)
+    assert batch.labels.float().mean() == pytest.approx(pretrain.FALSE, abs=0.06)
 
 
 def test_no_word_of_the_language_is_unknown(tokenizer):

@@ -1,6 +1,6 @@
 """Eight GLUE-shaped tasks: what a row's label says follows from the meanings of its sentences."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,20 @@ NEAR_MISSES = (
     world.other_place,
     world.other_time,
 )
+
+
+def near_miss(e: Event, dice: Dice, changes: Sequence[world.Change] = NEAR_MISSES) -> Event | None:
+    """Another event; mostly one in which two people change parts, so that all words are the same."""
+    swapped = world.swap(e, dice) if dice.chance(0.7) else None
+    return swapped or world.changed(e, changes, dice)
+
+
+def between_people(dice: Dice) -> Event:
+    """An event, more often than elsewhere one in which two people could change parts."""
+    while True:
+        e = world.event(dice)
+        if world.swap(e, dice) or dice.chance(0.3):
+            return e
 
 
 def fits(text: str) -> bool:
@@ -155,13 +169,13 @@ def qqp(label: int, dice: Dice) -> Row | None:
 
 def stsb(label: float, dice: Dice) -> Row | None:
     """Graded by what the two have in common; `label` is the grade that is wanted, 0 to 5."""
-    first = world.event(dice)
+    first = between_people(dice)
     second: Event | None = first
     if label < 0.5:
-        second = world.event(dice)
+        second = between_people(dice)
     else:
         for _ in range(round(dice.random() * 3)):
-            second = second and world.changed(second, (*NEAR_MISSES, *world.SAY_LESS), dice)
+            second = second and near_miss(second, dice, (*NEAR_MISSES, *world.SAY_LESS))
     if second is None:
         return None
     grade = shared(first, second)
@@ -276,7 +290,7 @@ def told(e: Event, dice: Dice, *, known: bool) -> Told:
 
 def qnli(label: int, dice: Dice) -> Row | None:
     """Does the sentence hold the answer to the question? (0: it does)."""
-    e = world.event(dice)
+    e = between_people(dice)
     slot = dice.one_of(slots(e))
     asked = e
     details = [s for s in ("place", "time", "manner") if s != slot and getattr(e, s)]
@@ -287,7 +301,7 @@ def qnli(label: int, dice: Dice) -> Row | None:
         said = replace(e, **{slot: ""})
     elif label:
         misses = [miss for miss in NEAR_MISSES if miss is not world.other_number]
-        said = world.changed(e, misses, dice)
+        said = near_miss(e, dice, misses)
     if said is None or answers(said, asked, slot) == bool(label):
         return None
     return (sentence(asked.ask(slot, dice), "?"), sentence(said.say(dice))), label
