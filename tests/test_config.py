@@ -74,7 +74,10 @@ def test_every_combination_composes_or_says_why_not():
         names("task"), names("method"), names("length"), names("scale")
     ):
         words = [f"task={task}", f"method={method}", f"length={length}", f"scale={scale}"]
-        if length == "longer" and task in FULL_LARGE:
+        if scale == "demo" and task.endswith("_1k"):
+            assert "demo tasks are small" in problem(*words)
+            refused += 1
+        elif scale != "demo" and length == "longer" and task in FULL_LARGE:
             assert "no longer than three epochs" in problem(*words)
             refused += 1
         else:
@@ -84,7 +87,7 @@ def test_every_combination_composes_or_says_why_not():
             assert (cfg.trainer.max_steps is None) == (length == "3epochs")
             assert (cfg.trainer.epochs is None) == (length == "longer")
             composed += 1
-    assert (composed, refused) == (168, 24)
+    assert (composed, refused) == (216, 72)
 
 
 def test_names_are_the_tasks():
@@ -123,7 +126,7 @@ def test_reinit_depths(task, depth):
     [("rte", 400), ("mrpc", 800), ("stsb", 1600), ("cola", 1600), ("rte_1k", 800)],
 )
 def test_longer_steps(task, steps):
-    trainer = compose([f"task={task}", "length=longer"]).trainer
+    trainer = compose(["scale=paper", f"task={task}", "length=longer"]).trainer
     assert (trainer.max_steps, trainer.epochs) == (steps, None)
 
 
@@ -191,9 +194,10 @@ def test_a_scale_holds_values_per_task_method_and_length(conf):
 def test_a_selection_may_hold_a_length(conf):
     chosen = {"per_length": {"longer": {"trainer": {"max_steps": 123}}}}
     conf(selected={"mini": {"rte": {"standard": chosen}}})
-    assert compose(["task=rte", "length=longer"]).trainer.max_steps == 123
-    assert compose(["task=rte"]).trainer.epochs == 3
-    assert compose(["task=cola", "length=longer"]).trainer.max_steps == 1600
+    words = ["scale=mini", "length=longer"]
+    assert compose([*words, "task=rte"]).trainer.max_steps == 123
+    assert compose(["scale=mini", "task=rte"]).trainer.epochs == 3
+    assert compose([*words, "task=cola"]).trainer.max_steps == 1600
 
 
 @pytest.mark.parametrize("words", [["model.name=me/bert"], ["scale=here"]])
@@ -222,7 +226,7 @@ def test_typed_steps_replace_the_epochs_and_typed_epochs_the_steps(conf):
 
 
 def test_a_large_task_trains_longer_when_the_steps_are_typed():
-    cfg = compose(["task=mnli", "length=longer", "trainer.max_steps=50_000"])
+    cfg = compose(["scale=mini", "task=mnli", "length=longer", "trainer.max_steps=50_000"])
     assert (cfg.length, cfg.trainer.max_steps) == ("longer", 50000)
 
 
@@ -276,7 +280,7 @@ def test_a_large_task_trains_longer_when_the_steps_are_typed():
     ],
 )
 def test_a_value_is_read_as_its_type_says(word, expected):
-    found = value(compose([word]), word.strip("'").partition("=")[0])
+    found = value(compose(["scale=mini", word]), word.strip("'").partition("=")[0])
     assert found == expected
     assert type(found) is type(expected)
 
@@ -358,10 +362,19 @@ def test_a_wrong_name_is_answered_with_the_nearest(word, said):
     [
         ("trainer.epochs=3 trainer.max_steps=100", "trainer.max_steps=100 both set the length"),
         ("trainer.epochs=null", "trainer.epochs and trainer.max_steps are both null; type one"),
-        ("scale=mini length=longer trainer.epochs=5", "counted in steps; drop it or trainer.epochs=5"),
-        ("scale=mini length=longer trainer.max_steps=9", "length=longer is 400 steps for task=rte; drop it"),
+        (
+            "scale=mini length=longer trainer.epochs=5",
+            "drop it or trainer.epochs=5",
+        ),
+        (
+            "scale=mini length=longer trainer.max_steps=9",
+            "longer is 400 steps for task=rte; drop it",
+        ),
         ("scale=mini length=longer trainer.max_steps=null", "drop it or trainer.max_steps=null"),
-        ("scale=mini task=qqp length=longer", "task=qqp no longer than three epochs, so no step count is"),
+        (
+            "scale=mini task=qqp length=longer",
+            "task=qqp no longer than three epochs, so",
+        ),
         ("trainer.batch_size=30 trainer.accumulate=4", "trainer.batch_size=30 is not divisible by"),
         ("trainer.select_by=mcc", "trainer.select_by=mcc: task=rte has accuracy"),
         ("task=mrpc trainer.select_by=mcc", "trainer.select_by=mcc: task=mrpc has f1, accuracy"),
@@ -378,7 +391,9 @@ def test_a_contradiction_is_refused(words, said):
 def test_repeating_oneself_is_no_contradiction():
     assert compose(["seed=1", "seed=1"]).seed == 1
     assert compose(["optimizer.lr=1e-5", "optimizer.lr=0.00001"]).optimizer.lr == 1e-5
-    assert compose(["scale=mini", "length=longer", "trainer.max_steps=400"]).trainer.max_steps == 400
+    assert (
+        compose(["scale=mini", "length=longer", "trainer.max_steps=400"]).trainer.max_steps == 400
+    )
     assert compose(["trainer.epochs=5", "trainer.max_steps=null"]).trainer.epochs == 5
 
 
@@ -411,12 +426,12 @@ def test_a_folder_without_a_usable_config_is_left_to_the_loader(tmp_path, conten
 def test_all_problems_are_reported_at_once():
     found = problems(
         "tsk=rte", "rte", "seed=x", "seed.init=1", "optimizer.warmup=2", "length=longer",
-        "trainer.epochs=2", "trainer.batch_size=30", "trainer.accumulate=4", "reinit.num_layers=9",
+        "trainer.epochs=2", "trainer.batch_size=30", "trainer.accumulate=4", "reinit.num_layers=19",
         "trainer.select_by=mcc",
     )  # fmt: skip
     assert [line.partition(":")[0].partition(" ")[0] for line in found] == [
         "tsk=rte", "rte", "seed=x", "seed.init=1", "optimizer.warmup=2", "length=longer",
-        "reinit.num_layers=9", "trainer.batch_size=30", "trainer.select_by=mcc",
+        "reinit.num_layers=19", "trainer.batch_size=30", "trainer.select_by=mcc",
     ]  # fmt: skip
 
 
@@ -483,11 +498,11 @@ def test_frozen():
 ROUND_TRIPS = [
     ["task=cola", "method=bert_adam"],
     ["task=mrpc", "method=reinit", "length=longer", "scale=paper"],
-    ["task=mnli", "length=longer", "trainer.max_steps=77"],
+    ["task=mnli", "length=longer", "scale=paper", "trainer.max_steps=77"],
     ["trainer.epochs=5", "seed_init=0", "data.revision=1e5", "model.revision=12345e67"],
     ["trainer.max_steps=5", "wandb.tags=[a, \"it's\", 'b,c', 1e5]", "wandb.project=${x"],
     [r"""wandb.tags=["a\\b", 'it\'s "x"', 'c:\\']"""],
-    ["wandb.project=a: b # c", "data.source=C:\\glue", "wandb.entity='null'"],
+    ["scale=mini", "wandb.project=a: b # c", "data.source=C:\\glue", "wandb.entity='null'"],
 ]
 
 

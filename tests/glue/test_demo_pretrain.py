@@ -47,7 +47,12 @@ def test_false_sentences():
     dice, true, other = Dice("false"), "The dog chased Eve.", "Adam left."
     after = {"": ["A"], "The": ["cat"], "dog": ["saw"], "chased": ["Eve", "Amy"]}
     made = {pretrain.false(true, other, after, dice) for _ in range(500)}
-    replaced = {"A dog chased Eve.", "The cat chased Eve.", "The dog saw Eve.", "The dog chased Amy."}
+    replaced = {
+        "A dog chased Eve.",
+        "The cat chased Eve.",
+        "The dog saw Eve.",
+        "The dog chased Amy.",
+    }
     exchanged = {"dog The chased Eve.", "Eve dog chased The.", "The chased dog Eve."}
     assert made >= {other} | replaced | exchanged
     assert all(sorted(text.split()) != sorted(true.split()) or text != true for text in made)

@@ -37,7 +37,7 @@ NEAR_MISSES = (
 
 
 def near_miss(e: Event, dice: Dice, changes: Sequence[world.Change] = NEAR_MISSES) -> Event | None:
-    """Another event; mostly one in which two people change parts, so that all words are the same."""
+    """Another event; mostly one in which two people change parts, so that no word differs."""
     swapped = world.swap(e, dice) if dice.chance(0.7) else None
     return swapped or world.changed(e, changes, dice)
 
