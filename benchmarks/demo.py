@@ -4,6 +4,7 @@
     python -m benchmarks.demo examples               # rows of each class
     python -m benchmarks.demo random FOLDER          # the demo's BERT with random weights, to run
     python -m benchmarks.demo baselines --models demo FOLDER   # beside them, what the two came to
+    python -m benchmarks.demo rates                  # validation at each rate that was tried
 
 The bag of words is a linear model of the counts of words in each sentence and, of two, of how many
 words they share: regularised by cross-validation on the training rows, scored on the test rows.
@@ -28,9 +29,19 @@ from stablebert.glue.splits import split
 from stablebert.glue.tasks import TASKS
 from stablebert.locate import locate
 from stablebert.report import read_all
+from stablebert.report.expected import gather
 from stablebert.results import RunRecord
+from stablebert.sweep import read_sweep
 
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
+
+RATES = (
+    "scale=demo",
+    "task=rte,mrpc,stsb,cola",
+    "optimizer.lr=1.25e-4,2.5e-4,5e-4,1e-3,2e-3",
+    "seed=100..102",
+)
+"""Narrows the sweep bias_correction to the runs that the rate was chosen by."""
 
 
 def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
@@ -88,6 +99,34 @@ def baselines(source: str, models: Sequence[str], runs: Path) -> list[str]:
     return lines
 
 
+def rates(runs: Path) -> list[str]:
+    """A table of learning rates against validation scores, as lines, from the runs of `RATES`."""
+    cells, records, _ = gather(
+        read_sweep("bias_correction").narrowed([*RATES, f"paths.runs={runs}"])
+    )
+    found: dict[tuple[float, str], dict[str, list[RunRecord]]] = {}
+    for cell in cells:
+        of = found.setdefault((float(cell.params["optimizer.lr"]), cell.method), {})
+        of[cell.task] = [
+            r for r in records if (r.config_id, r.seed_init in cell.seeds) == (cell.config_id, True)
+        ]
+    tasks = list(next(iter(found.values())))
+    head = ["rate", "method", *(f"demo-{task}" for task in tasks), "mean", "failed"]
+    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    for (rate, method), of in sorted(found.items(), key=lambda item: item[0]):
+        scores = [[100 * r.val_best for r in of[task]] for task in tasks]
+        runs_of = [r for task in tasks for r in of[task]]
+        row = [
+            f"{rate:g}",
+            method,
+            *(f"{np.mean(s):.1f} ± {np.std(s, ddof=1):.1f}" for s in scores),
+        ]
+        failed = sum(r.status == "failed" for r in runs_of)
+        row += [f"{np.mean([np.mean(s) for s in scores]):.1f}", f"{failed} of {len(runs_of)}"]
+        lines.append(f"| {' | '.join(row)} |")
+    return lines
+
+
 def features(counter: CountVectorizer, texts: Sequence[Sequence[str]]) -> csr_matrix:
     """Counts of words per sentence; of two, words shared, not shared, and the share of both."""
     counts = [counter.transform(column) for column in texts]
@@ -128,7 +167,7 @@ def main() -> None:
     """Read the command line and print, or write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", default="baselines", choices=["baselines", "examples", "random"]
+        "what", nargs="?", default="baselines", choices=["baselines", "examples", "random", "rates"]
     )
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--data", default="demo", help="demo, demo:ROWS or demo:ROWS:SEED")
@@ -141,6 +180,9 @@ def main() -> None:
     if args.what == "examples":
         print("| task | label | text |\n| --- | --- | --- |")
         print("\n".join(line for name in FULL for line in examples(name, args.data)))
+        return
+    if args.what == "rates":
+        print("\n".join(rates(args.runs)))
         return
     print("\n".join(baselines(args.data, args.models, args.runs)))
 

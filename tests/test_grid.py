@@ -421,6 +421,11 @@ def test_committed_records_suffice_without_data_and_model(words, tmp_path, monke
     out, err = capsys.readouterr()
     assert "2 runs wanted, 2 done, 0 missing" in out
     assert "model not at hand" in err
+    here = words(*few, f"paths.runs={tmp_path / 'none'}")
+    assert main(["grid", *here, "--fresh", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "2 runs wanted, 0 done, 2 missing" in out
+    assert re.search(r"estimated time \d:\d\d:\d\d", out)  # committed runs tell how long it takes
 
     more = [word.replace("seed=0,1", "seed=0..2") for word in absent]
     assert main(["grid", *more, "--dry-run"]) == 0

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+from stablebert.sweep import read_sweep
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -49,6 +52,29 @@ def test_make_help_lists_the_targets():
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = {line.split()[0] for line in shown.stdout.splitlines()}
     assert {"setup", "test", "lint", "reproduce-table", "clean"} <= targets
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], 80 + 60),
+        (["SEEDS=0..19"], 320 + 80),
+        (["TASKS=sst2", "SWEEP=bias_correction"], 20),
+        (["SCALE=mini"], 24),
+        (["SCALE=paper", "TASKS=rte", "LENGTHS=3epochs"], 40),
+    ],
+)
+def test_what_make_reproduce_table_runs(words, wanted):
+    plan = ["make", "-n", "reproduce-table", *words]
+    shown = subprocess.run(plan, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    grids = re.search(r"for grid in (.*); do", shown)[1]
+    found = set()
+    for grid in shlex.split(grids):
+        name, *narrowed = grid.split()
+        typed = [word for word in narrowed if "=" in word]
+        found.update(read_sweep(name).narrowed(typed).runs())
+        assert [w for w in narrowed if w not in typed] == ["--fresh"] * ("demo" in grid)
+    assert len(found) == wanted
 
 
 def test_ci_runs_the_readme_s_test_command():
