@@ -231,8 +231,12 @@ def test_a_cache_that_cannot_be_written(hub, tmp_path):
 
 
 def test_a_run_from_the_hub_records_its_commits_and_is_done_offline_too(hub, home, tmp_path):
-    words = ["task=rte", "model.name=me/bert", "trainer.max_steps=2", "trainer.threads=1"]
-    words += [f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}"]
+    words = ["scale=mini", "task=rte", "model.name=me/bert", "trainer.max_steps=2"]
+    words += [
+        "trainer.threads=1",
+        f"paths.runs={tmp_path / 'runs'}",
+        f"paths.cache={tmp_path / 'cache'}",
+    ]
     command = [sys.executable, "-m", "stablebert", "train", *words]
     subprocess.run(command, env=hub.env(home), check=True, timeout=120, capture_output=True)
     (result,) = (tmp_path / "runs").rglob("result.json")
@@ -247,7 +251,8 @@ def test_a_run_from_the_hub_records_its_commits_and_is_done_offline_too(hub, hom
 def test_a_dead_hub_is_told_on_the_command_line_in_seconds(home, tmp_path):
     with Hub({}) as server:
         env = server.env(home) | {"HF_ENDPOINT": closed_port()}
-    command = [sys.executable, "-m", "stablebert", "train", f"paths.runs={tmp_path / 'runs'}"]
+    command = [sys.executable, "-m", "stablebert", "train", "scale=mini"]
+    command.append(f"paths.runs={tmp_path / 'runs'}")
     started = time.monotonic()
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert time.monotonic() - started < 10
