@@ -282,7 +282,7 @@ def test_golden_checksum():
     assert digest == GOLDEN
 
 
-GOLDEN = "bc99e805a8119dc37b9adfbc72b7836532622297d6a984b3c8b419b7069c7275"
+GOLDEN = "4d503d561a20306d52e8dca58fc0061270cc95f743d943715aaf495be95855c3"
 
 
 def test_text_is_the_same_for_a_seed_and_of_the_tasks_words():

@@ -271,6 +271,8 @@ class Pretraining:
 
 def main() -> None:
     """Read the command line and train."""
+    import transformers
+
     parser = argparse.ArgumentParser(
         prog="python -m stablebert.glue.demo.pretrain", description=__doc__
     )
@@ -284,6 +286,7 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     keep_freed_memory()
+    transformers.logging.disable_progress_bar()  # of writing three megabytes
     Pretraining(args.folder, steps=args.steps, size=args.size, lr=args.lr).run()
 
 
