@@ -39,7 +39,7 @@ RATES = (
     "scale=demo",
     "task=rte,mrpc,stsb,cola",
     "optimizer.lr=1.25e-4,2.5e-4,5e-4,1e-3,2e-3",
-    "seed=100..102",
+    "seed=100..107",
 )
 """Narrows the sweep bias_correction to the runs that the rate was chosen by."""
 

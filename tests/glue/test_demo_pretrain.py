@@ -6,10 +6,15 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, BertForPreTraining
+from transformers import AutoModel, AutoTokenizer, BertForPreTraining
 
-from stablebert.glue.demo import pretrain
+from stablebert.config import DEMO, compose, model_folder
+from stablebert.glue.demo import demo_rows, pretrain
 from stablebert.glue.demo.grammar import Dice
+from stablebert.glue.demo.tasks import TASKS as DEMO_TASKS
+from stablebert.glue.tasks import TASKS
+from stablebert.hub import digest, model_files
+from stablebert.locate import locate
 from stablebert.model import load_model
 
 
@@ -142,3 +147,25 @@ def test_another_plan_is_refused(start):
     start("plan", steps=2, size=4).run()
     with pytest.raises(SystemExit, match=r"state.pt is of .*'steps': 2.* not of .*'steps': 3"):
         start("plan", steps=3, size=4)
+
+
+# ---------------------------------------------------------------- what the package brings along
+
+
+def test_the_model_in_the_package(learnt):
+    folder = model_folder(DEMO)
+    assert sum(file.stat().st_size for file in folder.glob("[!s]*")) < 8e6  # state.pt stays here
+    shipped = AutoTokenizer.from_pretrained(folder)
+    assert shipped.get_vocab() == learnt[1].get_vocab()
+    model = AutoModel.from_pretrained(folder)
+    assert type(model).__name__ == "BertModel"
+    assert (model.config.num_hidden_layers, model.config.hidden_size) == (12, 64)
+    assert locate(compose([])).model_identity == f"demo sha256:{digest(model_files(folder))}"
+
+
+@pytest.mark.parametrize("name", list(DEMO_TASKS))
+def test_the_model_knows_every_word_of_the_tasks(name):
+    tokenizer = AutoTokenizer.from_pretrained(model_folder(DEMO))
+    rows = demo_rows(name, "train", n=500, seed=0, holds_out=TASKS[name].holds_out)
+    tokens = {t for texts, _ in rows for text in texts for t in tokenizer.tokenize(text)}
+    assert not {t for t in tokens if t.startswith("##") or t == tokenizer.unk_token}
