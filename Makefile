@@ -20,6 +20,7 @@ FRESH   = --fresh
 SEEDS_table1 = 0..4
 SEEDS_bias_correction = 0..9
 UNTOUCHED = $(if $(SEEDS)$(METHODS)$(LENGTHS),,$(filter filefile,$(origin SWEEP)$(origin TASKS)))
+PLAN = 140 runs of a small BERT, then two tables: about 10 minutes on 2 cores
 else
 SWEEP  ?= table1
 endif
@@ -65,7 +66,7 @@ lint: $(READY) ## check style, formatting and types
 	$(BIN)/mypy
 
 reproduce-table: $(READY) ## run what SWEEP lacks at SCALE, then print its table
-	$(if $(UNTOUCHED),@echo '140 runs of a small BERT, then two tables: about 10 minutes on 2 cores')
+	$(if $(UNTOUCHED),@echo '$(PLAN)')
 	@worst=0; for grid in $(GRIDS); do \
 		$(BIN)/stablebert grid $$grid $(if $(WORKERS),--workers $(WORKERS)); status=$$?; \
 		if [ $$status -gt 1 ]; then exit $$status; fi; \

@@ -67,6 +67,7 @@ def test_make_help_lists_the_targets():
 def test_what_make_reproduce_table_runs(words, wanted):
     plan = ["make", "-n", "reproduce-table", *words]
     shown = subprocess.run(plan, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    subprocess.run(["sh", "-n"], input=shown, text=True, check=True)  # its commands can be read
     grids = re.search(r"for grid in (.*); do", shown)[1]
     found = set()
     for grid in shlex.split(grids):
