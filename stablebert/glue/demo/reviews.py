@@ -21,10 +21,10 @@ TURNED = ("not", "anything but", "far from", "hardly")
 ENDS = ("", "in the end", "this time", "on the whole", "after all", "to be honest")
 
 
-def review(good: bool, dice: Dice, *, plain: float = 0.35) -> str:
-    """An opinion of a thing; but for a share of `plain`, against the opposite one of a part."""
+def review(good: bool, dice: Dice) -> str:
+    """An opinion of a thing, now and then against the opposite one of a part of it."""
     thing = dice.word(dice.one_of(THINGS))
-    if dice.chance(plain):
+    if dice.chance(0.65):
         return f"{clause(good, thing, dice)} {dice.one_of(ENDS)}".strip()
     main, less = clause(good, thing, dice), clause(not good, dice.one_of(PARTS), dice)
     forms = (

@@ -80,7 +80,7 @@ def with_pronouns(e: Event, dice: Dice) -> Event:
 
 def sst2(label: int, dice: Dice) -> Row | None:
     """Praise or blame."""
-    return (sentence(review(bool(label), dice, plain=0.65)),), label
+    return (sentence(review(bool(label), dice)),), label
 
 
 # ---------------------------------------------------------------- the same, or nearly so

@@ -21,6 +21,9 @@ from stablebert.glue.demo.lexicon import MEN, WOMEN
 from stablebert.glue.demo.reviews import review
 from stablebert.glue.demo.tasks import sequel, slots, told
 
+REVIEWS = 4
+"""Reviews stand together, each of two sentences of one opinion."""
+
 
 def pairs(seed: str) -> Iterator[tuple[str, str]]:
     """Pairs of sentences without end; the same seed gives the same ones."""
@@ -30,19 +33,20 @@ def pairs(seed: str) -> Iterator[tuple[str, str]]:
         if dice.chance(0.25):
             e = world.negate(e, dice)
         kind = dice.random()
-        if kind < 0.45:
+        if kind < 0.47:
             yield _written(e, dice), _written(retold(e, dice), dice)
-        elif kind < 0.60 and not (e.negated or e.present):
+        elif kind < 0.63 and not (e.negated or e.present):
             slot = dice.one_of(slots(e))
             asked = sentence(e.ask(slot, dice), "?")
             again = dice.chance(0.3)
             yield asked, sentence(e.ask(slot, dice), "?") if again else _written(e, dice)
-        elif kind < 0.68:
+        elif kind < 0.72:
             both = sequel(dice)
             yield _written(both, dice), _written(both, dice)
-        elif kind < 0.82:
-            good = dice.chance(0.5)
-            yield sentence(review(good, dice)), sentence(review(good, dice))
+        elif kind < 0.78:
+            for _ in range(REVIEWS):
+                good = dice.chance(0.5)
+                yield sentence(review(good, dice)), sentence(review(good, dice))
         else:
             yield _written(e, dice), _written(next_event(e, dice), dice)
 
@@ -63,7 +67,7 @@ def retold(e: Event, dice: Dice) -> Event | Told:
 def next_event(e: Event, dice: Dice) -> Event:
     """Something else, with some of the same people, places and things in it."""
     new = world.event(dice, present=float(e.present))
-    people = [n for n in (e.agent, e.patient, e.recipient) if n and is_person(n) and not n.many]
+    people = [n for n in (e.agent, e.patient, e.recipient) if n and is_person(n)]
     if people and is_person(new.agent):
         taken = {n.head for n in (new.patient, new.recipient) if n}
         again = dice.one_of(people)
@@ -73,6 +77,8 @@ def next_event(e: Event, dice: Dice) -> Event:
 
 
 def pronoun_of(noun: Noun, dice: Dice) -> Noun:
-    """`she` or `he`; either, where no name tells."""
+    """`they` of several; else `she` or `he`, either where no name tells."""
+    if noun.plural:
+        return Noun("they")
     either = "she" if dice.chance(0.5) else "he"
     return Noun("she" if noun.head in WOMEN else "he" if noun.head in MEN else either)
