@@ -20,7 +20,7 @@ FRESH   = --fresh
 SEEDS_table1 = 0..4
 SEEDS_bias_correction = 0..9
 UNTOUCHED = $(if $(SEEDS)$(METHODS)$(LENGTHS),,$(filter filefile,$(origin SWEEP)$(origin TASKS)))
-PLAN = 140 runs of a small BERT, then two tables: about 10 minutes on 2 cores
+PLAN = 140 runs of a small BERT, then two tables: about 10 minutes on 2 cores the first time
 else
 SWEEP  ?= table1
 endif
