@@ -12,7 +12,7 @@ words they share: regularised by cross-validation on the training rows, scored o
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -22,19 +22,19 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 
-from stablebert.config import DEMO, compose, model_folder
+from stablebert.config import model_folder
 from stablebert.glue.metrics import evaluate, majority_score
 from stablebert.glue.sources import resolve
 from stablebert.glue.splits import split
-from stablebert.glue.tasks import TASKS
-from stablebert.locate import locate
-from stablebert.report import read_all
+from stablebert.glue.tasks import DEMO, TASKS
+from stablebert.report.cells import Summary, join
 from stablebert.report.expected import gather
-from stablebert.results import RunRecord
 from stablebert.sweep import read_sweep
 
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
 
+LENGTHS = ("3epochs", "longer")
+STANDARD = ("scale=demo", f"task={','.join(FULL)}", "method=standard", "seed=0..4")
 RATES = (
     "scale=demo",
     "task=rte,mrpc,stsb,cola",
@@ -73,58 +73,48 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
     return majority, evaluate([task.metric], logits, right)[task.metric]
 
 
-def fine_tuned(
-    records: Sequence[RunRecord], name: str, model: str, length: str, source: str
-) -> list[float]:
-    """Test scores of the runs of `standard`, seeds 0 to 4."""
-    words = [f"task={name}", "scale=demo", f"length={length}", f"data.source={source}"]
-    wanted = locate(compose([*words, f"model.name={model}"])).config_id
-    return [r.test_at_best for r in records if r.config_id == wanted and r.seed_init < 5]
+def summaries(sweep: str, words: Sequence[str], runs: Path) -> list[Summary]:
+    """The cells of a narrowed sweep with their runs."""
+    cells, records, _ = gather(read_sweep(sweep).narrowed([*words, f"paths.runs={runs}"]))
+    return join(cells, records).summaries
 
 
-def baselines(source: str, models: Sequence[str], runs: Path) -> list[str]:
-    """A table of all tasks, as lines: majority class, bag of words, and models in runs."""
-    records, _ = read_all(runs)
-    cells = [(model, length) for model in models for length in ("3epochs", "longer")]
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def baselines(source: str, models: Sequence[str], runs: Path) -> str:
+    """A table of all tasks: majority class, bag of words, and what `standard` made of models."""
     head = ["task", "metric", "majority", "bag of words"]
-    head += [f"{Path(model).name}, {length}" for model, length in cells]
-    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    head += [f"{Path(model).name}, {length}" for model in models for length in LENGTHS]
+    words = [*STANDARD, f"data.source={source}"]
+    found = {
+        (model, s.cell.task, s.cell.length): s
+        for model in models
+        for s in summaries("table1", [*words, f"model.name={model}"], runs)
+    }
+    rows = []
     for name in FULL:
         row = [f"demo-{name}", TASKS[name].metric]
         row += [f"{100 * score:.1f}" for score in bag_of_words(name, source)]
-        for model, length in cells:
-            scores = fine_tuned(records, name, model, length, source)
-            row.append(f"{100 * np.mean(scores):.1f} ({len(scores)})" if scores else "-")
-        lines.append(f"| {' | '.join(row)} |")
-    return lines
+        of = [found[model, name, length] for model in models for length in LENGTHS]
+        rows.append([*row, *(f"{s.test.mean():.1f} ({s.n})" if s.n else "-" for s in of)])
+    return table(head, rows)
 
 
-def rates(runs: Path) -> list[str]:
-    """A table of learning rates against validation scores, as lines, from the runs of `RATES`."""
-    cells, records, _ = gather(
-        read_sweep("bias_correction").narrowed([*RATES, f"paths.runs={runs}"])
-    )
-    found: dict[tuple[float, str], dict[str, list[RunRecord]]] = {}
-    for cell in cells:
-        of = found.setdefault((float(cell.params["optimizer.lr"]), cell.method), {})
-        of[cell.task] = [
-            r for r in records if (r.config_id, r.seed_init in cell.seeds) == (cell.config_id, True)
-        ]
-    tasks = list(next(iter(found.values())))
-    head = ["rate", "method", *(f"demo-{task}" for task in tasks), "mean", "failed"]
-    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+def rates(runs: Path) -> str:
+    """A table of learning rates against validation scores, from the runs of `RATES`."""
+    found: dict[tuple[float, str], list[Summary]] = {}
+    for s in summaries("bias_correction", RATES, runs):
+        found.setdefault((float(str(s.cell.params["optimizer.lr"])), s.cell.method), []).append(s)
+    tasks = [f"demo-{s.cell.task}" for s in next(iter(found.values()))]
+    rows = []
     for (rate, method), of in sorted(found.items(), key=lambda item: item[0]):
-        scores = [[100 * r.val_best for r in of[task]] for task in tasks]
-        runs_of = [r for task in tasks for r in of[task]]
-        row = [
-            f"{rate:g}",
-            method,
-            *(f"{np.mean(s):.1f} ± {np.std(s, ddof=1):.1f}" for s in scores),
-        ]
-        failed = sum(r.status == "failed" for r in runs_of)
-        row += [f"{np.mean([np.mean(s) for s in scores]):.1f}", f"{failed} of {len(runs_of)}"]
-        lines.append(f"| {' | '.join(row)} |")
-    return lines
+        row = [f"{rate:g}", method, *(f"{s.val.mean():.1f} ± {s.val.std(ddof=1):.1f}" for s in of)]
+        failed, n = sum(s.failed for s in of), sum(s.n for s in of)
+        rows.append([*row, f"{np.mean([s.val.mean() for s in of]):.1f}", f"{failed} of {n}"])
+    return table(["rate", "method", *tasks, "mean", "failed"], rows)
 
 
 def features(counter: CountVectorizer, texts: Sequence[Sequence[str]]) -> csr_matrix:
@@ -139,18 +129,18 @@ def features(counter: CountVectorizer, texts: Sequence[Sequence[str]]) -> csr_ma
     return hstack([*counts, csr_matrix(more)]).tocsr()
 
 
-def examples(name: str, source: str = "demo", each: int = 2) -> list[str]:
-    """The first rows of each class, or of each grade of STS-B, as lines of a table."""
+def examples(name: str, source: str = "demo", each: int = 2) -> list[list[str]]:
+    """The first rows of each class, or of each grade of STS-B, with task and label."""
     task = TASKS[name]
-    table = resolve(source, task).read("train").to_pydict()
-    shown: dict[str, list[str]] = {}
-    for *texts, label in zip(*(table[c] for c in (*task.columns, "label")), strict=True):
+    data = resolve(source, task).read("train").to_pydict()
+    shown: dict[str, list[list[str]]] = {}
+    for *texts, label in zip(*(data[c] for c in (*task.columns, "label")), strict=True):
         kind = task.labels[label] if task.labels else f"{label:.0f}"
-        lines = shown.setdefault(kind, [])
-        if len(lines) < (each if task.labels else 1):
+        rows = shown.setdefault(kind, [])
+        if len(rows) < (each if task.labels else 1):
             said = kind if task.labels else f"{label:.1f}"
-            lines.append(f"| demo-{name} | {said} | {' / '.join(texts)} |")
-    return [line for kind in sorted(shown) for line in shown[kind]]
+            rows.append([f"demo-{name}", said, " / ".join(texts)])
+    return [row for kind in sorted(shown) for row in shown[kind]]
 
 
 def write_random(folder: Path) -> None:
@@ -158,7 +148,8 @@ def write_random(folder: Path) -> None:
     from transformers import AutoConfig, BertModel
 
     model = model_folder(DEMO)
-    shutil.copytree(model, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    others = shutil.ignore_patterns("*.safetensors", "loss.csv", "state.pt*")
+    shutil.copytree(model, folder, ignore=others)
     torch.manual_seed(0)
     BertModel(AutoConfig.from_pretrained(model)).save_pretrained(folder)
 
@@ -178,13 +169,13 @@ def main() -> None:
         write_random(args.folder)
         return
     if args.what == "examples":
-        print("| task | label | text |\n| --- | --- | --- |")
-        print("\n".join(line for name in FULL for line in examples(name, args.data)))
+        rows = [row for name in FULL for row in examples(name, args.data)]
+        print(table(["task", "label", "text"], rows))
         return
     if args.what == "rates":
-        print("\n".join(rates(args.runs)))
+        print(rates(args.runs))
         return
-    print("\n".join(baselines(args.data, args.models, args.runs)))
+    print(baselines(args.data, args.models, args.runs))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def grid(words: Sequence[str]) -> int:
     configs = executor.shard(sweep.runs(), typed.shard)
     records, problems = read_all(*sweep.roots, *_committed(typed))
     _tell(f"skipped: {problem}" for problem in problems)
-    timed = read_all(*sweep.roots, RESULTS)[0] if typed.fresh else records
+    timed = [*records, *read_all(RESULTS)[0]] if typed.fresh else records
     identities = Identities(records)
     plan = executor.plan(configs, records, identities)
     _tell(identities.taken)

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from omegaconf import OmegaConf
 
-from stablebert.glue.tasks import TASKS
+from stablebert.glue.tasks import DEMO, TASKS, is_generated
 
 RECIPE_VERSION = 2  # part of every config_id: raise it when a change of the code changes numbers
 
@@ -28,8 +28,6 @@ _PACKAGE = Path(__file__).parent
 # A wheel carries conf/ inside the package, a checkout beside it. Inside comes first: next to an
 # installed package lies everybody's site-packages.
 CONF = next(p for p in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if p.is_dir())
-DEMO = "demo"
-"""What `data.source` and `model.name` say for what the package brings along."""
 
 
 class ConfigError(Exception):
@@ -519,7 +517,7 @@ def _contradictions(
             f"reinit.num_layers={depth}{said}: model.name={model} has {layers} layers; "
             f"type 0 to {layers}",
         )
-    generated = values["data.source"].partition(":")[0] == DEMO
+    generated = is_generated(values["data.source"])
     if model == DEMO and not generated:
         yield (
             {"scale", "model.name", "data.source"},

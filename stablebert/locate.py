@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from stablebert.config import DEMO, RunConfig, config_id, model_folder
+from stablebert.config import RunConfig, config_id, model_folder
 from stablebert.errors import ActionableError
 from stablebert.glue.sources import Source, resolve
-from stablebert.glue.tasks import TASKS
+from stablebert.glue.tasks import DEMO, TASKS
 from stablebert.hub import GLUE, digest, fetch_model, model_files
 from stablebert.results import RunRecord, run_folder
 

@@ -364,16 +364,16 @@ def test_a_wrong_name_is_answered_with_the_nearest(word, said):
         ("trainer.epochs=null", "trainer.epochs and trainer.max_steps are both null; type one"),
         (
             "scale=mini length=longer trainer.epochs=5",
-            "drop it or trainer.epochs=5",
+            "counted in steps; drop it or trainer.epochs=5",
         ),
         (
             "scale=mini length=longer trainer.max_steps=9",
-            "longer is 400 steps for task=rte; drop it",
+            "length=longer is 400 steps for task=rte; drop it",
         ),
         ("scale=mini length=longer trainer.max_steps=null", "drop it or trainer.max_steps=null"),
         (
             "scale=mini task=qqp length=longer",
-            "task=qqp no longer than three epochs, so",
+            "task=qqp no longer than three epochs, so no step count is",
         ),
         ("trainer.batch_size=30 trainer.accumulate=4", "trainer.batch_size=30 is not divisible by"),
         ("trainer.select_by=mcc", "trainer.select_by=mcc: task=rte has accuracy"),

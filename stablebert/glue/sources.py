@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from stablebert import hub
 from stablebert.errors import ActionableError
 from stablebert.glue.demo import HELD_OUT, ROWS, Row, demo_rows
-from stablebert.glue.tasks import Task
+from stablebert.glue.tasks import Task, is_generated
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -173,7 +173,7 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
         folder = hub.fetch_glue(task.config, revision)
         files = {s: hub.shards(folder / task.config, s) for s in ("train", task.dev_split)}
         return Source(task, f"{hub.GLUE}@{folder.name}", folder.name, files)
-    if str(source).partition(":")[0] == "demo":
+    if is_generated(str(source)):
         return _demo(str(source), task)
     folder = Path(source).expanduser()
     if not folder.is_dir():

@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+DEMO = "demo"
+"""What `data.source` and `model.name` say for what the package brings along."""
+
+
+def is_generated(source: str) -> bool:
+    """Whether `data.source` means the demo's rows: `demo`, `demo:ROWS` or `demo:ROWS:SEED`."""
+    return source.partition(":")[0] == DEMO
+
 
 @dataclass(frozen=True)
 class Task:

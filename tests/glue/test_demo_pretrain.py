@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, BertForPreTraining
 
-from stablebert.config import DEMO, compose, model_folder
+from stablebert.config import compose, model_folder
 from stablebert.glue.demo import demo_rows, pretrain
 from stablebert.glue.demo.grammar import Dice
 from stablebert.glue.demo.tasks import TASKS as DEMO_TASKS
-from stablebert.glue.tasks import TASKS
+from stablebert.glue.tasks import DEMO, TASKS
 from stablebert.hub import digest, model_files
 from stablebert.locate import locate
 from stablebert.model import load_model

@@ -71,10 +71,7 @@ def batches(tokenizer: Any, size: int, seed: str) -> Iterator[PackedBatch]:
     while True:
         first, second = (list(part) for part in zip(*islice(text, size), strict=True))
         labels = np.array([dice.chance(FALSE) for _ in first])
-        after: dict[str, list[str]] = {}
-        for text_of in second:
-            for before, word in pairwise(["", *text_of[:-1].split()]):
-                after.setdefault(before, []).append(word)
+        after = followers(second)
         shown = [
             false(true, other, after, dice) if label else true
             for true, other, label in zip(second, [second[-1], *second], labels, strict=False)
@@ -86,13 +83,22 @@ def batches(tokenizer: Any, size: int, seed: str) -> Iterator[PackedBatch]:
         yield pack(ids, types, labels.astype(np.int64))
 
 
+def followers(sentences: Sequence[str]) -> dict[str, list[str]]:
+    """The words that follow each word; the empty one begins a sentence."""
+    after: dict[str, list[str]] = {}
+    for text in sentences:
+        for before, word in pairwise(["", *text[:-1].split()]):
+            after.setdefault(before, []).append(word)
+    return after
+
+
 def false(true: str, other: str, after: Mapping[str, Sequence[str]], dice: Dice) -> str:
     """Another sentence in place of the one that was written.
 
     Args:
         true: what was written.
         other: the second sentence of another pair.
-        after: the words that follow each word somewhere; the empty one begins a sentence.
+        after: as `followers`.
         dice: chooses between `other`, a word exchanged for one that may follow the same word, and
             two words in each other's place.
     """
