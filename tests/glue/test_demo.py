@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from itertools import islice
 
@@ -25,6 +26,7 @@ from stablebert.glue.demo.grammar import (
     third,
 )
 from stablebert.glue.demo.lexicon import ABOVE, ADJECTIVES, CLASSES, VERBS
+from stablebert.glue.demo.reviews import BAD, DISLIKE, GOOD, LIKE, TURNED, opinion, review
 from stablebert.glue.demo.text import pairs
 from stablebert.glue.sources import DataError, resolve
 from stablebert.glue.tasks import TASKS
@@ -148,6 +150,33 @@ def test_lexicon():
     of = {kind for verb in VERBS for kind in verb.patient}
     assert of <= set(CLASSES)
     assert set(ADJECTIVES) - {"food", "thing"} <= set(CLASSES) | set(ABOVE.values())
+
+
+# ---------------------------------------------------------------- opinions
+
+
+def said(text):
+    """The opinion in each word of praise or blame: turned by what stands before it."""
+    praise = (*GOOD, *LIKE, *map(past, LIKE))
+    words = "|".join((*praise, *BAD, *DISLIKE, *map(past, DISLIKE)))
+    turned = "|".join((*TURNED, "did not"))
+    found = re.findall(rf"(?:\b({turned}) )?\b({words})\b", text)
+    return {(word in praise) != bool(turn) for turn, word in found}
+
+
+def test_what_a_review_comes_to():
+    dice = Dice("reviews")
+    for good in (True, False) * 500:
+        text = review(good, dice)
+        less, main = "", text
+        if found := re.search(r"(.*), (?:but|and yet) (.*)|although (.*), (.*)", text):
+            less, main = (found[1], found[2]) if found[1] else (found[3], found[4])
+        elif found := re.search("(.*) (?:although|even though) (.*)", text):
+            main, less = found.groups()
+        assert said(main) == {good}, text
+        assert said(less) == ({not good} if less else set()), text
+        text = opinion(good, dice)
+        assert said(text) == {good}, text
 
 
 # ---------------------------------------------------------------- meanings that differ
@@ -282,7 +311,7 @@ def test_golden_checksum():
     assert digest == GOLDEN
 
 
-GOLDEN = "4d503d561a20306d52e8dca58fc0061270cc95f743d943715aaf495be95855c3"
+GOLDEN = "fb6e3a45f8f0160a600c65ffaec913311e8a4b25cec84fcb010ef8cbd27f5872"
 
 
 def test_text_is_the_same_for_a_seed_and_of_the_tasks_words():

@@ -1,4 +1,8 @@
-"""Sentences that praise or blame, for SST-2: what is meant is more than which words occur."""
+"""Sentences that praise or blame.
+
+For SST-2, where what is meant is more than which words occur; and for the unlabelled text, where
+words of one opinion stand together and so tell which ones they are.
+"""
 
 from stablebert.glue.demo.grammar import Dice, past
 
@@ -18,7 +22,7 @@ LIKE, DISLIKE = ("love", "enjoy", "admire", "like"), ("hate", "dislike", "despis
 PEOPLE = ("I", "we", "critics", "most people")
 REALLY = ("", "", "really", "truly", "simply")
 TURNED = ("not", "anything but", "far from", "hardly")
-ENDS = ("", "in the end", "this time", "on the whole", "after all", "to be honest")
+ENDS = ("", "in the end", "this time", "on the whole", "after all", "all in all")
 
 
 def review(good: bool, dice: Dice) -> str:
@@ -45,3 +49,26 @@ def clause(good: bool, about: str, dice: Dice) -> str:
         return f"{dice.one_of(PEOPLE)} {f'did not {verb}' if turned else past(verb)} the {about}"
     word = dice.one_of(GOOD if good != turned else BAD)
     return " ".join(f"the {about} was {dice.one_of(TURNED if turned else REALLY)} {word}".split())
+
+
+def opinion(good: bool, dice: Dice) -> str:
+    """An opinion as one writes it when nobody labels it: several words that say the same."""
+    words, others = (GOOD, BAD) if good else (BAD, GOOD)
+    verbs, other_verbs = (LIKE, DISLIKE) if good else (DISLIKE, LIKE)
+    (a, b, c), other = dice.some(words, 3), dice.one_of(others)
+    thing, part = dice.word(dice.one_of(THINGS)), dice.one_of(PARTS)
+    who, verb = dice.one_of(PEOPLE), past(dice.one_of(verbs))
+    turned = dice.one_of(TURNED)
+    forms = (
+        f"the {thing} was {a} and {b}",
+        f"the {thing} was {a}, {b} and {c}",
+        f"the {thing} was {a}, and the {part} was {b}",
+        f"the {a} and {b} {thing} was {c}",
+        f"{who} {verb} the {a} and {b} {thing}",
+        f"{who} {verb} the {a} {thing} because the {part} was {b}",
+        f"the {thing} was {turned} {other}, and {who} {verb} the {a} {part}",
+        f"the {part} was {turned} {other} because it was {a} and {b}",
+        f"{who} did not {dice.one_of(other_verbs)} the {a} {thing}",
+        f"{who} did not {dice.one_of(other_verbs)} the {b} {part} but {verb} it",
+    )
+    return dice.one_of(forms)

@@ -18,7 +18,7 @@ from stablebert.glue.demo.grammar import (
     sentence,
 )
 from stablebert.glue.demo.lexicon import MEN, WOMEN
-from stablebert.glue.demo.reviews import review
+from stablebert.glue.demo.reviews import opinion, review
 from stablebert.glue.demo.tasks import sequel, slots, told
 
 REVIEWS = 4
@@ -46,13 +46,17 @@ def pairs(seed: str) -> Iterator[tuple[str, str]]:
         elif kind < 0.78:
             for _ in range(REVIEWS):
                 good = dice.chance(0.5)
-                yield sentence(review(good, dice)), sentence(review(good, dice))
+                yield _reviewed(good, dice), _reviewed(good, dice)
         else:
             yield _written(e, dice), _written(next_event(e, dice), dice)
 
 
 def _written(meaning: Event | Told | Sequel, dice: Dice) -> str:
     return sentence(meaning.say(dice))
+
+
+def _reviewed(good: bool, dice: Dice) -> str:
+    return sentence((opinion if dice.chance(0.6) else review)(good, dice))
 
 
 def retold(e: Event, dice: Dice) -> Event | Told:
