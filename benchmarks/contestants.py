@@ -27,11 +27,12 @@ from typing import Any
 
 import torch
 
-from stablebert.config import RunConfig, compose
+from stablebert.config import compose
 from stablebert.glue.tasks import TASKS, Task
 from stablebert.locate import LocatedRun, locate
 from stablebert.optim import linear_warmup
 from stablebert.outcome import device_name, peak_memory
+from stablebert.schema import RunConfig
 
 Scores = dict[str, float | int | None]
 ON_CUDA = torch.cuda.is_available()

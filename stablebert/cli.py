@@ -10,10 +10,11 @@ from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from stablebert.config import CONF, ConfigError, compose, knobs, names, takes, to_yaml
+from stablebert.config import ConfigError, compose, to_yaml
 from stablebert.errors import ActionableError
 from stablebert.locate import Identities, locate
 from stablebert.results import CRASH, RESULT, read_record, summary
+from stablebert.schema import CONF, knobs, names, takes
 from stablebert.sweep import SWEEPS, read_sweep
 
 RESULTS = CONF.parent / "results"  # committed records, in a checkout

@@ -23,7 +23,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from stablebert.claims import is_claimed
-from stablebert.config import ConfigError, RunConfig
+from stablebert.config import ConfigError
 from stablebert.errors import ActionableError
 from stablebert.locate import Identities, LocatedRun, Run
 from stablebert.results import (
@@ -35,6 +35,7 @@ from stablebert.results import (
     read_record,
     write_json,
 )
+from stablebert.schema import RunConfig
 from stablebert.worker import log_of, name_of, work
 
 CPU_WORKERS = 4

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from stablebert.config import RunConfig, config_id, model_folder
+from stablebert.config import config_id, model_folder
 from stablebert.errors import ActionableError
 from stablebert.glue.sources import Source, resolve
 from stablebert.glue.tasks import DEMO, TASKS
 from stablebert.hub import GLUE, digest, fetch_model, model_files
 from stablebert.results import RunRecord, run_folder
+from stablebert.schema import RunConfig
 
 
 class ContentError(ActionableError):

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from stablebert.config import CONF, KEYS, ConfigError, RunConfig, compose, is_list, nearest
+from stablebert.config import ConfigError, compose
+from stablebert.schema import CONF, KEYS, RunConfig, is_list, nearest
 
 SWEEPS = CONF.parent / "sweeps"  # beside conf/, in a checkout as in a wheel
 

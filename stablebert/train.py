@@ -26,7 +26,7 @@ from typing_extensions import override
 
 from stablebert import callbacks
 from stablebert.claims import claimed
-from stablebert.config import RunConfig, as_dict, to_yaml
+from stablebert.config import as_dict, to_yaml
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.glue.metrics import evaluate, majority_score
 from stablebert.glue.tasks import TASKS
@@ -49,6 +49,7 @@ from stablebert.results import (
     write_json,
     write_text,
 )
+from stablebert.schema import RunConfig
 from stablebert.version import versions
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from stablebert.cli import EXAMPLES, main
-from stablebert.config import KEYS, as_dict, compose, names
+from stablebert.config import as_dict, compose
+from stablebert.schema import KEYS, names
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stablebert import config
-from stablebert.config import KEYS, ConfigError, as_dict, compose, config_id, names, to_yaml
+from stablebert import config, schema
+from stablebert.config import ConfigError, as_dict, compose, config_id, to_yaml
 from stablebert.glue.tasks import TASKS
+from stablebert.schema import KEYS, names
 
 ROOT = Path(__file__).parents[1]
 FULL_LARGE = ("sst2", "qnli", "qqp", "mnli")
@@ -44,28 +45,28 @@ def flat(cfg):
 def conf(tmp_path, monkeypatch):
     """A function that changes a copy of conf/: `conf(methods={"mine": {...}})`."""
     folder = tmp_path / "conf"
-    shutil.copytree(config.CONF, folder)
-    monkeypatch.setattr(config, "CONF", folder)
+    shutil.copytree(schema.CONF, folder)
+    monkeypatch.setattr(schema, "CONF", folder)
 
     def change(**files):
         for file, entries in files.items():
             path = folder / f"{file}.yaml"
             path.write_text(yaml.safe_dump((yaml.safe_load(path.read_text()) or {}) | entries))
-        config._load.cache_clear()
+        schema.load.cache_clear()
 
     yield change
-    config._load.cache_clear()
+    schema.load.cache_clear()
 
 
 # ---------------------------------------------------------------- the shipped files
 
 
 def test_all_config_files_are_seen():  # trap 17
-    shipped = sorted(path.name for path in config.CONF.rglob("*"))
+    shipped = sorted(path.name for path in schema.CONF.rglob("*"))
     assert shipped == [
         f"{n}.yaml" for n in ("base", "methods", "models", "scales", "selected", "tasks")
     ]
-    assert all(isinstance(config._load(config.CONF / name), dict) for name in shipped)
+    assert all(isinstance(schema.load(name.removesuffix(".yaml")), dict) for name in shipped)
 
 
 def test_every_combination_composes_or_says_why_not():
@@ -96,7 +97,7 @@ def test_names_are_the_tasks():
 
 
 def test_base_holds_every_key_once_with_a_comment():
-    seen = list(config.knobs())
+    seen = list(schema.knobs())
     assert [key for key, _, _ in seen] == list(KEYS)
     assert all(comment for _, _, comment in seen)
 
@@ -118,7 +119,7 @@ def test_defaults_are_the_papers():
 )  # fmt: skip
 def test_reinit_depths(task, depth):
     cfg = compose([f"task={task}", "method=reinit", "scale=paper"])
-    assert cfg.reinit == config.ReinitConfig(num_layers=depth, pooler=True)
+    assert cfg.reinit == schema.ReinitConfig(num_layers=depth, pooler=True)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_each_method_differs_from_standard():
 
 
 def test_the_wheel_carries_conf_inside_the_package():
-    assert ROOT / "conf" == config.CONF
+    assert ROOT / "conf" == schema.CONF
 
 
 # ---------------------------------------------------------------- merging
@@ -148,8 +149,8 @@ def test_the_wheel_carries_conf_inside_the_package():
 
 def test_each_level_beats_the_one_before(conf):
     rates = (f"0.0{i}" for i in range(1, 10))
-    base = yaml.safe_load((config.CONF / "base.yaml").read_text())
-    tasks = yaml.safe_load((config.CONF / "tasks.yaml").read_text())
+    base = yaml.safe_load((schema.CONF / "base.yaml").read_text())
+    tasks = yaml.safe_load((schema.CONF / "tasks.yaml").read_text())
 
     def lr(rate):
         return {"optimizer": {"lr": float(rate)}}
@@ -512,7 +513,7 @@ def test_round_trip(words):
     printed = yaml.safe_load(to_yaml(cfg))
     assert printed == as_dict(cfg) == json.loads(json.dumps(as_dict(cfg)))
     if "wandb.entity='null'" not in words:  # the one text that has to be typed with quotes
-        typed = [f"{key}={word}" for key, word in config._flatten(printed).items()]
+        typed = [f"{key}={word}" for key, word in schema.flatten(printed).items()]
         assert compose(typed) == cfg
     assert to_yaml(cfg) == to_yaml(compose(words))
 

@@ -5,7 +5,8 @@ import itertools
 import pytest
 import yaml
 
-from stablebert.config import CONF, KEYS, ConfigError, compose
+from stablebert.config import ConfigError, compose
+from stablebert.schema import CONF, KEYS
 from stablebert.sweep import SWEEPS, Sweep, read_sweep
 
 # file, runs, cells

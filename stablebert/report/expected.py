@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from stablebert.config import RunConfig
 from stablebert.locate import Identities
 from stablebert.report.cells import Cell
 from stablebert.report.records import read_all
 from stablebert.results import RunRecord
+from stablebert.schema import RunConfig
 from stablebert.sweep import Sweep
 
 SEEDS = ("seed", "seed_init", "seed_data")

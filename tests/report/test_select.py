@@ -8,8 +8,9 @@ import yaml
 from test_tables import cell, record, store
 
 from stablebert.cli import main
-from stablebert.config import CONF, config_id
+from stablebert.config import config_id
 from stablebert.report import ReportError
+from stablebert.schema import CONF
 from stablebert.select import select
 from stablebert.sweep import read_sweep
 
