@@ -152,10 +152,6 @@ def test_another_plan_is_refused(start):
 # ---------------------------------------------------------------- what the package brings along
 
 
-OLD = pytest.mark.xfail(reason="the weights are of an earlier text, without they", strict=True)
-
-
-@OLD
 def test_the_vocabulary_in_the_package_is_the_languages(learnt):
     shipped = AutoTokenizer.from_pretrained(model_folder(DEMO))
     assert shipped.get_vocab() == learnt[1].get_vocab()
@@ -170,9 +166,7 @@ def test_the_model_in_the_package():
     assert locate(compose([])).model_identity == f"demo sha256:{digest(model_files(folder))}"
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[OLD] * (name == "cola")) for name in DEMO_TASKS]
-)
+@pytest.mark.parametrize("name", DEMO_TASKS)
 def test_the_model_knows_every_word_of_the_tasks(name):
     tokenizer = AutoTokenizer.from_pretrained(model_folder(DEMO))
     rows = demo_rows(name, "train", n=500, seed=0, holds_out=TASKS[name].holds_out)
