@@ -64,7 +64,12 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
         logits = torch.from_numpy(model.predict(test))[:, None]
     else:
         model = LogisticRegressionCV(
-            Cs=np.logspace(-3, 1, 9), cv=5, max_iter=2000, use_legacy_attributes=False
+            Cs=np.logspace(-3, 1, 9),
+            l1_ratios=(0.0,),
+            cv=5,
+            scoring="accuracy",
+            max_iter=2000,
+            use_legacy_attributes=False,
         )
         guesses = model.fit(train, truth["train"]).predict(test)
         logits = torch.nn.functional.one_hot(torch.from_numpy(guesses), task.num_labels).float()
@@ -74,9 +79,12 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
 
 
 def summaries(sweep: str, words: Sequence[str], runs: Path) -> list[Summary]:
-    """The cells of a narrowed sweep with their runs."""
+    """The cells of a narrowed sweep with their runs; not one run is an error."""
     cells, records, _ = gather(read_sweep(sweep).narrowed([*words, f"paths.runs={runs}"]))
-    return join(cells, records).summaries
+    found = join(cells, records).summaries
+    if not any(s.n for s in found):
+        raise SystemExit(f"no run of `stablebert grid {sweep} {' '.join(words)}` in {runs}")
+    return found
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
