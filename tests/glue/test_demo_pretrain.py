@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -141,6 +143,35 @@ def test_a_stop_changes_nothing(start, tmp_path, monkeypatch):
     assert curves[0] == curves[1]
     assert len(curves[0]) == 3
     assert load_model(whole, num_labels=2, seed=0).config.num_hidden_layers == 2
+
+
+def test_processes_share_a_step(learnt, tmp_path, monkeypatch):
+    """Two processes of 4 pairs each, against the mean of both gradients taken here."""
+    shutil.copytree(learnt[0], tmp_path, dirs_exist_ok=True)
+    module = "stablebert.glue.demo.pretrain"
+    plan = ("--steps", "1", "--size", "8", "--processes", "2")
+    subprocess.run([sys.executable, "-m", module, str(tmp_path), *plan], check=True, timeout=120)
+    made = AutoModel.from_pretrained(tmp_path).state_dict()
+    (tmp_path / "state.pt").unlink()
+
+    gradients = []
+
+    def keep(of):
+        gradients.append([p.grad.clone() for p in of.model.parameters()])
+        if of.rank == 1:
+            for p, *both in zip(of.model.parameters(), *gradients, strict=True):
+                p.grad.copy_(sum(both) / 2)
+
+    monkeypatch.undo()  # the whole model, as in the processes
+    monkeypatch.setattr(pretrain.Pretraining, "_share_gradients", keep)
+    monkeypatch.setattr(pretrain.Pretraining, "save", lambda of: None)
+    for rank in (0, 1):
+        twin = pretrain.Pretraining(tmp_path, steps=1, size=8, lr=3e-3, team=(rank, 2))
+        twin.run()
+    ours = twin.model.bert.state_dict()
+    assert made.keys() == ours.keys()
+    for name, weight in made.items():
+        torch.testing.assert_close(weight, ours[name], msg=name)
 
 
 def test_another_plan_is_refused(start):

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from stablebert.dropout import Masks
@@ -165,19 +165,20 @@ class Pretraining:
     """Model, optimizer and where they are.
 
     Args:
-        folder: of the model, `loss.csv` and `state.pt`.
+        folder: of the tokenizer, and of the model, `loss.csv` and `state.pt` to come.
         steps: optimizer steps in all.
         size: pairs of sentences per batch.
         lr: peak learning rate.
+        team: what number of how many processes this is; each has its share of a batch.
     """
 
-    def __init__(self, folder: Path, *, steps: int, size: int, lr: float):
+    def __init__(
+        self, folder: Path, *, steps: int, size: int, lr: float, team: tuple[int, int] = (0, 1)
+    ):
         from transformers import AutoTokenizer, BertConfig, BertForPreTraining
 
         self.folder, self.steps, self.size, self.lr = folder, steps, size, lr
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "tokenizer.json").exists():
-            train_tokenizer(folder)
+        self.rank, self.processes = team
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         config = BertConfig(
             vocab_size=len(self.tokenizer),
@@ -202,7 +203,8 @@ class Pretraining:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        return {"steps": self.steps, "size": self.size, "lr": self.lr}
+        plan = {"steps": self.steps, "size": self.size, "lr": self.lr}
+        return plan | {"processes": self.processes}
 
     def _resume(self) -> None:
         path = self.folder / "state.pt"
@@ -236,18 +238,20 @@ class Pretraining:
         before = self.curve[-1]["seconds"] if self.curve else 0
         while self.step < self.steps:
             # every step has draws of its own, so that a stop changes nothing
-            batch = next(batches(self.tokenizer, self.size, str(self.step)))
+            text = batches(self.tokenizer, self.size // self.processes, f"{self.step} {self.rank}")
+            batch, hiding = next(text), np.random.default_rng((self.step, self.rank))
             rate = self.lr * linear_warmup(self.step + 1, total=self.steps + 1, warmup=0.05)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            made = guess(self.model, batch, self.tokenizer, np.random.default_rng(self.step))
+            made = guess(self.model, batch, self.tokenizer, hiding)
             self.optimizer.zero_grad()
             made.loss.backward()
+            self._share_gradients()
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.step += 1
             losses.append(made.loss.item())
-            if self.step % SAVE_EVERY == 0 or self.step == self.steps:
+            if self.rank == 0 and (self.step % SAVE_EVERY == 0 or self.step == self.steps):
                 spent = time.monotonic() - start
                 self.curve.append(
                     {
@@ -262,6 +266,16 @@ class Pretraining:
                 left = spent / (self.step - began) * (self.steps - self.step) / 60
                 print(f"{json.dumps(self.curve[-1])} about {left:.0f} min left", flush=True)
 
+    def _share_gradients(self) -> None:
+        """Every process goes on with the mean of all gradients."""
+        if self.processes > 1:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            flat = torch.cat([g.flatten() for g in gradients])
+            distributed.all_reduce(flat)
+            parts = (flat / self.processes).split([g.numel() for g in gradients])
+            for gradient, part in zip(gradients, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
+
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Losses and accuracies on text that is never trained on."""
@@ -275,25 +289,40 @@ class Pretraining:
         return dict(zip(names, means, strict=True))
 
 
-def main() -> None:
-    """Read the command line and train."""
+def pretrain(rank: int, args: argparse.Namespace) -> None:
+    """One process of `args.processes`; the first alone writes."""
     import transformers
 
+    torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    transformers.logging.disable_progress_bar()  # of writing three megabytes
+    if args.processes > 1:
+        store = distributed.FileStore(str(args.folder / "meeting"), args.processes)
+        distributed.init_process_group("gloo", store=store, rank=rank, world_size=args.processes)
+    team = (rank, args.processes)
+    Pretraining(args.folder, steps=args.steps, size=args.size, lr=args.lr, team=team).run()
+    if args.processes > 1:
+        distributed.destroy_process_group()
+
+
+def main() -> None:
+    """Read the command line and train."""
     parser = argparse.ArgumentParser(
         prog="python -m stablebert.glue.demo.pretrain", description=__doc__
     )
     add = parser.add_argument
     add("folder", type=Path, help="of the model; what is there is gone on with")
-    add("--steps", type=int, default=15_000, help="optimizer steps in all")
+    add("--steps", type=int, default=20_000, help="optimizer steps in all")
     add("--size", type=int, default=128, help="pairs of sentences per step")
     add("--lr", type=float, default=3e-3, help="peak learning rate")
-    add("--threads", type=int, help="of torch")
+    add("--processes", type=int, default=2, help="that share a step, one core each")
+    add("--threads", type=int, default=1, help="of torch, per process")
     args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    keep_freed_memory()
-    transformers.logging.disable_progress_bar()  # of writing three megabytes
-    Pretraining(args.folder, steps=args.steps, size=args.size, lr=args.lr).run()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    (args.folder / "meeting").unlink(missing_ok=True)  # of a try that was stopped
+    if not (args.folder / "tokenizer.json").exists():
+        train_tokenizer(args.folder)
+    torch.multiprocessing.spawn(pretrain, (args,), nprocs=args.processes)
 
 
 if __name__ == "__main__":
