@@ -21,6 +21,7 @@ from stablebert import packed, train
 from stablebert.config import compose
 from stablebert.dropout import Masks
 from stablebert.locate import locate
+from stablebert.losses import fine_tuning_loss
 from stablebert.memory import keep_freed_memory
 from stablebert.model import train_only
 from stablebert.module import labels_of
@@ -71,7 +72,7 @@ def stepper(task: str, data: str, model: str, what: str) -> Callable[[], None]:
 
     def step() -> None:
         batch = next(batches)
-        module.loss(module(batch), labels_of(batch)).backward()
+        fine_tuning_loss(module(batch), labels_of(batch)).backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

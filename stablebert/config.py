@@ -1,15 +1,17 @@
 """The configuration: `compose` turns `KEY=VALUE` words and the files of `conf/` into a `RunConfig`.
 
 Merge order: base <- task <- method <- method.per_task[task] <- model <- length <- scale <-
-selected <- command line. Everything wrong with a command line is reported at once, before anything
-is loaded; no torch here. A configuration travels through this module as a flat mapping from dotted
-keys to values, so a merge is a dictionary update and cannot turn a value into a group.
+selected <- command line; of several methods each in its turn. Everything wrong with a command line
+is reported at once, before anything is loaded; no torch here. A configuration travels through this
+module as a flat mapping from dotted keys to values, so a merge is a dictionary update and cannot
+turn a value into a group.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ class ConfigError(Exception):
 
 
 def _diff(entry: Mapping[str, Any], chosen: Mapping[str, str], where: str) -> dict[str, Any]:
-    """An entry's values and, over them, what it holds for the chosen task, method and length."""
+    """An entry's values and, over them, what it holds for the chosen task, methods and length."""
     only = {f"per_{choice}": choice for choice in ("task", "method", "length")}
     values = {}
     for key, raw in flatten({k: v for k, v in entry.items() if k not in only}).items():
@@ -60,8 +62,9 @@ def _diff(entry: Mapping[str, Any], chosen: Mapping[str, str], where: str) -> di
         except ValueError:
             raise ConfigError([f"conf/{where}: {key}={raw} should be {takes(key)}"]) from None
     for group, choice in only.items():
-        inner = entry.get(group, {}).get(chosen[choice], {})
-        values |= _diff(inner, chosen, where) if inner else {}
+        for name in chosen[choice].split("+"):
+            inner = entry.get(group, {}).get(name, {})
+            values |= _diff(inner, chosen, where) if inner else {}
     return values
 
 
@@ -87,13 +90,17 @@ def _layers(chosen: Mapping[str, str], model: str | None) -> list[dict[str, Any]
         kept = {key: value for key, value in entry.items() if key not in without}
         return _diff(kept, chosen, f"{file}.yaml: {' '.join(path)}" if path else f"{file}.yaml")
 
-    task, method, length, scale = (chosen[key] for key in ("task", "method", "length", "scale"))
-    below = [diff("base"), diff("tasks", task, without=["length"]), diff("methods", method)]
+    task, length, scale = (chosen[key] for key in ("task", "length", "scale"))
+    methods = chosen["method"].split("+")
+    below = [diff("base"), diff("tasks", task, without=["length"])]
+    below += [diff("methods", method) for method in methods]
     above = [
         diff("tasks", task, "length", length),
         diff("scales", scale),
-        diff("selected", scale, task, method, without=["provenance"]),
+        *(diff("selected", scale, task, method, without=["provenance"]) for method in methods),
     ]
+    if len(methods) > 1:  # what was selected for all of them together
+        above.append(diff("selected", scale, task, chosen["method"], without=["provenance"]))
     # The model's own entry comes before the scale, which may be what names the model.
     name = model or _merge(*below, *above)["model.name"]
     return [*below, diff("models", name, without=["layers"]), *above]
@@ -171,6 +178,25 @@ def _command_line(overrides: Sequence[str]) -> tuple[dict[str, Any], set[str], l
     return typed, refused, problems
 
 
+def _clashes(methods: Sequence[str], task: str) -> Iterator[str]:
+    """Why methods do not combine: one is there twice, is nothing, or denies what another sets."""
+    said = f"method={'+'.join(methods)}"
+    if len(set(methods)) < len(methods):
+        yield f"{said}: each method once"
+    if len(methods) > 1 and "standard" in methods:
+        yield f"{said}: standard is what a method differs from; drop it"
+    chosen = {"task": task, "method": "", "length": ""}
+    sets = {name: _diff(load("methods")[name] or {}, chosen, "methods.yaml") for name in methods}
+    for a, b in combinations(sets, 2):
+        # a rate is set for one's own sake and says nothing about what the method is
+        both = [key for key in sets[a] if key in sets[b] and key != "optimizer.lr"]
+        if denied := [key for key in both if sets[a][key] != sets[b][key]]:
+            ours, theirs = (
+                " and ".join(f"{key}={sets[name][key]}" for key in denied) for name in (a, b)
+            )
+            yield f"{said}: {a} has {ours}, {b} has {theirs}"
+
+
 def _contradictions(
     typed: Mapping[str, Any], below: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Iterator[tuple[set[str], str]]:
@@ -208,6 +234,21 @@ def _contradictions(
     elif values["trainer.epochs"] is None and values["trainer.max_steps"] is None:
         yield lengths, "trainer.epochs and trainer.max_steps are both null; type one"
 
+    for clash in _clashes(values["method"].split("+"), task):
+        yield {"task", "method"}, clash
+    top = values["trainable.top_layers"]
+    if top is not None and top < depth:
+        yield (
+            {"method", "scale", "trainable.top_layers", "reinit.num_layers"},
+            f"trainable.top_layers={top}: reinit.num_layers={depth} starts at random what would "
+            "then be frozen; train at least as many",
+        )
+    if values["optimizer.decay_to"] == "start" and not values["optimizer.weight_decay"]:
+        yield (
+            {"method", "optimizer.decay_to", "optimizer.weight_decay"},
+            "optimizer.decay_to=start decays by optimizer.weight_decay, which is 0",
+        )
+
     layers = _layer_count(model)
     if layers is not None and depth > layers:
         said = "" if "reinit.num_layers" in typed else f" (from method={values['method']})"
@@ -215,6 +256,12 @@ def _contradictions(
             {"task", "method", "length", "scale", "model.name", "reinit.num_layers"},
             f"reinit.num_layers={depth}{said}: model.name={model} has {layers} layers; "
             f"type 0 to {layers}",
+        )
+    if layers is not None and top is not None and top > layers:
+        yield (
+            {"scale", "model.name", "trainable.top_layers"},
+            f"trainable.top_layers={top}: model.name={model} has {layers} layers; type 0 to "
+            f"{layers}",
         )
     generated = is_generated(values["data.source"])
     if model == DEMO and not generated:
@@ -289,6 +336,19 @@ def to_yaml(cfg: RunConfig) -> str:
 # Seeds, what only watches, and where things run or lie. Every other key is part of the id.
 _NOT_IN_ID = {"seed", "seed_init", "seed_data", "force", "monitor", "wandb", "paths"}
 _NOT_IN_ID |= {"trainer.accelerator", "trainer.threads"}
+# Keys that came with a method. At these values they change nothing and are left out of the id, so
+# that records of before they were there remain those of the same configuration.
+_NEUTRAL: dict[str, Any] = {
+    "mixout.p": 0.0,
+    "mixout.mask": "neuron",
+    "trainable.patterns": [],
+    "trainable.top_layers": None,
+    "probe.l2": None,
+    "rdrop.alpha": 0.0,
+    "ema.decay": None,
+    "optimizer.decay_to": "zero",
+    "optimizer.layer_decay": 1.0,
+}
 _BY_CONTENT = {"data.source", "data.revision", "model.name", "model.revision"}
 
 
@@ -303,7 +363,9 @@ def config_id(cfg: RunConfig, *, data: str, model: str) -> str:
     kept = {
         key: value
         for key, value in flatten(as_dict(cfg)).items()
-        if not {key, key.partition(".")[0]} & _NOT_IN_ID and key not in _BY_CONTENT
+        if not {key, key.partition(".")[0]} & _NOT_IN_ID
+        and key not in _BY_CONTENT
+        and not (key in _NEUTRAL and value == _NEUTRAL[key])
     }
     kept |= {"data": data, "model": model, "recipe_version": RECIPE_VERSION}
     canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"))

@@ -6,7 +6,7 @@ Everything that depends on an architecture stands here; to support another one, 
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -135,6 +135,26 @@ class PartlyTrainedEmbedding(nn.Module):
 def train_only(model: Any, ids: Tensor) -> None:
     """Make the word embeddings of `ids`, `(R,)`, the only ones that are trained."""
     model.set_input_embeddings(PartlyTrainedEmbedding(model.get_input_embeddings(), ids))
+
+
+def without_dropout(model: nn.Module) -> None:
+    """Turn dropout off, also where a module keeps its rate as a number (BART, ModernBERT)."""
+    for module, name in _dropout_rates(model):
+        setattr(module, name, 0.0)
+
+
+def has_dropout(model: nn.Module) -> bool:
+    """Whether two passes over the same batch differ while training."""
+    return any(getattr(module, name) for module, name in _dropout_rates(model))
+
+
+def _dropout_rates(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    for module in model.modules():
+        if hasattr(module, "p") and "dropout" in type(module).__name__.lower():
+            yield module, "p"
+        for name, value in vars(module).items():
+            if isinstance(value, float) and ("dropout" in name or "layerdrop" in name):
+                yield module, name
 
 
 def _architecture(model_type: str, typed: str = "") -> Architecture:

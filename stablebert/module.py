@@ -8,15 +8,22 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import Optimizer
 from typing_extensions import override
 
 from stablebert.dropout import Masks
 from stablebert.glue.metrics import evaluate
 from stablebert.loggers import log_now
-from stablebert.model import packed_forward
-from stablebert.optim import BertAdam, parameter_groups, schedule
+from stablebert.losses import fine_tuning_loss, rdrop_loss
+from stablebert.model import layers, packed_forward
+from stablebert.optim import (
+    BertAdam,
+    decay_to_start,
+    layer_rates,
+    parameter_groups,
+    schedule,
+    split_by_rate,
+)
 from stablebert.packing import PackedBatch
 from stablebert.seeds import stream
 
@@ -50,8 +57,12 @@ class GlueClassifier(L.LightningModule):
         betas: decay rates of Adam's moments.
         eps: Adam's epsilon.
         weight_decay: decoupled; never on biases and LayerNorm.
+        decay_to: "zero", or "start": towards the weights that training starts from, the classifier
+            left out.
+        layer_decay: factor on the learning rate from each layer to the next below (LLRD).
         bias_correction: False is BERTAdam.
         warmup: fraction of all optimizer steps with a rising learning rate.
+        rdrop: weight of the divergence of two dropout passes; 0 makes one pass.
         dropout_seed: seed of the dropout masks.
     """
 
@@ -64,8 +75,11 @@ class GlueClassifier(L.LightningModule):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        decay_to: str = "zero",
+        layer_decay: float = 1.0,
         bias_correction: bool = True,
         warmup: float = 0.1,
+        rdrop: float = 0.0,
         dropout_seed: int = 0,
     ):
         super().__init__()
@@ -78,7 +92,10 @@ class GlueClassifier(L.LightningModule):
             "bias_correction": bias_correction,
         }
         self.weight_decay = weight_decay
+        self.decay_to = decay_to
+        self.layer_decay = layer_decay
         self.warmup = warmup
+        self.rdrop = rdrop
         self.dropout_seed = dropout_seed
         self.masks = Masks(stream(dropout_seed, "dropout"))
         """Dropout masks of packed batches on a CPU."""
@@ -98,13 +115,6 @@ class GlueClassifier(L.LightningModule):
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
         return self.model(**inputs).logits.float()
 
-    @staticmethod
-    def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy, or mean squared error where there is one logit."""
-        if logits.shape[1] == 1:
-            return F.mse_loss(logits[:, 0], labels)
-        return F.cross_entropy(logits, labels)
-
     @override
     def on_train_start(self) -> None:
         # Re-initialisation has drawn from its own stream; methods that share a seed share masks.
@@ -115,7 +125,10 @@ class GlueClassifier(L.LightningModule):
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         labels = labels_of(batch)
-        loss = self.loss(self(batch), labels)
+        if self.rdrop:
+            loss = rdrop_loss(self(batch), self(batch), labels, alpha=self.rdrop)
+        else:
+            loss = fine_tuning_loss(self(batch), labels)
         self.losses.append(loss.detach())
         return loss * self._share_of_window(len(labels), batch_idx)
 
@@ -154,7 +167,10 @@ class GlueClassifier(L.LightningModule):
         self._outputs.clear()
         self.evaluated[split] = Predictions(logits, labels)
         scores = evaluate(self.metrics, logits, labels)
-        scores |= {"score": scores[self.metrics[0]], "loss": self.loss(logits, labels).item()}
+        scores |= {
+            "score": scores[self.metrics[0]],
+            "loss": fine_tuning_loss(logits, labels).item(),
+        }
         logged = {f"{split}/{name}": value for name, value in scores.items()}
         # for callbacks and progress bar; sent to the loggers here, at the true optimizer step
         self.log_dict(logged, logger=False, batch_size=1)
@@ -163,11 +179,18 @@ class GlueClassifier(L.LightningModule):
 
     @override
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        self.rate = optimizer.param_groups[0]["lr"]  # before the schedule moves on
+        # before the schedule moves on; layer-wise rates fall from the head's
+        self.rate = max(group["lr"] for group in optimizer.param_groups)
 
     @override
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = BertAdam(parameter_groups(self.model, self.weight_decay), **self.adam)
+        groups, named = parameter_groups(self.model, self.weight_decay), layers(self.model)
+        if self.layer_decay != 1:
+            rates = layer_rates(list(named), lr=self.adam["lr"], decay=self.layer_decay)
+            groups = split_by_rate(groups, named, rates)
+        if self.decay_to == "start":
+            groups = decay_to_start(groups, free=named["classifier"])
+        optimizer = BertAdam(groups, **self.adam)
         total = int(self.trainer.estimated_stepping_batches)
-        rates = schedule(optimizer, total=total, warmup=self.warmup)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
+        factors = schedule(optimizer, total=total, warmup=self.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": factors, "interval": "step"}}

@@ -51,15 +51,17 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class NameIn:
-    """A name that heads an entry of a file in `conf/`."""
+    """A name that heads an entry of a file in `conf/`; or several, joined by `+`."""
 
     file: str
+    several: bool = False
 
 
 Count = Annotated[int, Within("of at least 1", lambda v: v >= 1)]
 Seed = Annotated[int, Within("from 0 to 4294967295", lambda v: 0 <= v < 2**32)]
 Fraction = Annotated[float, Within("from 0 to 1", lambda v: 0 <= v <= 1)]
 Moment = Annotated[float, Within("from 0 to below 1", lambda v: 0 <= v < 1)]
+NotNegative = Annotated[float, Within("of at least 0", lambda v: v >= 0)]
 Positive = Annotated[float, Within("above 0", lambda v: v > 0)]
 
 
@@ -89,6 +91,43 @@ class ReinitConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MixoutConfig:
+    """How trained weights are mixed with pre-trained ones."""
+
+    p: Moment
+    mask: Literal["neuron", "weight"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainableConfig:
+    """Which part of the model is trained."""
+
+    patterns: tuple[str, ...]
+    top_layers: Annotated[int, Within("of at least 0", lambda v: v >= 0)] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeConfig:
+    """The head's fit before training."""
+
+    l2: NotNegative | None
+
+
+@dataclass(frozen=True, slots=True)
+class RDropConfig:
+    """Two passes per step that are to agree."""
+
+    alpha: NotNegative
+
+
+@dataclass(frozen=True, slots=True)
+class EmaConfig:
+    """The average of the weights."""
+
+    decay: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
 class OptimizerConfig:
     """Adam, its schedule and the clipping of its gradient."""
 
@@ -96,7 +135,9 @@ class OptimizerConfig:
     bias_correction: bool
     betas: tuple[Moment, Moment]
     eps: Positive
-    weight_decay: Annotated[float, Within("of at least 0", lambda v: v >= 0)]
+    weight_decay: NotNegative
+    decay_to: Literal["zero", "start"]
+    layer_decay: Annotated[float, Within("above 0, at most 1", lambda v: 0 < v <= 1)]
     warmup: Fraction
     clip_norm: Positive
 
@@ -155,7 +196,7 @@ class RunConfig:
     """One run: everything that decides it. Defaults, units and sources: `conf/base.yaml`."""
 
     task: Annotated[str, NameIn("tasks")]
-    method: Annotated[str, NameIn("methods")]
+    method: Annotated[str, NameIn("methods", several=True)]
     length: Literal["3epochs", "longer"]
     scale: Annotated[str, NameIn("scales")]
     seed: Seed
@@ -165,6 +206,11 @@ class RunConfig:
     data: DataConfig
     model: ModelConfig
     reinit: ReinitConfig
+    mixout: MixoutConfig
+    trainable: TrainableConfig
+    probe: ProbeConfig
+    rdrop: RDropConfig
+    ema: EmaConfig
     optimizer: OptimizerConfig
     trainer: TrainerConfig
     monitor: MonitorConfig
@@ -215,9 +261,16 @@ def names(key: str) -> list[str]:
     return []
 
 
+def joins(key: str) -> bool:
+    """Whether `key` takes several names joined by `+`."""
+    args = get_args(KEYS[key].hint)
+    return bool(args) and isinstance(args[-1], NameIn) and args[-1].several
+
+
 def takes(key: str) -> str:
     """What a value of `key` may be, in words."""
     words = f"one of {', '.join(names(key))}" if names(key) else _words(KEYS[key].hint)
+    words += ", or several joined by +" if joins(key) else ""
     return words + (", or null" if KEYS[key].optional else "")
 
 
@@ -256,6 +309,9 @@ def read(text: str, key: str) -> Any:
             return None
         raise ValueError(text)
     choices = names(key)
+    if joins(key) and "+" in text:
+        parts = [_read_as(part, Literal[tuple(choices)]) for part in unquote(text).split("+")]
+        return "+".join(sorted(parts, key=choices.index))  # one name, however it was typed
     return _read_as(text, Literal[tuple(choices)] if choices else KEYS[key].hint)
 
 

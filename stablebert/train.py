@@ -19,9 +19,11 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from typing_extensions import override
 
 from stablebert import callbacks
@@ -33,7 +35,7 @@ from stablebert.glue.tasks import TASKS
 from stablebert.locate import LocatedRun
 from stablebert.loggers import HistoryLogger, Window, finite, wandb_logger
 from stablebert.memory import keep_freed_memory
-from stablebert.model import load_model, packed_forward, train_only
+from stablebert.model import has_dropout, load_model, packed_forward, train_only
 from stablebert.module import GlueClassifier, Predictions
 from stablebert.optim import steps_taken
 from stablebert.outcome import count, device_name, has_failed, joined, nan_to_zero, peak_memory
@@ -124,10 +126,12 @@ def execute(
         keep_freed_memory()
         module = build_module(located)
         data = build_data(located, packed=packs(cfg, module))
-        if data.packed and not cfg.optimizer.weight_decay:  # which moves every row of them
+        decays = cfg.optimizer.weight_decay and cfg.optimizer.decay_to == "zero"
+        if data.packed and not decays:  # which moves every row of them
             train_only(module.model, torch.from_numpy(data.vocabulary()))
         best = callbacks.BestWeights(f"val/{cfg.trainer.select_by or 'score'}")
-        trainer = build_trainer(cfg, [*build_callbacks(cfg), best, *watchers], loggers)
+        chosen = [*build_callbacks(cfg), best, *build_averaging(cfg), *watchers]
+        trainer = build_trainer(cfg, chosen, loggers)
     with watch.phase("train"):
         trainer.fit(module, datamodule=data)
     steps = steps_taken(trainer.optimizers[0])
@@ -238,7 +242,8 @@ def build_module(located: LocatedRun) -> GlueClassifier:
     """The pre-trained model with a new head, and how it is optimised.
 
     Raises:
-        ValueError: the model has fewer positions than a row may have tokens.
+        ValueError: the model has fewer positions than a row may have tokens, or R-Drop is to
+            compare passes that do not differ.
     """
     cfg = located.cfg
     task = TASKS[cfg.task]
@@ -248,6 +253,11 @@ def build_module(located: LocatedRun) -> GlueClassifier:
         raise ValueError(
             f"data.max_length={cfg.data.max_length}: {cfg.model.name} has {positions} positions"
         )
+    if cfg.rdrop.alpha and not cfg.mixout.p and not has_dropout(model):
+        raise ValueError(
+            f"rdrop.alpha={cfg.rdrop.alpha}: {cfg.model.name} has no dropout, so two passes agree; "
+            "type another model, or method=mixout+rdrop"
+        )
     return GlueClassifier(
         model,
         metrics=task.metrics,
@@ -255,8 +265,11 @@ def build_module(located: LocatedRun) -> GlueClassifier:
         betas=cfg.optimizer.betas,
         eps=cfg.optimizer.eps,
         weight_decay=cfg.optimizer.weight_decay,
+        decay_to=cfg.optimizer.decay_to,
+        layer_decay=cfg.optimizer.layer_decay,
         bias_correction=cfg.optimizer.bias_correction,
         warmup=cfg.optimizer.warmup,
+        rdrop=cfg.rdrop.alpha,
         dropout_seed=cfg.data_seed,
     )
 
@@ -267,9 +280,18 @@ def build_callbacks(cfg: RunConfig) -> list[Callback]:
         callbacks.ValidateEveryTenth(cfg.trainer.evaluations),
         callbacks.TrainingLossMonitor(),
     ]
+    reinit = None
     if cfg.reinit.num_layers or cfg.reinit.pooler:
         depth, pooler = cfg.reinit.num_layers, cfg.reinit.pooler
-        chosen.append(callbacks.ReinitTopLayers(depth, pooler, seed=cfg.init_seed))
+        reinit = callbacks.ReinitTopLayers(depth, pooler, seed=cfg.init_seed)
+        chosen.append(reinit)
+    if cfg.trainable.patterns or cfg.trainable.top_layers is not None:
+        part, top = cfg.trainable.patterns, cfg.trainable.top_layers
+        chosen.append(callbacks.TrainPart(part, num_layers=top, after=reinit))
+    if cfg.mixout.p:
+        chosen.append(callbacks.Mixout(cfg.mixout.p, cfg.mixout.mask))
+    if cfg.probe.l2 is not None:
+        chosen.append(callbacks.LinearProbe(cfg.probe.l2))
     if cfg.monitor.bias_ratio:
         chosen.append(callbacks.BiasRatioMonitor())
     if cfg.monitor.weight_change:
@@ -279,14 +301,30 @@ def build_callbacks(cfg: RunConfig) -> list[Callback]:
     return chosen
 
 
+def build_averaging(cfg: RunConfig) -> list[Callback]:
+    """Lightning's average of the weights, to be listed after what keeps the best ones."""
+    if cfg.ema.decay is None:
+        return []
+    average = get_ema_multi_avg_fn(cfg.ema.decay)
+    # buffers never change here, and an average of integers would be cut down to the next one
+    return [WeightAveraging(device(cfg), use_buffers=False, multi_avg_fn=average)]
+
+
+def device(cfg: RunConfig) -> str:
+    """The kind of device to train on."""
+    if cfg.trainer.accelerator == "cpu" or not torch.cuda.is_available():
+        # not Lightning's "auto", which takes a Mac's GPU: that has no float64 for the monitors
+        return cfg.trainer.accelerator.replace("auto", "cpu")
+    return "cuda"
+
+
 def build_trainer(cfg: RunConfig, chosen: list[Callback], loggers: list[Logger]) -> L.Trainer:
     """Lightning's Trainer: one device, no checkpoints, validation when the callback says so."""
-    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
+    kind = device(cfg)
     return L.Trainer(
-        # not Lightning's "auto", which takes a Mac's GPU: that has no float64 for the monitors
-        accelerator="cuda" if cuda else cfg.trainer.accelerator.replace("auto", "cpu"),
+        accelerator=kind,
         devices=cfg.trainer.devices,
-        precision=precision(cfg.trainer.precision, cuda=cuda),
+        precision=precision(cfg.trainer.precision, cuda=kind == "cuda"),
         max_epochs=cfg.trainer.epochs if cfg.trainer.max_steps is None else -1,
         max_steps=-1 if cfg.trainer.max_steps is None else cfg.trainer.max_steps,
         accumulate_grad_batches=cfg.trainer.accumulate,

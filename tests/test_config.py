@@ -88,7 +88,9 @@ def test_every_combination_composes_or_says_why_not():
             assert (cfg.trainer.max_steps is None) == (length == "3epochs")
             assert (cfg.trainer.epochs is None) == (length == "longer")
             composed += 1
-    assert (composed, refused) == (216, 72)
+    per_method = 3 * 16 * 2  # scales, tasks, lengths
+    assert (composed, refused) == (72 * len(names("method")), 24 * len(names("method")))
+    assert composed + refused == per_method * len(names("method"))
 
 
 def test_names_are_the_tasks():
@@ -355,6 +357,29 @@ def test_a_wrong_name_is_answered_with_the_nearest(word, said):
     assert said in problem(word)
 
 
+# ---------------------------------------------------------------- several methods
+
+
+def test_methods_combine_in_any_order_to_one_name():
+    cfg = compose(["method=mixout+reinit", "task=rte", "scale=paper"])
+    assert cfg.method == "reinit+mixout"
+    assert cfg == compose(["method=reinit+mixout", "task=rte", "scale=paper"])
+    assert (cfg.reinit.num_layers, cfg.reinit.pooler, cfg.mixout.p) == (5, True, 0.1)
+    three = compose(["method=ema+llrd+wd", "scale=mini"])
+    assert (three.method, three.ema.decay) == ("llrd+wd+ema", 0.99)
+    assert (three.optimizer.layer_decay, three.optimizer.weight_decay) == (0.95, 0.01)
+
+
+def test_what_is_selected_for_one_method_holds_in_company_and_for_company_alone(conf):
+    conf(selected={"mini": {"rte": {
+        "reinit": {"reinit": {"num_layers": 2}}, "mixout": {"mixout": {"p": 0.3}},
+        "reinit+mixout": {"mixout": {"p": 0.5}},
+    }}})  # fmt: skip
+    one, both = (compose([f"method={m}", "scale=mini"]) for m in ("mixout", "mixout+reinit"))
+    assert one.mixout.p == 0.3
+    assert (both.reinit.num_layers, both.mixout.p) == (2, 0.5)
+
+
 # ---------------------------------------------------------------- contradictions
 
 
@@ -383,6 +408,25 @@ def test_a_wrong_name_is_answered_with_the_nearest(word, said):
         ("data.source=hub", "data.source=hub: model.name=demo has learnt the language of the demo"),
         ("task=rte_1k", "demo tasks are small as they are; type task=rte or scale=mini"),
         ("seed=1 seed=2", "seed=2: seed was typed before with another value"),
+        (
+            "method=standard+mixout",
+            "method=standard+mixout: standard is what a method differs from",
+        ),
+        ("method=mixout+mixout", "method=mixout+mixout: each method once"),
+        (
+            "method=wd+pretrained_wd",
+            "pretrained_wd has optimizer.weight_decay=0.001 and optimizer.decay_to=start, wd has",
+        ),
+        ("method=bitfit+layernorm", "bitfit has trainable.patterns="),
+        ("method=mosbach+bert_adam", "bert_adam has optimizer.bias_correction=False, mosbach"),
+        ("method=reinit+mixup", "method takes one of standard, bert_adam,"),
+        (
+            "method=reinit reinit.num_layers=3 trainable.top_layers=2",
+            "trainable.top_layers=2: reinit.num_layers=3 starts at random what would then be",
+        ),
+        ("trainable.top_layers=13", "model.name=demo has 12 layers; type 0 to 12"),
+        ("optimizer.decay_to=start", "decays by optimizer.weight_decay, which is 0"),
+        ("mixout.p=1", "mixout.p takes a number from 0 to below 1"),
     ],
 )
 def test_a_contradiction_is_refused(words, said):
@@ -535,7 +579,8 @@ BY_CONTENT = {"data.source", "data.revision", "model.name", "model.revision"}
 OTHER = {
     "trainer.precision": "32-true", "trainer.accelerator": "cpu", "trainer.select_by": "accuracy",
     "wandb.mode": "offline", "optimizer.betas": (0.5, 0.5), "wandb.tags": ("x",), "task": "cola",
-    "method": "bert_adam", "length": "longer", "scale": "paper",
+    "method": "bert_adam", "length": "longer", "scale": "paper", "mixout.mask": "weight",
+    "trainable.patterns": ("x",), "optimizer.decay_to": "start",
 }  # fmt: skip
 
 
@@ -570,6 +615,15 @@ def test_config_id_follows_the_content_and_the_recipe(monkeypatch):
     assert first != config_id(cfg, data="m", model="d")
     monkeypatch.setattr(config, "RECIPE_VERSION", config.RECIPE_VERSION + 1)
     assert first != config_id(cfg, data="d", model="m")
+
+
+def test_keys_that_came_later_leave_old_records_theirs(monkeypatch):
+    """The id of `standard` before there were methods with keys of their own."""
+    cfg = compose(["scale=demo", "task=rte", "method=standard"])
+    assert config_id(cfg, data="d", model="m") == "2cf278d9cd"
+    for key, neutral in config._NEUTRAL.items():
+        assert as_dict(cfg)[key.partition(".")[0]][key.partition(".")[2]] == neutral
+        assert schema.read(str(neutral), key) == value(cfg, key)
 
 
 def test_config_id_is_the_same_in_another_process():

@@ -8,12 +8,16 @@ import pytest
 import torch
 from torch import nn
 
+from stablebert.model import layers, load_model
 from stablebert.optim import (
     BertAdam,
     analytic_bias_ratio,
+    decay_to_start,
+    layer_rates,
     linear_warmup,
     parameter_groups,
     schedule,
+    split_by_rate,
     steps_taken,
     update_norms,
 )
@@ -223,3 +227,100 @@ def test_a_rule_that_matches_nothing_is_refused():
     """Trap 22: on a model without biases and LayerNorms, it would silently mean something else."""
     with pytest.raises(ValueError, match="no biases and LayerNorms"):
         parameter_groups(nn.Linear(3, 3, bias=False), 0.1)
+
+
+def test_frozen_parameters_are_in_no_group():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[0].requires_grad_(False)
+    assert [len(g["params"]) for g in parameter_groups(model, 0.1)] == [1, 1]
+    model[1].weight.requires_grad_(False)
+    (only,) = parameter_groups(model, 0.1)
+    assert only["weight_decay"] == 0.0
+    assert [id(p) for p in only["params"]] == [id(model[1].bias)]
+    model.requires_grad_(False)
+    with pytest.raises(ValueError, match="every parameter is frozen"):
+        parameter_groups(model, 0.1)
+
+
+# ---------------------------------------------------------------- layer-wise rates
+
+
+def test_layer_rates_of_a_bert_large():
+    """Released run_glue.py, L90-120: head at the base rate, layer.23 times d, embeddings d^25."""
+    names = ["embeddings", *(f"layer.{i}" for i in range(24)), "pooler", "classifier"]
+    rates = layer_rates(names, lr=2e-5, decay=0.95)
+    assert list(rates) == names
+    assert rates["classifier"] == rates["pooler"] == 2e-5
+    for i in range(24):
+        assert rates[f"layer.{i}"] == pytest.approx(2e-5 * 0.95 ** (24 - i), rel=1e-12)
+    assert rates["embeddings"] == pytest.approx(2e-5 * 0.95**25, rel=1e-12)
+
+
+def test_every_parameter_has_its_layers_rate_and_its_own_decay(tiny_bert):
+    model = load_model(tiny_bert, num_labels=2, seed=0)
+    named, rates = layers(model), layer_rates(list(layers(model)), lr=1.0, decay=0.5)
+    groups = split_by_rate(parameter_groups(model, 0.01), named, rates)
+    found = {id(p): group for group in groups for p in group["params"]}
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    expected = {"classifier": 1, "pooler": 1, "layer.1": 0.5, "layer.0": 0.25, "embeddings": 0.125}
+    for name, part in named.items():
+        for parameter, p in part.named_parameters():
+            assert found[id(p)]["lr"] == expected[name], parameter
+            exempt = "LayerNorm" in parameter or parameter.endswith("bias")
+            assert found[id(p)]["weight_decay"] == (0.0 if exempt else 0.01), parameter
+
+
+# ---------------------------------------------------------------- decay towards the start
+
+
+def pulled(pull):
+    """A parameter of 4 elements under a pull to its start, moved away from it."""
+    p, free = nn.Linear(4, 1).double(), nn.Linear(2, 1).double()
+    groups = parameter_groups(nn.ModuleDict({"p": p, "free": free}), pull)
+    optimizer = BertAdam(decay_to_start(groups, free=free), **SETTINGS)
+    return p, free, optimizer
+
+
+def test_decay_to_start_equals_its_closed_form():
+    """Without gradients p_t = p_0 + (1 - lr pull)^t (p - p_0): Adam's update is 0."""
+    p, free, optimizer = pulled(0.5)
+    start, elsewhere = p.weight.detach().clone(), free.weight.detach().clone()
+    away = torch.tensor([[1.0, -2.0, 0.5, 3.0]], dtype=torch.float64)
+    with torch.no_grad():
+        p.weight.add_(away)
+        free.weight.add_(1)
+    for q in (*p.parameters(), *free.parameters()):
+        q.grad = torch.zeros_like(q)
+    for _ in range(50):
+        optimizer.step()
+    expected = start + (1 - SETTINGS["lr"] * 0.5) ** 50 * away
+    torch.testing.assert_close(p.weight.detach(), expected, rtol=1e-12, atol=0)
+    assert torch.equal(free.weight.detach(), elsewhere + 1)  # the classifier is not pulled
+
+
+def test_decay_to_start_equals_the_released_optimizer():
+    """prior_wd_optim.py in its own order: p -= lr lambda (p - p_0), then Adam without decay."""
+    p, _, optimizer = pulled(0.3)
+    twin = copy.deepcopy(p)
+    start = twin.weight.detach().clone()
+    theirs = torch.optim.AdamW(twin.parameters(), **SETTINGS, weight_decay=0, foreach=False)
+    for weight, bias in gradients([p.weight.shape, p.bias.shape], 30):
+        p.weight.grad, twin.weight.grad = weight.clone(), weight.clone()
+        p.bias.grad, twin.bias.grad = bias.clone(), bias.clone()
+        optimizer.step()
+        with torch.no_grad():
+            twin.weight.sub_(SETTINGS["lr"] * 0.3 * (twin.weight - start))
+        theirs.step()
+    torch.testing.assert_close(p.weight, twin.weight, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(p.bias, twin.bias, rtol=1e-10, atol=1e-12)
+
+
+def test_decay_to_zero_really_decays():
+    """The released code's plain decay is a no-op (its wrapper zeroes it and puts nothing back)."""
+    p = nn.Parameter(torch.ones(3, dtype=torch.float64))
+    optimizer = BertAdam([{"params": [p], "weight_decay": 0.1}], **SETTINGS)
+    p.grad = torch.zeros_like(p)
+    for _ in range(20):
+        optimizer.step()
+    expected = torch.full_like(p, (1 - SETTINGS["lr"] * 0.1) ** 20)
+    torch.testing.assert_close(p.detach(), expected, rtol=1e-12, atol=0)

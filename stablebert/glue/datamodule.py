@@ -259,11 +259,15 @@ class GlueDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """Validation batches, always in the same order: longest rows first."""
-        return self._loader(self._set("val"))
+        return self.rows_dataloader("val")
 
     def test_dataloader(self) -> DataLoader:
         """Test batches, always in the same order: longest rows first."""
-        return self._loader(self._set("test"))
+        return self.rows_dataloader("test")
+
+    def rows_dataloader(self, name: str) -> DataLoader:
+        """The rows of `train`, `val` or `test`, each once, in their own order."""
+        return self._loader(self._set(name))
 
     def padding_efficiency(self) -> float:
         """Share of real tokens in the padded training batches of the first epoch."""
