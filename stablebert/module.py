@@ -1,5 +1,6 @@
 """The LightningModule: a BERT with its head, its loss, its metrics and its optimizer."""
 
+import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ class GlueClassifier(L.LightningModule):
     ):
         super().__init__()
         self.model = model
+        self._inputs = set(inspect.signature(model.forward).parameters) - {"labels"}
         self.metrics = tuple(metrics)
         self.adam = {
             "lr": lr,
@@ -112,7 +114,7 @@ class GlueClassifier(L.LightningModule):
         """Logits `(B, C)` in float32."""
         if isinstance(batch, PackedBatch):
             return packed_forward(self.model)(self.model, batch, self.masks).float()
-        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        inputs = {name: tensor for name, tensor in batch.items() if name in self._inputs}
         return self.model(**inputs).logits.float()
 
     @override

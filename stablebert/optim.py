@@ -108,7 +108,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
         id(p)
         for module in model.modules()
         for name, p in module.named_parameters(recurse=False)
-        if isinstance(module, nn.LayerNorm) or name == "bias"
+        if isinstance(module, nn.LayerNorm) or name.endswith("bias")  # r_w_bias, in XLNet
     }
     kinds: list[list[nn.Parameter]] = [[], []]
     for p in model.parameters():

@@ -12,26 +12,50 @@ from stablebert.attention import attention
 from stablebert.dropout import Masks, dropout
 from stablebert.packing import PackedBatch
 
+# Logits `(B, C)` of each sequence-classification model, equal to those of its own forward pass.
+
 
 def bert_logits(model: Any, batch: PackedBatch, masks: Masks) -> Tensor:
-    """Logits `(B, C)` of a `BertForSequenceClassification`, equal to those of its own forward."""
-    bert, blocks = model.bert, model.bert.encoder.layer
-    x = bert_states(bert, batch, masks, blocks=blocks[:-1])
-    x = _bert_block(blocks[-1], x, batch, masks, first=True)
-    x = bert.pooler.activation(bert.pooler.dense(x))
+    """Of a `BertForSequenceClassification`."""
+    x = _first_states(model.bert, batch, masks)
+    x = model.bert.pooler.activation(model.bert.pooler.dense(x))
     return model.classifier(_drop(x, model.dropout, masks))
 
 
+def roberta_logits(model: Any, batch: PackedBatch, masks: Masks) -> Tensor:
+    """Of a `RobertaForSequenceClassification`."""
+    head = model.classifier
+    x = _drop(_first_states(model.roberta, batch, masks), head.dropout, masks)
+    return head.out_proj(_drop(head.dense(x).tanh(), head.dropout, masks))
+
+
+def electra_logits(model: Any, batch: PackedBatch, masks: Masks) -> Tensor:
+    """Of an `ElectraForSequenceClassification` whose head is a `FirstTokenHead`."""
+    x = _first_states(model.electra, batch, masks)
+    return model.classifier.out_proj(_drop(x, model.classifier.dropout, masks))
+
+
 def bert_states(bert: Any, batch: PackedBatch, masks: Masks, blocks: Any = None) -> Tensor:
-    """States `(T, H)` of a `BertModel` after `blocks`; after all of them, if None."""
+    """States `(T, H)` of a model of BERT's shape after `blocks`; after all of them, if None."""
     embeddings = bert.embeddings
+    # RoBERTa's positions start behind the one of padding
+    offset = bert.config.pad_token_id + 1 if bert.config.model_type == "roberta" else 0
     x = embeddings.word_embeddings(batch.input_ids)
     x = x + embeddings.token_type_embeddings(batch.token_type_ids)
-    x = x + embeddings.position_embeddings(batch.position_ids)
+    x = x + embeddings.position_embeddings(batch.position_ids + offset)
     x = _drop(embeddings.LayerNorm(x), embeddings.dropout, masks)
+    if hasattr(bert, "embeddings_project"):  # ELECTRA, with embeddings narrower than its layers
+        x = bert.embeddings_project(x)
     for block in bert.encoder.layer if blocks is None else blocks:
         x = _bert_block(block, x, batch, masks, first=False)
     return x
+
+
+def _first_states(bert: Any, batch: PackedBatch, masks: Masks) -> Tensor:
+    """States of every row's first token after the last block, `(B, H)`."""
+    *blocks, last = bert.encoder.layer
+    x = bert_states(bert, batch, masks, blocks=blocks)
+    return _bert_block(last, x, batch, masks, first=True)
 
 
 def _bert_block(block: Any, x: Tensor, batch: PackedBatch, masks: Masks, *, first: bool) -> Tensor:

@@ -35,7 +35,7 @@ from stablebert.glue.tasks import TASKS
 from stablebert.locate import LocatedRun
 from stablebert.loggers import HistoryLogger, Window, finite, wandb_logger
 from stablebert.memory import keep_freed_memory
-from stablebert.model import has_dropout, load_model, packed_forward, train_only
+from stablebert.model import has_dropout, load_model, max_positions, packed_forward, train_only
 from stablebert.module import GlueClassifier, Predictions
 from stablebert.optim import steps_taken
 from stablebert.outcome import count, device_name, has_failed, joined, nan_to_zero, peak_memory
@@ -248,8 +248,8 @@ def build_module(located: LocatedRun) -> GlueClassifier:
     cfg = located.cfg
     task = TASKS[cfg.task]
     model = load_model(located.model, num_labels=task.num_labels, seed=cfg.init_seed)
-    positions = model.config.max_position_embeddings
-    if cfg.data.max_length > positions:
+    positions = max_positions(model.config)
+    if positions and cfg.data.max_length > positions:
         raise ValueError(
             f"data.max_length={cfg.data.max_length}: {cfg.model.name} has {positions} positions"
         )

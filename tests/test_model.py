@@ -149,8 +149,9 @@ def test_reinit_deeper_than_the_model_is_refused(tiny_bert):
         top_layers(named, num_layers=3, pooler=True)
 
 
-def test_reinit_refuses_what_it_cannot_draw():
+def test_reinit_refuses_what_it_cannot_draw(tiny_bert):
     """Trap 22: on another architecture it must not silently do nothing."""
-    part = nn.Sequential(nn.Conv1d(2, 2, 1))
-    with pytest.raises(ValueError, match="Conv1d"):
-        reinitialise(part, std=0.02, rng=torch.Generator())
+    model = load_model(tiny_bert, num_labels=2, seed=0)
+    model.bert.encoder.layer[1].extra = nn.Conv1d(2, 2, 1)
+    with pytest.raises(ValueError, match=r"cannot re-initialise layer\.1\.extra: a Conv1d"):
+        reinitialise(model, ["layer.1"], rng=torch.Generator())

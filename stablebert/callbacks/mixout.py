@@ -1,5 +1,7 @@
 """Mixout: weights mixed with pre-trained ones while training (Lee, Cho and Kang, 2020)."""
 
+from itertools import chain
+
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
@@ -55,21 +57,28 @@ def mix(model: nn.Module, *, p: float, mask: str = "neuron") -> list[str]:
         Names of the modules replaced.
 
     Raises:
-        ValueError: `p` is not from 0 to below 1, `mask` neither "neuron" nor "weight", or the model
-            has no Linear outside its classifier.
+        ValueError: `p` is not from 0 to below 1, `mask` neither "neuron" nor "weight", or a layer
+            keeps weights outside any Linear, as XLNet's attention does.
     """
     if not 0 <= p < 1:
         raise ValueError(f"mixout p={p}: a probability from 0 to below 1")
     if mask not in ("neuron", "weight"):
         raise ValueError(f"mixout mask={mask!r}: neuron or weight")
-    head = {id(module) for module in layers(model)["classifier"].modules()}
+    parts = layers(model)
+    head = {id(module) for module in parts["classifier"].modules()}
+    blocks = {name: part for name, part in parts.items() if name.startswith("layer.")}
     found = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and id(module) not in head
     }
-    if not found:
-        raise ValueError(f"{type(model).__name__} has no Linear outside its classifier")
+    for name, module in chain.from_iterable(b.named_modules(prefix=n) for n, b in blocks.items()):
+        own = next(module.parameters(recurse=False), None)
+        if own is not None and not isinstance(module, nn.Linear | nn.LayerNorm):
+            raise ValueError(
+                f"mixout p={p}: {name}, a {type(module).__name__}, keeps weights outside any "
+                "Linear, which would not be mixed"
+            )
     for name, linear in found.items():
         model.set_submodule(name, MixoutLinear(linear, p, mask))
     without_dropout(model)

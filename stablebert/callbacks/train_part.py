@@ -22,8 +22,8 @@ def train_part(
 
     Args:
         model: a sequence-classification model of a supported architecture.
-        patterns: of parameter names, with `*` and `?`: `*.bias` with `classifier.*` is BitFit (Ben
-            Zaken et al., 2022).
+        patterns: names of layers, or of parameters with `*` and `?`: `*.bias` with `classifier` is
+            BitFit (Ben Zaken et al., 2022).
         num_layers: how many of the top blocks to train, with pooler and classifier; None chooses
             by patterns alone.
         fresh: layers that start at random, of which nothing may be frozen.
@@ -32,20 +32,22 @@ def train_part(
         Names of the parameters that are trained.
 
     Raises:
-        ValueError: a pattern that matches no parameter, more blocks than the model has, or a
-            parameter of a fresh layer that would keep its random value.
+        ValueError: a pattern that adds no parameter to those before it, more blocks than the model
+            has, or a parameter of a fresh layer that would keep its random value.
     """
     named = dict(model.named_parameters())
     chosen: set[int] = set()
+    parts = layers(model)
     for pattern in patterns:
-        matched = [id(p) for name, p in named.items() if fnmatchcase(name, pattern)]
-        if not matched:
+        inside = {id(p) for p in parts[pattern].parameters()} if pattern in parts else set()
+        matched = [id(p) for n, p in named.items() if id(p) in inside or fnmatchcase(n, pattern)]
+        if chosen.issuperset(matched):
             raise ValueError(
-                f"trainable.patterns: {pattern} matches no parameter; there are "
-                f"{', '.join([*list(named)[:3], '...', *list(named)[-3:]])}"
+                f"trainable.patterns: {pattern} matches no {'other ' if matched else ''}parameter "
+                "and no layer; there are "
+                f"{', '.join([*list(named)[:2], '...', *list(named)[-2:], *parts])}"
             )
         chosen.update(matched)
-    parts = layers(model)
     if num_layers is not None:
         top = [*top_layers(parts, num_layers=num_layers, pooler=True), "classifier"]
         chosen.update(id(p) for layer in top if layer in parts for p in parts[layer].parameters())
@@ -69,7 +71,7 @@ class TrainPart(Callback):
         after: what has re-initialised layers, of which nothing may be frozen; listed before.
 
     Example:
-        >>> Trainer(callbacks=[TrainPart(["*.bias", "classifier.*"])])  # doctest: +SKIP
+        >>> Trainer(callbacks=[TrainPart(["*.bias", "classifier"])])  # doctest: +SKIP
     """
 
     def __init__(

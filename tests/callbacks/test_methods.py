@@ -151,9 +151,11 @@ def test_top_layers(bert):
 
 def test_a_pattern_that_matches_nothing_is_refused(bert):
     with pytest.raises(
-        ValueError, match=r"bert\.encoder\.\*\.beta matches no parameter; there are"
+        ValueError, match=r"bert\.encoder\.\*\.beta matches no parameter and no layer"
     ):
         train_part(bert, ["classifier.*", "bert.encoder.*.beta"])
+    with pytest.raises(ValueError, match=r"classifier\.bias matches no other parameter"):
+        train_part(bert, ["classifier", "classifier.bias"])  # a model without biases, say
     with pytest.raises(ValueError, match="num_layers=3: the model has 2 layers"):
         train_part(bert, num_layers=3)
 
