@@ -119,6 +119,7 @@ def report(words: Sequence[str]) -> int:
     typed = parser.parse_intermixed_args(words)
     from stablebert import report as reporter
     from stablebert.report.expected import gather
+    from stablebert.report.pick import pick, searches
 
     if typed.sweep == "table3":  # the data: needs no sweep, only any runs
         runs = Path(compose(typed.words).paths.runs).expanduser()
@@ -126,7 +127,11 @@ def report(words: Sequence[str]) -> int:
         print(reporter.table3(records, problems, typed.out))
         return 0
     sweep = read_sweep(typed.sweep).narrowed(typed.words)
-    print(reporter.report(*gather(sweep, *_committed(typed)), typed.out, sweep.name))
+    cells, records, remarks = gather(sweep, *_committed(typed))
+    if sought := [gather(search, *_committed(typed))[0] for search in searches(sweep)]:
+        cells, chosen = pick(cells, [cell for found in sought for cell in found], records)
+        remarks += chosen
+    print(reporter.report(cells, records, remarks, typed.out, sweep.name))
     return 0
 
 

@@ -32,6 +32,7 @@ from stablebert.schema import (
     unquote,
 )
 
+LONGER = "longer"
 RECIPE_VERSION = 2  # part of every config_id: raise it when a change of the code changes numbers
 
 
@@ -138,6 +139,7 @@ def compose(overrides: Sequence[str]) -> RunConfig:
     """
     typed, refused, problems = _command_line(overrides)
     base = load("base")
+    _move_longer(typed, problems)
     chosen = {key: typed.get(key, base[key]) for key in ("task", "method", "length", "scale")}
     below = _merge(*_layers(chosen, typed.get("model.name")))
     values = _merge(below, typed)
@@ -148,6 +150,15 @@ def compose(overrides: Sequence[str]) -> RunConfig:
         raise ConfigError(problems)
     config: RunConfig = _build(RunConfig, values)
     return config
+
+
+def _move_longer(typed: dict[str, Any], problems: list[str]) -> None:
+    """Turn `method=longer`, which Table 2 has for a method, into `length=longer`."""
+    methods = str(typed.get("method", "")).split("+")
+    if LONGER in methods:
+        typed["method"] = "+".join(name for name in methods if name != LONGER) or "standard"
+        if typed.setdefault("length", LONGER) != LONGER:
+            problems.append(f"length={typed['length']} and method=longer: type one")
 
 
 def _command_line(overrides: Sequence[str]) -> tuple[dict[str, Any], set[str], list[str]]:
@@ -242,6 +253,11 @@ def _contradictions(
             {"method", "scale", "trainable.top_layers", "reinit.num_layers"},
             f"trainable.top_layers={top}: reinit.num_layers={depth} starts at random what would "
             "then be frozen; train at least as many",
+        )
+    if values["intermediate.task"] == task:
+        yield (
+            {"task", "method", "intermediate.task"},
+            f"intermediate.task={task}: task={task} is what comes after; type another",
         )
     if values["optimizer.decay_to"] == "start" and not values["optimizer.weight_decay"]:
         yield (
@@ -339,6 +355,7 @@ _NOT_IN_ID |= {"trainer.accelerator", "trainer.threads"}
 # Keys that came with a method. At these values they change nothing and are left out of the id, so
 # that records of before they were there remain those of the same configuration.
 _NEUTRAL: dict[str, Any] = {
+    "intermediate.task": None,
     "mixout.p": 0.0,
     "mixout.mask": "neuron",
     "trainable.patterns": [],
@@ -352,13 +369,29 @@ _NEUTRAL: dict[str, Any] = {
 _BY_CONTENT = {"data.source", "data.revision", "model.name", "model.revision"}
 
 
-def config_id(cfg: RunConfig, *, data: str, model: str) -> str:
+def prerequisite(cfg: RunConfig) -> RunConfig | None:
+    """The run whose encoder a run starts from, one for all its seeds; None where there is none.
+
+    `standard` on `intermediate.task` at three epochs, of the same scale, model, data source and
+    machine.
+    """
+    if cfg.intermediate.task is None:
+        return None
+    same = {"scale", "data", "model", "paths", "trainer.precision", "trainer.packing"}
+    same |= {"trainer.accelerator", "trainer.threads", "trainer.eval_batch_size"}
+    flat = flatten(as_dict(cfg))
+    words = [f"{k}={v}" for k, v in flat.items() if {k, k.partition(".")[0]} & same]
+    return compose([*words, f"task={cfg.intermediate.task}", "method=standard"])
+
+
+def config_id(cfg: RunConfig, *, data: str, model: str, start: str | None = None) -> str:
     """Ten hex digits that two runs share when only their seeds differ.
 
     Args:
         cfg: The run's configuration.
         data: Identity of the data's content, a digest or a hub revision; replaces its address.
         model: The same of the model.
+        start: `config_id` of the run whose encoder it starts from.
     """
     kept = {
         key: value
@@ -368,5 +401,6 @@ def config_id(cfg: RunConfig, *, data: str, model: str) -> str:
         and not (key in _NEUTRAL and value == _NEUTRAL[key])
     }
     kept |= {"data": data, "model": model, "recipe_version": RECIPE_VERSION}
+    kept |= {"start": start} if start else {}
     canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]

@@ -180,8 +180,8 @@ def execute(
 ) -> Outcome:
     """Execute runs in warm workers until each has a record or has crashed.
 
-    A worker that dies is replaced and its run tried once more. Runs that another process executes
-    are waited for.
+    What runs start from is executed before, and once. A worker that dies is replaced and its run
+    tried once more. Runs that another process executes are waited for.
 
     Args:
         runs: in order.
@@ -195,7 +195,10 @@ def execute(
         GridError: the disk is full or cannot be written.
         KeyboardInterrupt: Ctrl-C, after the workers were stopped.
     """
-    grid = _Grid(runs, workers, gpus, threads, records, say)
+    starts = {run.start.folder: run.start for run in runs if run.start and not run.start.done}
+    for start in starts.values():
+        say(f"first, for runs that start from it: {name_of(start)}")
+    grid = _Grid([*starts.values(), *runs], workers, gpus, threads, records, say)
     try:
         return grid.run_all()
     finally:
@@ -249,10 +252,16 @@ class _Grid:
         return self.outcome
 
     def _hand_out(self, worker: Worker) -> None:
-        while self.waiting:
+        for _ in range(len(self.waiting)):
             run = self.waiting.popleft()
-            if (run.folder / RESULT).exists() or is_claimed(run.folder):
+            if run.done or is_claimed(run.folder):
                 self.elsewhere.append(run)  # since the plan was made
+                continue
+            if run.start and not run.start.done:
+                if run.start.folder in {crashed.folder for crashed in self.outcome.crashed}:
+                    self._crashed(run, f"what it starts from has crashed: {name_of(run.start)}")
+                else:
+                    self.waiting.append(run)
                 continue
             worker.run, worker.started = run, time.monotonic()
             self._show(worker, 0, None, name_of(run))
@@ -291,7 +300,7 @@ class _Grid:
         run, code = worker.run, worker.process.exitcode or 0
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         if run is not None:
-            if (run.folder / RESULT).exists():
+            if run.done:
                 self.elsewhere.append(run)
             elif run.folder in self.died:
                 self._crashed(
@@ -323,7 +332,7 @@ class _Grid:
             except RecordError as error:
                 self._crashed(run, str(error))
                 continue
-            if record:
+            if record and run.done:
                 self._finished(run, record, None)
             elif is_claimed(run.folder):
                 still.append(run)

@@ -2,16 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from stablebert.config import config_id, model_folder
+from stablebert.config import config_id, model_folder, prerequisite
 from stablebert.errors import ActionableError
 from stablebert.glue.sources import Source, resolve
 from stablebert.glue.tasks import DEMO, TASKS
 from stablebert.hub import GLUE, digest, fetch_model, model_files
-from stablebert.results import RunRecord, run_folder
+from stablebert.results import ENCODER, RESULT, RunRecord, run_folder
 from stablebert.schema import RunConfig
 
 
@@ -53,6 +53,15 @@ class LocatedRun(Run):
     """Local folder with the pre-trained model and its tokenizer."""
     model_identity: str
     """Its content: `<hub id>@<commit>`, or a digest of a folder's files."""
+    start: "LocatedRun | None" = None
+    """The run whose encoder it starts from, in place of the pre-trained one."""
+    keeps: bool = False
+    """Whether it leaves its encoder, for runs that start from it."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has left what is wanted of it."""
+        return (self.folder / (ENCODER if self.keeps else RESULT)).exists()
 
 
 def locate(cfg: RunConfig) -> LocatedRun:
@@ -64,13 +73,15 @@ def locate(cfg: RunConfig) -> LocatedRun:
     """
     source = _source(cfg.data.source, TASKS[cfg.task].config, cfg.data.revision)
     model, identity = _model(cfg.model.name, cfg.model.revision)
-    run = identified(cfg, data=source.identity, model=identity)
-    return LocatedRun(cfg, run.config_id, run.folder, source, model, identity)
+    before = prerequisite(cfg)
+    start = replace(locate(before), keeps=True) if before else None
+    run = identified(cfg, data=source.identity, model=identity, start=start)
+    return LocatedRun(cfg, run.config_id, run.folder, source, model, identity, start)
 
 
-def identified(cfg: RunConfig, *, data: str, model: str) -> Run:
+def identified(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run:
     """The run of a configuration on data and a model of these contents."""
-    identifier = config_id(cfg, data=data, model=model)
+    identifier = config_id(cfg, data=data, model=model, start=start.config_id if start else None)
     folder = run_folder(
         Path(cfg.paths.runs).expanduser(),
         scale=cfg.scale,
@@ -115,8 +126,10 @@ class Identities:
             ContentError: data or model cannot be located, and no records agree on which it is.
         """
         task, data, model = TASKS[cfg.task].config, cfg.data, cfg.model
+        before = prerequisite(cfg)
         return identified(
             cfg,
+            start=self.run(before) if before else None,
             data=self._content(
                 ("data", GLUE if data.source == "hub" else data.source, data.revision, task),
                 lambda: _source(data.source, task, data.revision).identity,

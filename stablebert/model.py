@@ -6,11 +6,13 @@ Everything that depends on an architecture stands here; to support another one, 
 
 import copy
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from torch import Generator, Tensor, nn
@@ -239,6 +241,12 @@ class PartlyTrainedEmbedding(nn.Module):
         place = torch.full((len(weight),), -1).index_copy(0, rows, torch.arange(len(rows)))
         self.register_buffer("place", place, persistent=False)
 
+    @torch.no_grad()
+    def whole(self) -> nn.Embedding:
+        """The embedding with all its rows."""
+        weight = self.rest.index_copy(0, (self.place >= 0).nonzero()[:, 0], self.weight)
+        return nn.Embedding.from_pretrained(weight, freeze=False)
+
     def forward(self, ids: Tensor) -> Tensor:
         """Rows of the embedding, `(*, H)`; in training every id must be among the trained ones."""
         place = self.place[ids]
@@ -251,6 +259,29 @@ class PartlyTrainedEmbedding(nn.Module):
 def train_only(model: Any, ids: Tensor) -> None:
     """Make the word embeddings of `ids`, `(R,)`, the only ones that are trained."""
     model.set_input_embeddings(PartlyTrainedEmbedding(model.get_input_embeddings(), ids))
+
+
+def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
+    """Write a fine-tuned model without its head, as `load_model` reads it: whole or not at all.
+
+    Args:
+        model: trained; its embeddings may be trained in part.
+        folder: to write.
+        tokenizer: folder of the pre-trained model, whose other files are copied.
+    """
+    embedding = model.get_input_embeddings()
+    if isinstance(embedding, PartlyTrainedEmbedding):
+        model.set_input_embeddings(embedding.whole())
+    head = {id(p) for p in layers(model)["classifier"].parameters()}
+    kept = {n: p for n, p in model.state_dict(keep_vars=True).items() if id(p) not in head}
+    draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
+    model.save_pretrained(draft, state_dict={n: p.detach() for n, p in kept.items()})
+    for file in tokenizer.iterdir():
+        if file.suffix in {".json", ".txt", ".model"} and not (draft / file.name).exists():
+            shutil.copyfile(file, draft / file.name)
+    if folder.exists():
+        shutil.rmtree(folder)
+    draft.rename(folder)
 
 
 def without_dropout(model: nn.Module) -> None:

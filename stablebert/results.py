@@ -16,6 +16,8 @@ from stablebert.errors import ActionableError
 
 Metrics = dict[str, float | None]
 RESULT, CRASH, HISTORY, CONFIG = "result.json", "crash.json", "history.jsonl", "config.yaml"
+ENCODER = "encoder"
+"""Folder of the model that a run leaves where others start from it."""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 """Errors of the folder, not of the run: every further run would meet them too."""
 
@@ -75,6 +77,8 @@ class RunRecord:
     model: str
     """Content of the model: hub commit or digest."""
     versions: dict[str, str | None]
+    start: dict[str, Any] | None = None
+    """`task`, `config_id`, `val_best` and `seconds` of the run whose encoder it started from."""
 
 
 def summary(record: RunRecord) -> str:
@@ -162,7 +166,7 @@ def parse(text: str | bytes) -> RunRecord:
     data = json.loads(text)
     if not isinstance(data, dict):
         raise ValueError(f"not a record but a {type(data).__name__}")
-    if data.keys() != _NAMES:
+    if data.keys() != _NAMES and data.keys() != _NAMES - _LATER:
         raise ValueError(f"not a record of this version, differs in {sorted(_NAMES ^ set(data))}")
     wrong = [name for name in _TEXTS if not isinstance(data[name], str)]
     wrong += [name for name in _NUMBERS if not _is_number(data[name])]
@@ -175,6 +179,8 @@ def parse(text: str | bytes) -> RunRecord:
 
 
 _NAMES = frozenset(field.name for field in fields(RunRecord))
+_LATER = {"start"}
+"""What older records lack."""
 _TEXTS = (
     *("task", "method", "length", "scale", "config_id", "metric", "status", "precision"),
     *("packing", "device", "data", "model"),

@@ -91,6 +91,13 @@ class ReinitConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class IntermediateConfig:
+    """What is trained on before."""
+
+    task: Annotated[str, NameIn("tasks")] | None
+
+
+@dataclass(frozen=True, slots=True)
 class MixoutConfig:
     """How trained weights are mixed with pre-trained ones."""
 
@@ -206,6 +213,7 @@ class RunConfig:
     data: DataConfig
     model: ModelConfig
     reinit: ReinitConfig
+    intermediate: IntermediateConfig
     mixout: MixoutConfig
     trainable: TrainableConfig
     probe: ProbeConfig

@@ -27,7 +27,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from typing_extensions import override
 
 from stablebert import callbacks
-from stablebert.claims import claimed
+from stablebert.claims import ClaimedError, claimed
 from stablebert.config import as_dict, to_yaml
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.glue.metrics import evaluate, majority_score
@@ -35,7 +35,14 @@ from stablebert.glue.tasks import TASKS
 from stablebert.locate import LocatedRun
 from stablebert.loggers import HistoryLogger, Window, finite, wandb_logger
 from stablebert.memory import keep_freed_memory
-from stablebert.model import has_dropout, load_model, max_positions, packed_forward, train_only
+from stablebert.model import (
+    has_dropout,
+    load_model,
+    max_positions,
+    packed_forward,
+    save_encoder,
+    train_only,
+)
 from stablebert.module import GlueClassifier, Predictions
 from stablebert.optim import steps_taken
 from stablebert.outcome import count, device_name, has_failed, joined, nan_to_zero, peak_memory
@@ -43,6 +50,7 @@ from stablebert.progress import RunProgress
 from stablebert.results import (
     CONFIG,
     CRASH,
+    ENCODER,
     HISTORY,
     NO_ROOM,
     RESULT,
@@ -69,9 +77,25 @@ def train(located: LocatedRun, watchers: Sequence[Callback] = ()) -> RunRecord:
         Exception: whatever training raised, after it is written to crash.json.
     """
     located.folder.mkdir(parents=True, exist_ok=True)
+    if located.start:
+        make_encoder(located.start)
     with claimed(located.folder):
-        record = None if located.cfg.force else read_record(located.folder)
+        record = read_record(located.folder) if located.done and not located.cfg.force else None
         return record or _train(located, watchers)
+
+
+def make_encoder(start: LocatedRun) -> None:
+    """Train what others start from, unless it is there; wait where another process is at it."""
+    told = False
+    while not start.done:
+        try:
+            log.info("first, for runs that start from it: %s", start.folder)
+            train(start)
+        except ClaimedError:
+            if not told:
+                log.warning("waiting for %s, which another process trains", start.folder)
+            told = True
+            time.sleep(1)
 
 
 def _train(located: LocatedRun, watchers: Sequence[Callback]) -> RunRecord:
@@ -141,6 +165,9 @@ def execute(
         best.restore(module)  # where every validation was NaN, the last weights are all there is
         test_at_best = test(trainer, module, data)
 
+    if located.keeps:
+        save_encoder(module.model, located.folder / ENCODER, tokenizer=located.model)
+
     task = TASKS[cfg.task]
     dev_at_last = test_at_last if task.holds_out else joined(val_at_last, test_at_last)
     scores = {
@@ -194,7 +221,20 @@ def execute(
         data=located.source.identity,
         model=located.model_identity,
         versions=versions(),
+        start=origin(located.start) if located.start else None,
     )
+
+
+def origin(start: LocatedRun) -> dict[str, Any] | None:
+    """What a record says of the run that it started from."""
+    record = read_record(start.folder)
+    return record and {
+        "task": record.task,
+        "config_id": record.config_id,
+        "seed": record.seed,
+        "val_best": record.val_best,
+        "seconds": round(sum(record.seconds.values()), 3),
+    }
 
 
 def test(trainer: L.Trainer, module: GlueClassifier, data: GlueDataModule) -> Predictions:
@@ -247,7 +287,8 @@ def build_module(located: LocatedRun) -> GlueClassifier:
     """
     cfg = located.cfg
     task = TASKS[cfg.task]
-    model = load_model(located.model, num_labels=task.num_labels, seed=cfg.init_seed)
+    folder = located.start.folder / ENCODER if located.start else located.model
+    model = load_model(folder, num_labels=task.num_labels, seed=cfg.init_seed)
     positions = max_positions(model.config)
     if positions and cfg.data.max_length > positions:
         raise ValueError(

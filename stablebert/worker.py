@@ -13,7 +13,6 @@ from typing import Any
 
 from stablebert.locate import LocatedRun
 from stablebert.memory import give_back_memory
-from stablebert.results import RESULT
 
 
 def work(pipe: Connection, number: int, threads: int) -> None:
@@ -63,7 +62,7 @@ def _work_on(run: LocatedRun, pipe: Connection, threads: int) -> tuple[str, Any]
             raise SystemExit(143) from None
 
     torch.set_num_threads(run.cfg.trainer.threads or threads)
-    if (run.folder / RESULT).exists():
+    if run.done:
         return "elsewhere", None
     print(f"--- {name_of(run)}", flush=True)
     try:

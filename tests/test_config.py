@@ -71,11 +71,15 @@ def test_all_config_files_are_seen():  # trap 17
 
 def test_every_combination_composes_or_says_why_not():
     composed, refused = 0, 0
+    methods = [name for name in names("method") if name != "longer"]
     for task, method, length, scale in itertools.product(
-        names("task"), names("method"), names("length"), names("scale")
+        names("task"), methods, names("length"), names("scale")
     ):
         words = [f"task={task}", f"method={method}", f"length={length}", f"scale={scale}"]
-        if scale == "demo" and task.endswith("_1k"):
+        if method == "intermediate" and task == "mnli":
+            assert "intermediate.task=mnli: task=mnli is what comes after" in problems(*words)[0]
+            refused += 1
+        elif scale == "demo" and task.endswith("_1k"):
             assert "demo tasks are small" in problem(*words)
             refused += 1
         elif scale != "demo" and length == "longer" and task in FULL_LARGE:
@@ -88,9 +92,9 @@ def test_every_combination_composes_or_says_why_not():
             assert (cfg.trainer.max_steps is None) == (length == "3epochs")
             assert (cfg.trainer.epochs is None) == (length == "longer")
             composed += 1
-    per_method = 3 * 16 * 2  # scales, tasks, lengths
-    assert (composed, refused) == (72 * len(names("method")), 24 * len(names("method")))
-    assert composed + refused == per_method * len(names("method"))
+    impossible = 4  # MNLI before MNLI, and not refused anyway for its length
+    assert refused == 24 * len(methods) + impossible
+    assert composed == 72 * len(methods) - impossible
 
 
 def test_names_are_the_tasks():
@@ -370,6 +374,62 @@ def test_methods_combine_in_any_order_to_one_name():
     assert (three.optimizer.layer_decay, three.optimizer.weight_decay) == (0.95, 0.01)
 
 
+def test_longer_is_a_length_by_another_name():
+    words = ["task=rte", "scale=paper"]
+    assert compose([*words, "method=longer"]) == compose([*words, "length=longer"])
+    assert compose([*words, "method=longer+reinit"]) == compose(
+        [*words, "length=longer", "method=reinit"]
+    )
+
+
+def test_what_comes_before_is_one_run_for_all_seeds():
+    words = ["task=rte", "method=intermediate", "scale=demo", "data.source=demo:70"]
+    first, second = (config.prerequisite(compose([*words, s])) for s in ("seed=3", "seed_init=4"))
+    assert first == second
+    assert (first.task, first.method, first.length, first.seed) == (
+        "mnli",
+        "standard",
+        "3epochs",
+        0,
+    )
+    assert (first.data.source, first.model.name) == ("demo:70", "demo")
+    assert config.prerequisite(first) is None
+    # what the target does to itself is not done to what comes before
+    typed = compose([*words, "optimizer.lr=0.5", "trainer.precision=bf16-mixed"])
+    assert config.prerequisite(typed).optimizer.lr == 1e-3
+    assert config.prerequisite(typed).trainer.precision == "bf16-mixed"
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "expected"),
+    [
+        ("xlnet/xlnet-large-cased", "rte", (3e-5, 800, None, 32, 200)),
+        ("xlnet/xlnet-large-cased", "mrpc", (5e-5, 800, None, 32, 200)),
+        ("xlnet/xlnet-large-cased", "stsb", (5e-5, 3000, None, 32, 500)),
+        ("xlnet/xlnet-large-cased", "cola", (3e-5, 1200, None, 128, 120)),
+        ("FacebookAI/roberta-large", "rte", (2e-5, 2036, None, 16, 122)),
+        ("FacebookAI/roberta-large", "mrpc", (1e-5, 2296, None, 16, 137)),
+        ("FacebookAI/roberta-large", "stsb", (2e-5, 3598, None, 16, 214)),
+        ("FacebookAI/roberta-large", "cola", (1e-5, 5336, None, 16, 320)),
+        ("google/electra-large-discriminator", "rte", (5e-5, None, 10, 32, None)),
+        ("google/electra-large-discriminator", "mrpc", (5e-5, None, 3, 32, None)),
+        ("google/electra-large-discriminator", "stsb", (5e-5, None, 10, 32, None)),
+        ("google/electra-large-discriminator", "cola", (5e-5, None, 3, 32, None)),
+        ("facebook/bart-large", "rte", (1e-5, 1018, None, 32, 61)),
+        ("facebook/bart-large", "mrpc", (2e-5, 1148, None, 64, 68)),
+        ("facebook/bart-large", "stsb", (2e-5, 1799, None, 32, 107)),
+        ("facebook/bart-large", "cola", (2e-5, 1334, None, 64, 80)),
+    ],
+)
+def test_table_6(model, task, expected):
+    cfg = compose([f"model.name={model}", f"task={task}", "scale=paper"])
+    steps = cfg.trainer.max_steps
+    warmup = int(cfg.optimizer.warmup * steps) if steps else None
+    length = (steps, cfg.trainer.epochs, cfg.trainer.batch_size)
+    assert (cfg.optimizer.lr, *length, warmup) == expected
+    assert cfg.optimizer.layer_decay == (0.9 if "electra" in model else 1.0)
+
+
 def test_what_is_selected_for_one_method_holds_in_company_and_for_company_alone(conf):
     conf(selected={"mini": {"rte": {
         "reinit": {"reinit": {"num_layers": 2}}, "mixout": {"mixout": {"p": 0.3}},
@@ -412,6 +472,8 @@ def test_what_is_selected_for_one_method_holds_in_company_and_for_company_alone(
             "method=standard+mixout",
             "method=standard+mixout: standard is what a method differs from",
         ),
+        ("method=longer length=3epochs", "length=3epochs and method=longer: type one"),
+        ("task=mnli method=intermediate", "intermediate.task=mnli: task=mnli is what comes after"),
         ("method=mixout+mixout", "method=mixout+mixout: each method once"),
         (
             "method=wd+pretrained_wd",
@@ -580,7 +642,7 @@ OTHER = {
     "trainer.precision": "32-true", "trainer.accelerator": "cpu", "trainer.select_by": "accuracy",
     "wandb.mode": "offline", "optimizer.betas": (0.5, 0.5), "wandb.tags": ("x",), "task": "cola",
     "method": "bert_adam", "length": "longer", "scale": "paper", "mixout.mask": "weight",
-    "trainable.patterns": ("x",), "optimizer.decay_to": "start",
+    "trainable.patterns": ("x",), "optimizer.decay_to": "start", "intermediate.task": "mnli",
 }  # fmt: skip
 
 

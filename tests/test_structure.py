@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "stablebert"
 # from the command line down; a module may import those named after it
 ALLOWED = {
     "cli": {
-        *("config", "errors", "grid", "locate", "report", "report.expected", "results", "select"),
-        *("schema", "sweep", "train"),
+        *("config", "errors", "grid", "locate", "report", "report.expected", "report.pick"),
+        *("results", "schema", "select", "sweep", "train"),
     },
     "train": {
         *("callbacks", "claims", "config", "glue.datamodule", "glue.metrics"),
@@ -29,6 +29,7 @@ ALLOWED = {
     "report.expected": {
         *("locate", "report.cells", "report.records", "results", "schema", "sweep"),
     },
+    "report.pick": {"report.cells", "results", "sweep"},
     "report.tables": {
         *("glue.tasks", "report.cells", "report.paper", "report.reading", "report.records"),
         *("report.render", "report.stats", "results"),
@@ -105,7 +106,16 @@ ALLOWED = {
 }
 TORCH_FREE = [
     *("cli", "claims", "config", "glue.sources", "glue.tasks", "grid", "hub", "locate", "report"),
-    *("report.expected", "results", "schema", "select", "sweep", "version", "worker"),
+    *(
+        "report.expected",
+        "report.pick",
+        "results",
+        "schema",
+        "select",
+        "sweep",
+        "version",
+        "worker",
+    ),
 ]
 
 

@@ -232,14 +232,16 @@ def compare(summaries: Sequence[Summary]) -> list[Comparison | None]:
 
 
 def marks(summaries: Sequence[Summary], *, of: str = "test") -> dict[int, bool]:
-    """By `id` of the cell: the best of its task, or not significantly worse (the paper's rule).
+    """By `id` of the cell: best of its task and model or not significantly worse, the paper's rule.
 
     A task is marked only where two cells or more are there, and each has two runs or more.
     """
-    groups: dict[tuple[str, str], list[Summary]] = {}
+    groups: dict[tuple[str, ...], list[Summary]] = {}
     for summary in summaries:
+        cell = summary.cell
         if summary.n:
-            groups.setdefault((summary.cell.task, summary.cell.scale), []).append(summary)
+            kind = (cell.task, cell.scale, value(cell, "model.name"))
+            groups.setdefault(kind, []).append(summary)
     marked: dict[int, bool] = {}
     for group in groups.values():
         if len(group) > 1 and all(summary.n > 1 for summary in group):

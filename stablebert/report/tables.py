@@ -7,6 +7,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from math import isnan
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from stablebert.results import RunRecord
 _SMALL, _LARGE = ("rte", "mrpc", "stsb", "cola"), ("sst2", "qnli", "qqp", "mnli")
 BLOCKS = (_SMALL, _LARGE, *(tuple(f"{task}_1k" for task in block) for block in (_SMALL, _LARGE)))
 """Tasks side by side, as in the paper's Table 1."""
+MODEL = "model.name"
 TRIALS = 5
 """The paper's advice (section 4): 5 to 10 runs, of which validation picks one."""
 METRICS = {"accuracy": "accuracy", "f1": "F1", "mcc": "MCC", "spearman": "Spearman"}
@@ -66,7 +68,7 @@ def report(
         raise ReportError(f"{name}: the sweep has no cells")
     joined = join(cells, records)
     comparisons = compare(joined.summaries)
-    like_the_paper = not varying(cells)
+    like_the_paper = set(varying(cells)) <= {MODEL}
     marked = marks(joined.summaries, of="test" if like_the_paper else "val")
     main = _paper_layout(joined.summaries, marked) if like_the_paper else None
     document = Document(
@@ -106,12 +108,18 @@ def _entry(summary: Summary, marked: Mapping[int, bool]) -> Entry:
 
 
 def _paper_layout(summaries: Sequence[Summary], marked: Mapping[int, bool]) -> list[Table]:
-    """Rows method x length, columns tasks, the paper's number right of each."""
-    at = {(s.cell.task, s.cell.method, s.cell.length): s for s in summaries}
-    scale = summaries[0].cell.scale
-    lengths = sorted({s.cell.length for s in summaries})  # 3epochs before longer
-    methods = dict.fromkeys(s.cell.method for s in summaries)
-    rows = [(m, n) for m in methods for n in lengths if any((t, m, n) in at for t, _, _ in at)]
+    """Rows (model x) method x length, columns tasks, the paper's number right of each."""
+    cells = [s.cell for s in summaries]
+    models = MODEL in varying(cells)
+    at = {
+        (c.task, value(c, MODEL), c.method, c.length): s
+        for c, s in zip(cells, summaries, strict=True)
+    }
+    scale = cells[0].scale
+    lengths = sorted({c.length for c in cells})  # 3epochs before longer
+    names, methods = (dict.fromkeys(value(c, key) for c in cells) for key in (MODEL, "method"))
+    found = {tuple(row) for _, *row in at}
+    rows = [row for row in product(names, methods, lengths) if row in found]
     known = {task for block in BLOCKS for task in block}
     rest = tuple(dict.fromkeys(s.cell.task for s in summaries if s.cell.task not in known))
     tables = []
@@ -119,19 +127,19 @@ def _paper_layout(summaries: Sequence[Summary], marked: Mapping[int, bool]) -> l
         tasks = [task for task in block if any(key[0] == task for key in at)]
         if not tasks:
             continue
-        head, body = ["method", "length"], []
+        head, body = [*(["model"] if models else []), "method", "length"], []
         for task in tasks:
             head += [title(task, scale), _paper_head(task, scale)]
-        for method, length in rows:
-            row = [Entry(method), Entry(length)]
+        for name, method, length in rows:
+            row = [*([Entry(name)] if models else []), Entry(method), Entry(length)]
             for task in tasks:
-                summary = at.get((task, method, length))
-                printed = paper.scores().get((task, method, length))
+                summary = at.get((task, name, method, length))
+                printed = paper.scores().get((paper.model_of(name), task, method, length))
                 row.append(_entry(summary, marked) if summary else NOTHING)
                 row.append(Entry(printed.text) if printed else NOTHING)
             body.append(row)
-        names = ", ".join(title(task, scale) for task in tasks)
-        tables.append(Table(f"Test score x 100: {names}", head, body, labels=2))
+        shown = ", ".join(title(task, scale) for task in tasks)
+        tables.append(Table(f"Test score x 100: {shown}", head, body, labels=2 + models))
     return tables
 
 
@@ -390,9 +398,9 @@ def _csv(
             line["baseline"] = c.baseline.config_id
             line |= {"difference": c.difference.value}
             line |= {"difference_low": c.difference.low, "difference_high": c.difference.high}
-        printed = (
-            None if others else paper.scores().get((s.cell.task, s.cell.method, s.cell.length))
-        )
+        row = (s.cell.task, s.cell.method, s.cell.length)
+        model = paper.model_of(value(s.cell, MODEL))
+        printed = paper.scores().get((model, *row)) if {*others} <= {MODEL} else None
         if printed:
             line |= {"paper_mean": printed.value, "paper_sd": printed.sd, "paper_n": printed.n}
             line["paper_table"] = printed.table
