@@ -77,7 +77,7 @@ def test_every_combination_composes_or_says_why_not():
     ):
         words = [f"task={task}", f"method={method}", f"length={length}", f"scale={scale}"]
         if method == "intermediate" and task == "mnli":
-            assert "intermediate.task=mnli: task=mnli is what comes after" in problems(*words)[0]
+            assert any("task=mnli is what comes after" in said for said in problems(*words))
             refused += 1
         elif scale == "demo" and task.endswith("_1k"):
             assert "demo tasks are small" in problem(*words)

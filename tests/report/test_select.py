@@ -10,6 +10,7 @@ from test_tables import cell, record, store
 from stablebert.cli import main
 from stablebert.config import config_id
 from stablebert.report import ReportError
+from stablebert.report.pick import pick, searches
 from stablebert.schema import CONF
 from stablebert.select import select
 from stablebert.sweep import read_sweep
@@ -90,3 +91,46 @@ def test_the_command_names_what_it_could_not_read(tmp_path, path, monkeypatch, c
     assert f"skipped: {torn}: " in err
     assert "data not at hand; as in all records of mini rte: sha256:1" in err
     assert "num_layers: 2" in path.read_text()
+
+
+# ---------------------------------------------------------------- settings picked by a report
+
+
+def test_a_table_picks_each_methods_best_setting_by_validation():
+    table = [cell(), cell(method="llrd"), cell(method="mixout")]
+    settings = [cell(method="llrd", **{"optimizer.lr": lr}) for lr in ("1e-5", "3e-5", "9e-5")]
+    records = [*runs(table, [0.9, 0.6, 0.5]), *runs(settings, [0.5, 0.7, 0.8])]
+    whole, said = pick(table, settings, records)
+    assert [c.config_id for c in whole] == [
+        table[0].config_id, settings[2].config_id, table[2].config_id,
+    ]  # fmt: skip
+    # it stands in the table as the method itself
+    assert [c.params for c in whole] == [c.params for c in table]
+    (line,) = said
+    assert "RTE llrd: optimizer.lr=9e-5, mean validation 80.0" in line
+    assert "best of 4 settings with all seeds (4 in all)" in line
+    # one that lacks a seed takes no part, however good
+    whole, (line,) = pick(table, settings, records[:-1])
+    assert whole[1].config_id == settings[1].config_id
+    assert "best of 3 settings with all seeds (4 in all)" in line
+    # the table's own setting may win
+    whole, (line,) = pick(table, settings[:1], records)
+    assert whole[1].config_id == table[1].config_id
+    assert "RTE llrd: as conf/methods.yaml has it, mean validation 60.0" in line
+
+
+def test_a_table_without_runs_picks_nothing():
+    table, settings = [cell(method="wd")], [cell(method="wd", **{"optimizer.weight_decay": "1"})]
+    whole, (line,) = pick(table, settings, [])
+    assert whole == table
+    assert "no run yet, best of 0 settings" in line
+
+
+def test_table_2_searches_on_its_own_tasks_and_seeds():
+    table = read_sweep("table2").narrowed(["task=rte,cola", "seed=0..2", "scale=mini"])
+    found = {sweep.name: sweep for sweep in searches(table)}
+    assert list(found) == ["llrd", "mixout", "pretrained_wd", "wd"]
+    assert len(found["llrd"].runs()) == 6 * 2 * 3
+    assert {(r.scale, r.method) for r in found["mixout"].runs()} == {("mini", "mixout")}
+    assert searches(table.narrowed(["method=standard,wd"]))[0].name == "wd"
+    assert searches(read_sweep("table1")) == []
