@@ -71,12 +71,19 @@ def grid(words: Sequence[str]) -> int:
     )
     parser.add_argument("--workers-per-gpu", type=_count, default=1, metavar="K")
     parser.add_argument("--shard", default="1/1", help="i/n: this is part i of n (job arrays)")
+    parser.add_argument(
+        "--prune",
+        metavar="F/K",
+        help="seed pruning: after a fraction F of training the K best seeds of a cell go on",
+    )
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     parser.add_argument("--retry-crashed", action="store_true", help="run crashed runs again")
     typed = parser.parse_intermixed_args(words)
     from stablebert import grid as executor
+    from stablebert.pruning import Pruning
     from stablebert.report import read_all
 
+    pruning = Pruning.parse(typed.prune) if typed.prune else None
     sweep = read_sweep(typed.sweep).narrowed(typed.words)
     configs = executor.shard(sweep.runs(), typed.shard)
     records, problems = read_all(*sweep.roots, *_committed(typed))
@@ -103,7 +110,12 @@ def grid(words: Sequence[str]) -> int:
     if typed.retry_crashed:
         executor.retry(plan.crashed)
     try:
-        outcome = executor.execute(located, workers=workers, gpus=gpus, records=timed)
+        if pruning:
+            outcome = executor.prune(
+                located, pruning, records, done=plan.done, workers=workers, gpus=gpus
+            )
+        else:
+            outcome = executor.execute(located, workers=workers, gpus=gpus, records=timed)
     except KeyboardInterrupt:
         print("stopped: finished runs are kept; the same command goes on", file=sys.stderr)
         return 130

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -26,6 +26,7 @@ from stablebert.claims import is_claimed
 from stablebert.config import ConfigError
 from stablebert.errors import ActionableError
 from stablebert.locate import Identities, LocatedRun, Run
+from stablebert.pruning import Peek, Pruning, key_of, read_peek
 from stablebert.results import (
     CRASH,
     NO_ROOM,
@@ -195,6 +196,8 @@ def execute(
         GridError: the disk is full or cannot be written.
         KeyboardInterrupt: Ctrl-C, after the workers were stopped.
     """
+    if not runs:
+        return Outcome()
     starts = {run.start.folder: run.start for run in runs if run.start and not run.start.done}
     for start in starts.values():
         say(f"first, for runs that start from it: {name_of(start)}")
@@ -328,7 +331,7 @@ class _Grid:
         still = []
         for run in self.elsewhere:
             try:
-                record = read_record(run.folder)
+                record = found(run)
             except RecordError as error:
                 self._crashed(run, str(error))
                 continue
@@ -387,10 +390,14 @@ class _Grid:
 
     # ---------------------------------------------------------------- what is said
 
-    def _finished(self, run: LocatedRun, record: RunRecord, seconds: float | None) -> None:
+    def _finished(self, run: LocatedRun, record: RunRecord | Peek, seconds: float | None) -> None:
         self.outcome.finished += 1
-        self.clock.learn(record)
         spent = f"{seconds:.0f} s" if seconds is not None else "elsewhere"
+        if isinstance(record, Peek):
+            step = f"val {100 * record.val_score:.1f} at step {record.step} of {record.steps}"
+            self._say_run(run, f"{step} ({spent})")
+            return
+        self.clock.learn(record)
         score = f"val {100 * record.val_best:.1f} test {100 * record.test_at_best:.1f}"
         self._say_run(run, f"{score} ({record.status}, {spent})")
 
@@ -419,6 +426,51 @@ class _Grid:
             if title:
                 changes["description"] = f"worker {worker.number}: {title}"
             self.bar.update(worker.row, **changes)
+
+
+def found(run: LocatedRun) -> RunRecord | Peek | None:
+    """What a run has left of what is wanted.
+
+    Raises:
+        RecordError: a record that cannot be read.
+    """
+    peeked = read_peek(run, run.until) if run.until else None
+    return peeked or read_record(run.folder)
+
+
+def prune(
+    runs: Sequence[LocatedRun],
+    pruning: Pruning,
+    records: Sequence[RunRecord],
+    *,
+    done: Sequence[Run],
+    workers: int,
+    gpus: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> Outcome:
+    """`execute` the best seeds of each cell, after a peek at all of them.
+
+    Args:
+        runs: that have no record yet.
+        pruning: when to look, and how many go on.
+        records: finished runs, of these cells among others.
+        done: runs of the same cells that have one.
+        workers: as `execute`.
+        gpus: as `execute`.
+        say: prints a line.
+    """
+    settings: dict[str, Any] = {"workers": workers, "gpus": gpus, "records": records, "say": say}
+    seen = [replace(run, until=pruning.fraction) for run in runs]
+    looked = execute([run for run in seen if not run.done], **settings)
+    finished = {(r.config_id, r.seed_init, r.seed_data): r for r in records}
+    chosen = pruning.survivors([*done, *runs], finished)
+    say(f"{len(chosen)} of {len(runs)} seeds go on")
+    outcome = execute([run for run in chosen if isinstance(run, LocatedRun)], **settings)
+    for run in chosen:
+        if record := read_record(run.folder):
+            finished[key_of(run)] = record
+    say(pruning.saving([*done, *runs], finished))
+    return Outcome(outcome.finished, [*looked.crashed, *outcome.crashed])
 
 
 def cores() -> int:

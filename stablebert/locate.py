@@ -57,11 +57,19 @@ class LocatedRun(Run):
     """The run whose encoder it starts from, in place of the pre-trained one."""
     keeps: bool = False
     """Whether it leaves its encoder, for runs that start from it."""
+    until: float | None = None
+    """Fraction of its steps after which it stops, to be looked at."""
 
     @property
     def done(self) -> bool:
         """Whether it has left what is wanted of it."""
-        return (self.folder / (ENCODER if self.keeps else RESULT)).exists()
+        peeked = self.until and peek_file(self, self.until).exists()
+        return bool(peeked) or (self.folder / (ENCODER if self.keeps else RESULT)).exists()
+
+
+def peek_file(run: Run, fraction: float) -> Path:
+    """Where it stands how a run validated after a fraction of its steps."""
+    return run.folder / f"peek-{fraction:g}.json"
 
 
 def locate(cfg: RunConfig) -> LocatedRun:

@@ -12,7 +12,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ from stablebert.module import GlueClassifier, Predictions
 from stablebert.optim import steps_taken
 from stablebert.outcome import count, device_name, has_failed, joined, nan_to_zero, peak_memory
 from stablebert.progress import RunProgress
+from stablebert.pruning import Peek, write_peek
 from stablebert.results import (
     CONFIG,
     CRASH,
@@ -82,6 +83,29 @@ def train(located: LocatedRun, watchers: Sequence[Callback] = ()) -> RunRecord:
     with claimed(located.folder):
         record = read_record(located.folder) if located.done and not located.cfg.force else None
         return record or _train(located, watchers)
+
+
+def peek(located: LocatedRun, watchers: Sequence[Callback] = ()) -> Peek:
+    """Train a run for the fraction `located.until` of its steps and note how it validates then.
+
+    Raises:
+        ClaimedError: another process is executing it.
+    """
+    if located.start:
+        make_encoder(located.start)
+    located.folder.mkdir(parents=True, exist_ok=True)
+    with claimed(located.folder):
+        watch = Stopwatch()
+        stop = callbacks.StopAfter(located.until or 1, located.cfg.trainer.evaluations)
+        made = prepare(located, [], [stop, *watchers, watch], watch)
+        with watch.phase("train"):
+            made.trainer.fit(made.module, datamodule=made.data)
+        if made.trainer.received_sigterm:
+            raise SIGTERMException
+        score = nan_to_zero(float(made.trainer.callback_metrics["val/score"]))
+        found = Peek(made.trainer.global_step, stop.total, score, sum(watch.seconds.values()))
+        write_peek(located, found)
+        return found
 
 
 def make_encoder(start: LocatedRun) -> None:
@@ -136,10 +160,20 @@ def _train(located: LocatedRun, watchers: Sequence[Callback]) -> RunRecord:
     return record
 
 
-def execute(
+@dataclass(frozen=True)
+class Prepared:
+    """All that a run needs, put together."""
+
+    module: GlueClassifier
+    data: GlueDataModule
+    best: callbacks.BestWeights
+    trainer: L.Trainer
+
+
+def prepare(
     located: LocatedRun, loggers: list[Logger], watchers: Sequence[Callback], watch: "Stopwatch"
-) -> RunRecord:
-    """Build everything, fit, test with the last and with the best weights, and write it down."""
+) -> Prepared:
+    """Build everything."""
     cfg = located.cfg
     quiet()
     with watch.phase("load"):
@@ -156,6 +190,16 @@ def execute(
         best = callbacks.BestWeights(f"val/{cfg.trainer.select_by or 'score'}")
         chosen = [*build_callbacks(cfg), best, *build_averaging(cfg), *watchers]
         trainer = build_trainer(cfg, chosen, loggers)
+    return Prepared(module, data, best, trainer)
+
+
+def execute(
+    located: LocatedRun, loggers: list[Logger], watchers: Sequence[Callback], watch: "Stopwatch"
+) -> RunRecord:
+    """Build everything, fit, test with the last and with the best weights, and write it down."""
+    cfg = located.cfg
+    made = prepare(located, loggers, watchers, watch)
+    module, data, best, trainer = made.module, made.data, made.best, made.trainer
     with watch.phase("train"):
         trainer.fit(module, datamodule=data)
     steps = steps_taken(trainer.optimizers[0])

@@ -53,7 +53,7 @@ def _work_on(run: LocatedRun, pipe: Connection, threads: int) -> tuple[str, Any]
 
     from stablebert.claims import ClaimedError
     from stablebert.progress import StepSender
-    from stablebert.train import train
+    from stablebert.train import peek, train
 
     def send(step: int, total: int) -> None:
         try:
@@ -66,7 +66,7 @@ def _work_on(run: LocatedRun, pipe: Connection, threads: int) -> tuple[str, Any]
         return "elsewhere", None
     print(f"--- {name_of(run)}", flush=True)
     try:
-        return "done", train(run, [StepSender(send)])
+        return "done", (peek if run.until else train)(run, [StepSender(send)])
     except ClaimedError:
         return "elsewhere", None
 

@@ -23,6 +23,7 @@ from stablebert.cli import main
 from stablebert.config import ConfigError, compose
 from stablebert.grid import Clock, plan, shard
 from stablebert.locate import Identities, locate
+from stablebert.pruning import read_peek
 from stablebert.report import read_all
 from stablebert.results import read_record
 from stablebert.sweep import read_sweep
@@ -576,3 +577,39 @@ def test_report_reads_what_the_grid_made(words, tmp_path, capsys):
     records = tmp_path / "all.csv"
     assert main(["collect", str(records), str(tmp_path / "runs")]) == 0
     assert len(records.read_text().splitlines()) == 9
+
+
+# ---------------------------------------------------------------- seed pruning
+
+
+def test_after_a_fraction_the_best_seeds_go_on(words, capsys):
+    """Dodge et al., section 5: five seeds looked at after a quarter, two of each cell finished."""
+    grid = words("seed=0..4", "method=standard", "trainer.max_steps=20", "optimizer.lr=1e-2")
+    grid.append("trainer.evaluations=5")
+    assert main(["grid", *grid, "--workers", "2", "--prune", "0.45/2"]) == 0
+    out = capsys.readouterr().out
+    assert "4 of 10 seeds go on" in out
+    # 8 of 20 steps: the last validation until 45 %; 10 x 8 and 4 x 20
+    assert "10 seeds started, 4 finished; 160 of 200 steps (20% saved" in out
+    runs = runs_of(grid)
+    for task in ("rte", "cola"):
+        peeks = {r.cfg.seed: read_peek(r, 0.45) for r in runs if r.cfg.task == task}
+        assert {(p.step, p.steps) for p in peeks.values()} == {(8, 20)}
+        records = {r.cfg.seed: read_record(r.folder) for r in runs if r.cfg.task == task}
+        finished = {seed for seed, record in records.items() if record}
+        ranked = sorted(peeks, key=lambda seed: (-peeks[seed].val_score, seed))
+        assert finished == set(ranked[:2])
+        for seed in finished:  # it validated then as it did when it was looked at
+            folder = next(r.folder for r in runs if (r.cfg.task, r.cfg.seed) == (task, seed))
+            history = map(json.loads, (folder / "history.jsonl").read_text().splitlines())
+            (score,) = [h["val/score"] for h in history if h["step"] == 8 and "val/score" in h]
+            assert score == pytest.approx(peeks[seed].val_score, abs=1e-6)
+    # again: everything has been looked at, and nobody takes the place of the finished ones
+    assert main(["grid", *grid, "--prune", "0.45/2"]) == 0
+    assert "0 of 6 seeds go on" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["0.3", "1/3", "0/3", "0.5/0", "a/b"])
+def test_a_pruning_that_makes_no_sense_is_refused(words, text, capsys):
+    assert main(["grid", *words(), "--prune", text]) == 2
+    assert f"--prune {text}: takes F/K" in capsys.readouterr().err

@@ -12,16 +12,17 @@ PACKAGE = Path(__file__).parents[1] / "stablebert"
 # from the command line down; a module may import those named after it
 ALLOWED = {
     "cli": {
-        *("config", "errors", "grid", "locate", "report", "report.expected", "report.pick"),
-        *("results", "schema", "select", "sweep", "train"),
+        *("config", "errors", "grid", "locate", "pruning", "report", "report.expected"),
+        *("report.pick", "results", "schema", "select", "sweep", "train"),
     },
     "train": {
         *("callbacks", "claims", "config", "glue.datamodule", "glue.metrics"),
         *("glue.tasks", "locate", "loggers", "memory", "model", "module", "optim", "outcome"),
-        *("progress", "results", "schema", "version"),
+        *("progress", "pruning", "results", "schema", "version"),
     },
     "outcome": {"glue.metrics", "glue.tasks", "loggers", "module"},
-    "grid": {"claims", "config", "errors", "locate", "results", "schema", "worker"},
+    "grid": {"claims", "config", "errors", "locate", "pruning", "results", "schema", "worker"},
+    "pruning": {"config", "locate", "results"},
     "worker": {"claims", "locate", "memory", "progress", "results", "train"},
     "memory": set(),
     "select": {"report", "report.cells", "results"},
@@ -106,16 +107,8 @@ ALLOWED = {
 }
 TORCH_FREE = [
     *("cli", "claims", "config", "glue.sources", "glue.tasks", "grid", "hub", "locate", "report"),
-    *(
-        "report.expected",
-        "report.pick",
-        "results",
-        "schema",
-        "select",
-        "sweep",
-        "version",
-        "worker",
-    ),
+    *("pruning", "report.expected", "report.pick", "results", "schema", "select", "sweep"),
+    *("version", "worker"),
 ]
 
 

@@ -21,6 +21,33 @@ def validation_steps(total: int, times: int = 10) -> list[int]:
     return [step for step in range(1, total + 1) if step % every == 0 or step == total]
 
 
+class StopAfter(Callback):
+    """Stops training after a fraction of its steps, right behind the last validation until there.
+
+    The schedule stays that of the whole training. Where the first validation is later, it waits.
+
+    Args:
+        fraction: of all optimizer steps.
+        times: as `ValidateEveryTenth`, which it goes with.
+    """
+
+    def __init__(self, fraction: float, times: int = 10):
+        self.fraction = fraction
+        self.times = times
+        self.total = 0
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.total = int(trainer.estimated_stepping_batches)
+        first, *later = validation_steps(self.total, self.times)
+        self._last = max([first, *(step for step in later if step <= self.fraction * self.total)])
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step >= self._last:
+            trainer.should_stop = True
+
+
 class ValidateEveryTenth(Callback):
     """Has the Trainer validate after exactly `validation_steps` of the whole training.
 
