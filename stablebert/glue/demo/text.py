@@ -21,7 +21,7 @@ from stablebert.glue.demo.lexicon import MEN, WOMEN
 from stablebert.glue.demo.reviews import opinion, review
 from stablebert.glue.demo.tasks import sequel, slots, told
 
-REVIEWS = 4
+REVIEWS = 2
 """Reviews stand together, each of two sentences of one opinion."""
 
 
@@ -56,7 +56,7 @@ def _written(meaning: Event | Told | Sequel, dice: Dice) -> str:
 
 
 def _reviewed(good: bool, dice: Dice) -> str:
-    return sentence((opinion if dice.chance(0.6) else review)(good, dice))
+    return sentence((opinion if dice.chance(0.8) else review)(good, dice))
 
 
 def retold(e: Event, dice: Dice) -> Event | Told:
