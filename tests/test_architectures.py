@@ -278,7 +278,10 @@ def test_positions(folders):
     assert found == dict.fromkeys(SHAPES, 140) | {"roberta": 139, "xlnet": None}
 
 
-@pytest.mark.parametrize(("kind", "method"), list(product(SHAPES, names("method"))))
+METHODS = [m for m in names("method") if m != "longer"]  # which is standard at another length
+
+
+@pytest.mark.parametrize(("kind", "method"), list(product(SHAPES, METHODS)))
 def test_every_method_trains_every_architecture_or_says_why_not(
     folders, tiny_glue, tmp_path, kind, method
 ):
