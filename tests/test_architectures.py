@@ -9,6 +9,7 @@ import torch
 
 from stablebert.callbacks.mixout import mix
 from stablebert.callbacks.reinit import reinitialise_top
+from stablebert.cli import main
 from stablebert.config import compose
 from stablebert.dropout import Masks
 from stablebert.locate import locate
@@ -303,3 +304,18 @@ def test_every_method_trains_every_architecture_or_says_why_not(
     last = json.loads((located.folder / "history.jsonl").read_text().splitlines()[-1])
     assert last
     shutil.rmtree(located.folder)
+
+
+def test_table_7_end_to_end(folders, tiny_glue, tmp_path, capsys):
+    kinds = ("xlnet", "roberta", "electra", "bart")
+    models = ",".join(str(folders[kind]) for kind in kinds)
+    narrow = [
+        "task=rte", "seed=0,1", "scale=demo", f"model.name={models}",
+        f"data.source={tiny_glue}", f"paths.runs={tmp_path}", f"paths.cache={tmp_path}/cache",
+    ]  # fmt: skip
+    assert main(["grid", "table7", *narrow, "--workers", "2"]) == 0
+    capsys.readouterr()
+    assert main(["report", "table7", *narrow]) == 0
+    out = capsys.readouterr().out
+    assert "16 of 16 runs: 8 cells, seeds 0..1; 0 missing" in out
+    assert all(out.count(f"{folders[kind]}") for kind in kinds)

@@ -1,6 +1,7 @@
 """Intermediate-task training: the run that others start from is made once, kept and recorded."""
 
 import logging
+import re
 import threading
 import time
 from dataclasses import replace
@@ -74,6 +75,20 @@ def test_a_grid_makes_it_once_and_all_seeds_start_from_it(words, tmp_path, tiny_
     # again: nothing is left to do, and a lost encoder is made anew where a run needs it
     assert main(["grid", *grid, "--workers", "1"]) == 0
     assert "4 done, 0 missing" in capsys.readouterr().out
+
+
+def test_table_2_and_its_searches_end_to_end(tiny_bert, tiny_glue, cache, tmp_path, capsys):
+    narrow = [
+        "task=rte", "seed=0,1", "scale=demo", f"data.source={tiny_glue}",
+        f"model.name={tiny_bert}", f"paths.runs={tmp_path / 'runs'}", f"paths.cache={cache}",
+    ]  # fmt: skip
+    assert main(["grid", "table2", *narrow, "--workers", "2"]) == 0
+    assert main(["grid", "mixout", *narrow, "mixout.p=0.5,0.9", "--workers", "2"]) == 0
+    capsys.readouterr()
+    assert main(["report", "table2", *narrow]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"rte mixout: .* best of 3 settings with all seeds \(5 in all\)", out)
+    assert "16 of 16 runs: 8 cells, seeds 0..1; 0 missing" in out
 
 
 def test_a_run_alone_makes_it_and_waits_for_another_process(words, caplog):

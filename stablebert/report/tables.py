@@ -36,6 +36,7 @@ _SMALL, _LARGE = ("rte", "mrpc", "stsb", "cola"), ("sst2", "qnli", "qqp", "mnli"
 BLOCKS = (_SMALL, _LARGE, *(tuple(f"{task}_1k" for task in block) for block in (_SMALL, _LARGE)))
 """Tasks side by side, as in the paper's Table 1."""
 MODEL = "model.name"
+ALIKE_SHOWN = 6
 TRIALS = 5
 """The paper's advice (section 4): 5 to 10 runs, of which validation picks one."""
 METRICS = {"accuracy": "accuracy", "f1": "F1", "mcc": "MCC", "spearman": "Spearman"}
@@ -299,7 +300,10 @@ def _caption(
     ]
     absent = [words(s.cell) for s in summaries if not s.n]
     lines += [f"no run at all in {len(absent)} cells: {', '.join(absent)}"] if absent else []
-    lines += [f"not counted, other configuration or seed: {line}" for line in joined.alike]
+    shown, more = joined.alike[:ALIKE_SHOWN], len(joined.alike) - ALIKE_SHOWN
+    lines += [f"not counted, other configuration or seed: {line}" for line in shown]
+    if more > 0:
+        lines.append(f"not counted: {more} more configurations like these")
     if joined.others:
         lines.append(f"not counted: {joined.others} records of other cells")
     return [*lines, *remarks]
