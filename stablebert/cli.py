@@ -3,19 +3,24 @@
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from stablebert.config import ConfigError, compose, to_yaml
 from stablebert.errors import ActionableError
-from stablebert.locate import Identities, locate
-from stablebert.results import CRASH, RESULT, read_record, summary
+from stablebert.locate import Identities, LocatedRun, locate
+from stablebert.results import CRASH, RESULT, RunRecord, read_record, summary
 from stablebert.schema import CONF, knobs, names, takes
 from stablebert.sweep import SWEEPS, read_sweep
+from stablebert.tracking import show_refusal, show_stored, under_agent
 
 RESULTS = CONF.parent / "results"  # committed records, in a checkout
 
@@ -28,23 +33,16 @@ EXAMPLES = """\
 
 def train(overrides: Sequence[str]) -> int:
     """Fine-tune once: one configuration, one seed."""
-    cfg = compose(overrides)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        run = locate(cfg)
-        record = None if cfg.force else read_record(run.folder)
-        if record:
-            print("done already; force=true runs it again")
-        else:
-            from stablebert.train import train as fit  # torch: only where there is work for it
-
-            record = fit(run)
+        with _sigterm_exits():
+            run, record = _trained(overrides)
     except (KeyboardInterrupt, SystemExit) as stop:
         # Lightning turns Ctrl-C into exit(1), and SIGTERM into an exit that looks like success
         by_hand = KeyboardInterrupt in (type(stop), type(stop.__context__))
         print("stopped: nothing recorded; the same command starts over", file=sys.stderr)
         return 130 if by_hand else 143
-    except ActionableError:
+    except (ActionableError, ConfigError):
         raise
     except Exception as error:
         traceback.print_exc()
@@ -53,6 +51,46 @@ def train(overrides: Sequence[str]) -> int:
     print(summary(record))
     print(run.folder / RESULT)
     return 0
+
+
+def _trained(overrides: Sequence[str]) -> tuple[LocatedRun, RunRecord]:
+    try:
+        run = locate(compose(overrides))
+        record = None if run.cfg.force else read_record(run.folder)
+    except (ActionableError, ConfigError) as error:
+        show_refusal(error)
+        raise
+    if record:
+        print("done already; force=true runs it again")
+        show_stored(record, run)
+        return run, record
+    from stablebert.claims import ClaimedError
+    from stablebert.train import train as fit  # torch: only where there is work for it
+
+    told = False
+    while True:
+        try:
+            return run, fit(run)
+        except ClaimedError as error:  # a sweep does not hand a run out twice: it is waited for
+            if not under_agent():
+                raise
+            if not told:
+                print(f"waiting: {error}", file=sys.stderr)
+            told = True
+            time.sleep(5)
+
+
+@contextmanager
+def _sigterm_exits() -> Iterator[None]:
+    """Let SIGTERM end the block as an exit does, so that what is open is closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def config(overrides: Sequence[str]) -> int:

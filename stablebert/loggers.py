@@ -1,19 +1,15 @@
-"""Where a run's numbers go: its own history, always; Weights & Biases, as a window."""
+"""Where a run's numbers go: its own history, and whatever else looks on."""
 
 import json
-import logging
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
 from typing_extensions import override
-
-log = logging.getLogger(__name__)
 
 
 def finite(value: Any) -> Any:
@@ -83,37 +79,23 @@ class HistoryLogger(Logger):
         self.part.unlink(missing_ok=True)
 
 
-class Window(Logger):
-    """Passes everything to another logger, whose failure costs nothing but its own numbers.
+class Numbers(Protocol):
+    """What takes numbers at an optimizer step."""
 
-    Args:
-        make: builds the logger, at the first use.
-        what: its name in the one warning.
-    """
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Take them."""
 
-    def __init__(self, make: Callable[[], Logger], what: str):
-        self._make = make
-        self._inner: Logger | None = None
-        self._what = what
-        self.broken = False
 
-    def attempt(self, act: Callable[[Any], Any]) -> Any:
-        """Do something with the logger; None, and a warning the first time, if it fails."""
-        if self.broken:
-            return None
-        try:
-            if self._inner is None:
-                self._inner = self._make()
-            return act(self._inner)
-        except Exception as error:
-            self.broken = True
-            log.warning("%s failed, the run goes on without it: %s", self._what, error)
-            return None
+class WindowLogger(Logger):
+    """Lightning's way to a window, such as `stablebert.tracking.Window`."""
+
+    def __init__(self, window: Numbers):
+        self._window = window
 
     @property
     @override
     def name(self) -> str:
-        return self._what
+        return "window"
 
     @property
     @override
@@ -122,59 +104,8 @@ class Window(Logger):
 
     @override
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        self.attempt(lambda inner: inner.log_hyperparams(params))
+        """Nothing: a window begins with the configuration."""
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.attempt(lambda inner: inner.log_metrics(dict(metrics), step))
-
-    def finish(self, summary: Mapping[str, Any], exit_code: int = 0) -> None:
-        """Close a W&B run, with its last numbers and how it ended; one never begun stays so."""
-        if self._inner is None:
-            return
-
-        def close(inner: Any) -> None:
-            inner.experiment.summary.update(dict(summary))
-            inner.experiment.finish(exit_code=exit_code)
-
-        self.attempt(close)
-
-
-def wandb_logger(
-    *,
-    mode: str,
-    project: str,
-    entity: str | None,
-    name: str,
-    group: str,
-    tags: list[str],
-    config: dict[str, Any],
-    timeout: int = 30,
-) -> Logger:
-    """Lightning's logger on a new W&B run; offline, said once, where the server does not answer.
-
-    Args:
-        mode: `online` or `offline`.
-        project: W&B project; a sweep's agent has its own.
-        entity: team or user; None for W&B's default.
-        name: of the run.
-        group: of the run.
-        tags: of the run.
-        config: the resolved configuration.
-        timeout: seconds to wait for the server.
-    """
-    import wandb
-    from lightning.pytorch.loggers import WandbLogger
-
-    settings = wandb.Settings(init_timeout=timeout, finish_timeout=10 * timeout)
-    about = {"project": project, "entity": entity, "name": name, "group": group, "tags": tags}
-    begin = partial(wandb.init, settings=settings, reinit="finish_previous", **about)
-    try:
-        run = begin(mode=mode)
-    except wandb.errors.Error as error:
-        if mode != "online":
-            raise
-        log.warning("W&B does not answer, logging offline (`wandb sync` later): %s", error)
-        run = begin(mode="offline")
-    run.config.setdefaults(config)  # what a sweep has set stays, without a warning per key
-    return WandbLogger(experiment=run)
+        self._window.log(metrics, step or 0)

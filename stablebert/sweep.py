@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -26,6 +27,8 @@ class Sweep:
     name: str
     parameters: Mapping[str, tuple[str, ...]]
     """Values by key, each as one would type it."""
+    fixed: tuple[str, ...] = ()
+    """Words `KEY=VALUE` that its command gives to every run."""
 
     def narrowed(self, overrides: Sequence[str]) -> "Sweep":
         """The grid with some values replaced or added: `task=rte,cola`, `seed=0..4`, `scale=mini`.
@@ -48,7 +51,7 @@ class Sweep:
                 typed[key] = _values(key, text)
         if problems:
             raise ConfigError(problems)
-        return Sweep(self.name, {**self.parameters, **typed})
+        return Sweep(self.name, {**self.parameters, **typed}, self.fixed)
 
     def combinations(self) -> list[dict[str, str]]:
         """The parameters of every run, in the order in which W&B hands them out.
@@ -82,10 +85,11 @@ class Sweep:
         """
         made: list[tuple[dict[str, str], RunConfig]] = []
         problems: dict[str, None] = {}
+        fixed = [word for word in self.fixed if word.partition("=")[0] not in self.parameters]
         for combination in self.combinations():
             try:
                 words = [f"{key}={value}" for key, value in combination.items()]
-                made.append((combination, compose(words)))
+                made.append((combination, compose([*fixed, *words])))
             except ConfigError as error:
                 problems |= dict.fromkeys(error.problems)
         if problems:
@@ -106,26 +110,43 @@ def read_sweep(path: str) -> Sweep:
         shipped = sorted(p.stem for p in SWEEPS.glob("*.yaml"))
         near = nearest(Path(path).stem, shipped)
         raise ConfigError([f"{path} is no sweep file; those that ship: {', '.join(shipped)}{near}"])
-    content = yaml.safe_load(file.read_text("utf-8"))
+    return parse_sweep(file.stem, yaml.safe_load(file.read_text("utf-8")), str(file))
+
+
+def parse_sweep(name: str, content: Any, where: str) -> Sweep:
+    """Understand the content of a sweep file.
+
+    Args:
+        name: of the sweep.
+        content: as YAML or W&B has it.
+        where: it was found, for errors.
+
+    Raises:
+        ConfigError: it is no flat grid.
+    """
     parameters = content.get("parameters") if isinstance(content, dict) else None
     if not isinstance(parameters, dict) or content.get("method") != "grid":
-        raise ConfigError([f"{file}: a sweep here has `method: grid` and `parameters`"])
+        raise ConfigError([f"{where}: a sweep here has `method: grid` and `parameters`"])
     problems = []
     grid: dict[str, tuple[str, ...]] = {}
     for key, entry in parameters.items():
         if key not in KEYS:
-            problems.append(f"{file}: parameter {key} is not a key{nearest(key, KEYS)}")
+            problems.append(f"{where}: parameter {key} is not a key{nearest(key, KEYS)}")
         elif not isinstance(entry, dict) or len(entry.keys() & {"value", "values"}) != 1:
-            problems.append(f"{file}: parameter {key} needs either `value` or `values`")
+            problems.append(f"{where}: parameter {key} needs either `value` or `values`")
         else:
             values = entry["values"] if "values" in entry else [entry["value"]]
             if isinstance(values, list) and values:
                 grid[key] = tuple(str(value) for value in values)
             else:
-                problems.append(f"{file}: parameter {key}: `values` is a list, here it is {values}")
+                problems.append(
+                    f"{where}: parameter {key}: `values` is a list, here it is {values}"
+                )
     if problems:
         raise ConfigError(problems)
-    return Sweep(file.stem, grid)
+    command = content.get("command") or []
+    fixed = tuple(str(w) for w in command if str(w).partition("=")[0] in KEYS)
+    return Sweep(name, grid, fixed)
 
 
 def _values(key: str, text: str) -> tuple[str, ...]:

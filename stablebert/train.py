@@ -28,12 +28,12 @@ from typing_extensions import override
 
 from stablebert import callbacks
 from stablebert.claims import ClaimedError, claimed
-from stablebert.config import as_dict, to_yaml
+from stablebert.config import to_yaml
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.glue.metrics import evaluate, majority_score
 from stablebert.glue.tasks import TASKS
 from stablebert.locate import LocatedRun
-from stablebert.loggers import HistoryLogger, Window, finite, wandb_logger
+from stablebert.loggers import HistoryLogger, WindowLogger, finite
 from stablebert.memory import keep_freed_memory
 from stablebert.model import (
     has_dropout,
@@ -61,6 +61,7 @@ from stablebert.results import (
     write_text,
 )
 from stablebert.schema import RunConfig
+from stablebert.tracking import open_window, show_stored
 from stablebert.version import versions
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ def train(located: LocatedRun, watchers: Sequence[Callback] = ()) -> RunRecord:
         make_encoder(located.start)
     with claimed(located.folder):
         record = read_record(located.folder) if located.done and not located.cfg.force else None
+        if record:
+            show_stored(record, located)
         return record or _train(located, watchers)
 
 
@@ -129,10 +132,10 @@ def _train(located: LocatedRun, watchers: Sequence[Callback]) -> RunRecord:
     if not stands:
         write_text(folder / CONFIG, to_yaml(cfg))
     history = HistoryLogger(folder / HISTORY)
-    window = wandb_window(located)
+    window = open_window(located)
     watch = Stopwatch()
     try:
-        loggers: list[Logger] = [history, *([window] if window else [])]
+        loggers: list[Logger] = [history, *([WindowLogger(window)] if window else [])]
         record = execute(located, loggers, [*watchers, watch], watch)
         if (folder / RESULT).exists() and not cfg.force:
             log.warning("another process finished this run first: its record stands")
@@ -151,12 +154,14 @@ def _train(located: LocatedRun, watchers: Sequence[Callback]) -> RunRecord:
             history.complete()
         else:
             history.discard()
-        if window:
-            window.finish({}, exit_code=1 if crashed else 143)
+        if window and crashed:
+            window.crash(error)
+        elif window:
+            window.preempt()
         raise
     (folder / CRASH).unlink(missing_ok=True)
     if window:
-        window.finish(asdict(record))
+        window.finish(record, located)
     return record
 
 
@@ -438,28 +443,6 @@ def precision(wanted: str, *, cuda: bool) -> str:
     if wanted == "16-mixed" and not cuda:
         log.warning("on a CPU: Lightning trains in bf16-mixed instead of 16-mixed")
     return wanted
-
-
-def wandb_window(located: LocatedRun) -> Window | None:
-    """A W&B run for this run, if one is wanted; by default when a sweep's agent started it."""
-    cfg = located.cfg
-    mode = cfg.wandb.mode
-    if mode == "auto":
-        mode = os.environ.get("WANDB_MODE", "online") if "WANDB_SWEEP_ID" in os.environ else ""
-    if mode not in ("online", "offline"):
-        return None
-    return Window(
-        lambda: wandb_logger(
-            mode=mode,
-            project=cfg.wandb.project,
-            entity=cfg.wandb.entity,
-            name=f"{cfg.task}/{cfg.method}/{located.folder.name}",
-            group=f"{cfg.task}/{cfg.method}",
-            tags=[cfg.scale, cfg.length, *cfg.wandb.tags],
-            config={**as_dict(cfg), "config_id": located.config_id},
-        ),
-        what="W&B",
-    )
 
 
 class Stopwatch(Callback):

@@ -13,13 +13,14 @@ PACKAGE = Path(__file__).parents[1] / "stablebert"
 ALLOWED = {
     "cli": {
         *("config", "errors", "grid", "locate", "pruning", "report", "report.expected"),
-        *("report.pick", "results", "schema", "select", "sweep", "train"),
+        *("claims", "report.pick", "results", "schema", "select", "sweep", "tracking", "train"),
     },
     "train": {
         *("callbacks", "claims", "config", "glue.datamodule", "glue.metrics"),
         *("glue.tasks", "locate", "loggers", "memory", "model", "module", "optim", "outcome"),
-        *("progress", "pruning", "results", "schema", "version"),
+        *("progress", "pruning", "results", "schema", "tracking", "version"),
     },
+    "tracking": {"config", "locate", "results", "schema", "version"},
     "outcome": {"glue.metrics", "glue.tasks", "loggers", "module"},
     "grid": {"claims", "config", "errors", "locate", "pruning", "results", "schema", "worker"},
     "pruning": {"config", "locate", "results"},

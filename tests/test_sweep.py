@@ -47,8 +47,10 @@ def test_wandb_accepts_it(name):
     assert content["method"] == "grid"
     assert content["metric"] == {"name": "val/score", "goal": "maximize"}
     assert content["command"] == [
-        *("${env}", "${interpreter}", "-m", "stablebert", "train", "${args_no_hyphens}")
+        *("${env}", "${interpreter}", "-m", "stablebert", "train"),
+        *(f"wandb.tags=[{name}]", "${args_no_hyphens}"),
     ]
+    assert content["name"] == name
     for key, entry in content["parameters"].items():
         assert key in KEYS
         assert set(entry) in ({"value"}, {"values"})

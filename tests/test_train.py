@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -548,43 +547,6 @@ def test_16_mixed_on_a_cpu_is_recorded_as_what_it_was(words, capsys):
     run = words("trainer.precision=16-mixed", "trainer.max_steps=2")
     assert main(["train", *run]) == 0
     assert read_record(folder_of(run)).precision == "bf16-mixed"
-
-
-def test_wandb_offline_holds_the_whole_run(words, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run = words("wandb.mode=offline", "wandb.tags=[try]", "seed=2")
-    assert main(["train", *run]) == 0
-    (file,) = Path("wandb").glob("offline-run-*/run-*.wandb")
-    command = [Path(sys.executable).with_name("wandb"), "leet", "inspect", "--json", file]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for text in ("rte/standard/seed2", "bias_ratio/layer_01", "weight_change/pooler", "config_id"):
-        assert text in shown, text
-    for text in ("test_at_best", "val/score", '"try"', "trainer/global_step"):
-        assert text in shown, text
-
-
-def test_a_failure_of_wandb_costs_nothing(words, monkeypatch, caplog):
-    import wandb
-
-    def broken(*args, **kwargs):
-        raise wandb.errors.CommError("no such luck")
-
-    monkeypatch.setattr(wandb, "init", broken)
-    run = words("wandb.mode=online")
-    assert main(["train", *run]) == 0
-    assert read_record(folder_of(run)).steps == 20
-    assert caplog.text.count("no such luck") == 2  # online, then offline; not once per line
-
-
-def test_started_by_a_sweep_s_agent_wandb_is_on(monkeypatch, words):
-    from stablebert.train import wandb_window
-
-    located = locate(compose(words()))
-    assert wandb_window(located) is None
-    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
-    assert wandb_window(located) is None  # conftest: WANDB_MODE=disabled
-    monkeypatch.delenv("WANDB_MODE")
-    assert wandb_window(located) is not None
 
 
 @pytest.mark.shared

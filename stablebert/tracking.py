@@ -1,0 +1,194 @@
+"""A run's window in Weights & Biases: its name there, what it shows, how it ends.
+
+The record is on the disk; W&B sees it. Whatever fails here costs what W&B would have shown, some
+seconds and one warning. Free of torch: a run that is done shows its record at once.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from stablebert.config import as_dict
+from stablebert.locate import LocatedRun
+from stablebert.results import HISTORY, RESULT, RunRecord
+from stablebert.schema import RunConfig
+from stablebert.version import versions
+
+log = logging.getLogger(__name__)
+
+STEP = "trainer/global_step"
+"""The x axis of everything, under the name that Lightning's own logger gives it."""
+PROBE_SECONDS = 5
+INIT_SECONDS, FINISH_SECONDS = 90, 120
+PREEMPTED = 143  # 128 + SIGTERM, as a shell has it
+
+
+def under_agent() -> bool:
+    """Whether `wandb agent` has started this process."""
+    return "WANDB_SWEEP_ID" in os.environ
+
+
+def wanted(cfg: RunConfig) -> str | None:
+    """`online`, `offline` or None; `auto` is on where a sweep's agent has started the process."""
+    mode = cfg.wandb.mode
+    if mode == "auto":
+        mode = os.environ.get("WANDB_MODE", "online") if under_agent() else ""
+    return mode if mode in ("online", "offline") else None
+
+
+class Window:
+    """A W&B run, begun at once. When W&B fails, it says so once and does nothing from then on.
+
+    Args:
+        begin: begins the W&B run.
+    """
+
+    def __init__(self, begin: Callable[[], Any]):
+        self.broken = False
+        self._shown = 0
+        self._step, self._line = 0, dict[str, float]()
+        self._run = self._attempt(begin)
+        if self._run is not None:
+            # one that was pre-empted and handed out again begins anew; its steps are shown once
+            self._shown = self._attempt(lambda: self._run.summary.get(STEP, 0))
+
+    def _attempt(self, act: Callable[[], Any]) -> Any:
+        if self.broken:
+            return None
+        try:
+            return act()
+        except Exception as error:
+            self.broken = True
+            log.warning("W&B failed, the run goes on without it: %s", error)
+            return None
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Show numbers at an optimizer step, all of one step together when the next one comes."""
+        if step != self._step:
+            self._flush()
+            self._step = step
+        self._line.update(metrics)
+
+    def _flush(self) -> None:
+        line, self._line = self._line, {}
+        if line and self._step > self._shown:
+            self._attempt(lambda: self._run.log({**line, STEP: self._step}))
+
+    def finish(self, record: RunRecord, located: LocatedRun) -> None:
+        """End as finished, with the record of the run that is shown."""
+        self._flush()
+        file = located.folder / RESULT
+
+        def act() -> None:
+            failed = {"failed": int(record.status == "failed")}
+            self._run.summary.update({**asdict(record), **failed})
+            if file.is_file():
+                self._run.save(str(file), base_path=str(file.parent), policy="now")
+            self._run.finish(exit_code=0)
+
+        self._attempt(act)
+
+    def crash(self, error: BaseException) -> None:
+        """End as failed."""
+        self._flush()
+
+        def act() -> None:
+            self._run.summary["error"] = f"{type(error).__name__}: {error}"
+            self._run.finish(exit_code=1)
+
+        self._attempt(act)
+
+    def preempt(self) -> None:
+        """End as told to stop: a sweep hands the run out again."""
+        self._flush()
+
+        def act() -> None:
+            self._run.mark_preempting()
+            self._run.finish(exit_code=PREEMPTED)
+
+        self._attempt(act)
+
+
+def open_window(located: LocatedRun) -> Window | None:
+    """The window of a run, if one is wanted."""
+    cfg = located.cfg
+    mode = wanted(cfg)
+    if mode is None:
+        return None
+    length = [] if cfg.length == "3epochs" else [cfg.length]
+    commit = versions()["commit"]
+    about = {
+        "name": "/".join([cfg.task, cfg.method, *length, located.folder.name]),
+        "group": f"{cfg.task}/{cfg.method}",
+        "tags": [cfg.scale, cfg.length, *cfg.wandb.tags, *([commit] if commit else [])],
+    }
+    plain = {  # W&B groups by names without dots only
+        "config_id": located.config_id,
+        "bias_correction": cfg.optimizer.bias_correction,
+        "reinit_layers": cfg.reinit.num_layers,
+    }
+    return Window(lambda: _begin(mode, cfg, {**as_dict(cfg), **plain}, about))
+
+
+def show_stored(record: RunRecord, located: LocatedRun) -> None:
+    """Show a run that is done already as it went."""
+    window = open_window(located)
+    if window is None:
+        return
+    history = located.folder / HISTORY
+    for line in history.read_text("utf-8").splitlines() if history.is_file() else []:
+        metrics = json.loads(line)
+        window.log(metrics, metrics.pop("step"))
+    window.finish(record, located)
+
+
+def show_refusal(error: BaseException) -> None:
+    """Tell a sweep that its run could not begin, and why."""
+    if under_agent() and (mode := os.environ.get("WANDB_MODE", "online")) in ("online", "offline"):
+        Window(lambda: _begin(mode, None, {}, {})).crash(error)
+
+
+def _begin(
+    mode: str, cfg: RunConfig | None, config: Mapping[str, Any], about: Mapping[str, Any]
+) -> Any:
+    import wandb
+
+    limits = {"init_timeout": INIT_SECONDS, "finish_timeout": FINISH_SECONDS}
+    typed = {name for name in limits if f"WANDB_{name.upper()}" in os.environ}
+    settings = wandb.Settings(**{k: v for k, v in limits.items() if k not in typed})
+    where = {}
+    if cfg and not under_agent():  # a sweep's runs are where the sweep is
+        where = {"project": cfg.wandb.project, "entity": cfg.wandb.entity}
+    about = {**about, **where, "settings": settings, "reinit": "finish_previous"}
+    silence: object = ""
+    if mode == "online":
+        silence = _probe(os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url)
+        try:
+            run = None if silence else wandb.init(mode=mode, **about)
+        except wandb.errors.Error as error:
+            silence = error
+    if silence:
+        log.warning("W&B cannot be used, logging offline (later: `wandb sync`): %s", silence)
+    if mode == "offline" or silence:
+        run = wandb.init(mode="offline", **about)
+    run.config.setdefaults(dict(config))  # what a sweep has set stays, without a warning per key
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP, step_sync=True)
+    run.define_metric("val/score", step_metric=STEP, step_sync=True, summary="max")
+    return run
+
+
+def _probe(url: str) -> str:
+    """Why a server does not answer; empty if it does: the client alone would wait for minutes."""
+    try:
+        urlopen(url, timeout=PROBE_SECONDS).close()
+    except HTTPError:
+        return ""
+    except OSError as error:
+        return f"{url}: {error}"
+    return ""
