@@ -18,7 +18,7 @@ from stablebert.config import ConfigError, compose, to_yaml
 from stablebert.errors import ActionableError
 from stablebert.locate import Identities, LocatedRun, locate
 from stablebert.results import CRASH, RESULT, RunRecord, read_record, summary
-from stablebert.schema import CONF, knobs, names, takes
+from stablebert.schema import CONF, RunConfig, knobs, names, takes
 from stablebert.sweep import SWEEPS, read_sweep
 from stablebert.tracking import show_refusal, show_stored, under_agent
 
@@ -114,6 +114,11 @@ def grid(words: Sequence[str]) -> int:
         metavar="F/K",
         help="seed pruning: after a fraction F of training the K best seeds of a cell go on",
     )
+    parser.add_argument(
+        "--missing-of",
+        metavar="ENTITY/PROJECT/SWEEP",
+        help="run only what this W&B sweep has neither finished nor at work",
+    )
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     parser.add_argument("--retry-crashed", action="store_true", help="run crashed runs again")
     typed = parser.parse_intermixed_args(words)
@@ -127,6 +132,8 @@ def grid(words: Sequence[str]) -> int:
     records, problems = read_all(*sweep.roots, *_committed(typed))
     _tell(f"skipped: {problem}" for problem in problems)
     timed = [*records, *read_all(RESULTS)[0]] if typed.fresh else records
+    if typed.missing_of:
+        configs = _missing_of(typed.missing_of, configs, records)
     identities = Identities(records)
     plan = executor.plan(configs, records, identities)
     _tell(identities.taken)
@@ -160,6 +167,30 @@ def grid(words: Sequence[str]) -> int:
     for run in outcome.crashed:
         print(f"crashed: {run.folder / CRASH}", file=sys.stderr)
     return 1 if outcome.crashed else 0
+
+
+def _missing_of(
+    path: str, configs: Sequence[RunConfig], records: Sequence[RunRecord]
+) -> list[RunConfig]:
+    from stablebert.wandb_sweeps import find, lacking
+
+    found = find(path)
+    _tell(found.problems)
+    identities = Identities([*records, *found.records])
+    runs = {}
+    for cfg in configs:
+        run = identities.run(cfg)
+        runs[run.config_id, cfg.init_seed, cfg.data_seed] = run
+    missing = [runs[key] for key in lacking(found, runs)]
+    cells: dict[str, list[str]] = {}
+    for run in missing:
+        cfg = run.cfg
+        cell = f"{cfg.scale} {cfg.task} {cfg.method} {cfg.length} {run.config_id}"
+        cells.setdefault(cell, []).append(run.folder.name)
+    print(f"{path} lacks {len(missing)} of {len(runs)} runs")
+    for cell, folders in cells.items():
+        print(f"  {cell}: {' '.join(folders)}")
+    return [run.cfg for run in missing]
 
 
 def report(words: Sequence[str]) -> int:
@@ -206,14 +237,43 @@ def collect(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="stablebert collect", description=collect.__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("folders", nargs="*", type=Path, default=[Path("runs"), RESULTS])
+    parser.add_argument(
+        "--from-wandb",
+        metavar="ENTITY/PROJECT/SWEEP",
+        help="the finished runs of a W&B sweep instead, as far as they fit its grid",
+    )
     typed = parser.parse_args(words)
     from stablebert import report as reporter
 
-    records, problems = reporter.read_all(*typed.folders)
-    _tell(f"skipped: {problem}" for problem in problems)
+    if typed.from_wandb:
+        from stablebert.wandb_sweeps import find, fitting
+
+        found = find(typed.from_wandb)
+        records, refused = fitting(found)
+        _tell(f"refused: {reason}" for reason in refused)
+        _tell(f"not finished: {line}" for line in found.bad())
+    else:
+        refused = []
+        records, problems = reporter.read_all(*typed.folders)
+        _tell(f"skipped: {problem}" for problem in problems)
     reporter.collect(records, typed.file)
     print(f"{len(records)} records: {typed.file}")
-    return 0
+    return 1 if refused else 0
+
+
+def agent(words: Sequence[str]) -> int:
+    """Start agents of a W&B sweep, one per GPU: ENTITY/PROJECT/SWEEP."""
+    parser = argparse.ArgumentParser(prog="stablebert agent", description=agent.__doc__)
+    parser.add_argument("sweep", metavar="ENTITY/PROJECT/SWEEP")
+    parser.add_argument("--agents", type=_count, help="how many (default: one per GPU, or one)")
+    parser.add_argument("--count", type=_count, help="most runs of each agent")
+    typed = parser.parse_args(words)
+    from stablebert.agent import run_agents
+    from stablebert.grid import visible_gpus
+
+    gpus = visible_gpus()
+    agents = typed.agents or max(1, len(gpus))
+    return run_agents(typed.sweep, agents=agents, gpus=gpus, count=typed.count)
 
 
 def _parser(name: str, run: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
@@ -256,6 +316,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "report": report,
     "select": select,
     "collect": collect,
+    "agent": agent,
     "config": config,
 }
 KEYED = ("train", "config")

@@ -166,8 +166,8 @@ def parse(text: str | bytes) -> RunRecord:
     data = json.loads(text)
     if not isinstance(data, dict):
         raise ValueError(f"not a record but a {type(data).__name__}")
-    if data.keys() != _NAMES and data.keys() != _NAMES - _LATER:
-        raise ValueError(f"not a record of this version, differs in {sorted(_NAMES ^ set(data))}")
+    if data.keys() != NAMES and data.keys() != NAMES - _LATER:
+        raise ValueError(f"not a record of this version, differs in {sorted(NAMES ^ set(data))}")
     wrong = [name for name in _TEXTS if not isinstance(data[name], str)]
     wrong += [name for name in _NUMBERS if not _is_number(data[name])]
     for name, needed in _GROUPS.items():
@@ -178,7 +178,8 @@ def parse(text: str | bytes) -> RunRecord:
     return RunRecord(**data)
 
 
-_NAMES = frozenset(field.name for field in fields(RunRecord))
+NAMES = frozenset(field.name for field in fields(RunRecord))
+"""Of everything that a record holds."""
 _LATER = {"start"}
 """What older records lack."""
 _TEXTS = (

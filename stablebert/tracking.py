@@ -35,7 +35,7 @@ def under_agent() -> bool:
 
 def wanted(cfg: RunConfig) -> str | None:
     """`online`, `offline` or None; `auto` is on where a sweep's agent has started the process."""
-    mode = cfg.wandb.mode
+    mode: str = cfg.wandb.mode
     if mode == "auto":
         mode = os.environ.get("WANDB_MODE", "online") if under_agent() else ""
     return mode if mode in ("online", "offline") else None
@@ -154,20 +154,24 @@ def show_refusal(error: BaseException) -> None:
 
 
 def _begin(
-    mode: str, cfg: RunConfig | None, config: Mapping[str, Any], about: Mapping[str, Any]
+    mode: Any, cfg: RunConfig | None, config: Mapping[str, Any], about: Mapping[str, Any]
 ) -> Any:
+    # a process of its own, not the agent's: it outlives an agent that is killed, and a client that
+    # borrows one ends with a traceback (wandb 0.31)
+    os.environ.pop("WANDB_SERVICE", None)
     import wandb
 
-    limits = {"init_timeout": INIT_SECONDS, "finish_timeout": FINISH_SECONDS}
+    limits: dict[str, Any] = {"init_timeout": INIT_SECONDS, "finish_timeout": FINISH_SECONDS}
     typed = {name for name in limits if f"WANDB_{name.upper()}" in os.environ}
     settings = wandb.Settings(**{k: v for k, v in limits.items() if k not in typed})
     where = {}
     if cfg and not under_agent():  # a sweep's runs are where the sweep is
         where = {"project": cfg.wandb.project, "entity": cfg.wandb.entity}
     about = {**about, **where, "settings": settings, "reinit": "finish_previous"}
+    run: Any = None
     silence: object = ""
     if mode == "online":
-        silence = _probe(os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url)
+        silence = probe(base_url())
         try:
             run = None if silence else wandb.init(mode=mode, **about)
         except wandb.errors.Error as error:
@@ -183,12 +187,21 @@ def _begin(
     return run
 
 
-def _probe(url: str) -> str:
+def base_url() -> str:
+    """Of the W&B server."""
+    if url := os.environ.get("WANDB_BASE_URL"):
+        return url
+    import wandb
+
+    return str(wandb.setup().settings.base_url)
+
+
+def probe(url: str) -> str:
     """Why a server does not answer; empty if it does: the client alone would wait for minutes."""
     try:
         urlopen(url, timeout=PROBE_SECONDS).close()
     except HTTPError:
         return ""
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return f"{url}: {error}"
     return ""

@@ -14,7 +14,10 @@ ALLOWED = {
     "cli": {
         *("config", "errors", "grid", "locate", "pruning", "report", "report.expected"),
         *("claims", "report.pick", "results", "schema", "select", "sweep", "tracking", "train"),
+        *("agent", "wandb_sweeps"),
     },
+    "agent": {"wandb_sweeps"},
+    "wandb_sweeps": {"errors", "locate", "results", "sweep", "tracking"},
     "train": {
         *("callbacks", "claims", "config", "glue.datamodule", "glue.metrics"),
         *("glue.tasks", "locate", "loggers", "memory", "model", "module", "optim", "outcome"),
