@@ -167,3 +167,18 @@ def test_an_unfinished_measurement_does_not_replace_a_longer_one():
     assert not bench.replaces({"rates": [{}], "complete": False}, whole)
     assert bench.replaces({"rates": [{}] * 2, "complete": True}, whole)
     assert bench.replaces({"rates": [{}], "complete": False}, {})
+
+
+def test_a_step_of_every_method_is_measured(tiny_glue, tiny_bert, monkeypatch, capsys):
+    from benchmarks import methods
+    from stablebert.schema import names
+
+    monkeypatch.setattr(methods, "ROUNDS", 1)
+    monkeypatch.setattr(methods, "STEPS", 2)
+    monkeypatch.setattr(sys, "argv", ["methods", str(tiny_glue), str(tiny_bert), "cola"])
+    methods.main()
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line[:1] == "|"]
+    assert {row[0][2:] for row in rows} == set(methods.METHODS)
+    as_standard = {"reinit", "longer", "intermediate", "lp_ft"}  # differ before training only
+    assert set(methods.METHODS) | as_standard == set(names("method"))
+    assert all(float(row[2].rstrip(" |")) > 0 for row in rows)
