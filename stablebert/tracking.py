@@ -7,6 +7,7 @@ seconds and one warning. Free of torch: a run that is done shows its record at o
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -54,8 +55,8 @@ class Window:
         self._step, self._line = 0, dict[str, float]()
         self._run = self._attempt(begin)
         if self._run is not None:
-            # one that was pre-empted and handed out again begins anew; its steps are shown once
-            self._shown = self._attempt(lambda: self._run.summary.get(STEP, 0))
+            # handed out again after a pre-emption, a run begins anew; its rows are shown once
+            self._shown = self._run.starting_step
 
     def _attempt(self, act: Callable[[], Any]) -> Any:
         if self.broken:
@@ -76,7 +77,9 @@ class Window:
 
     def _flush(self) -> None:
         line, self._line = self._line, {}
-        if line and self._step > self._shown:
+        if line and self._shown:
+            self._shown -= 1
+        elif line:
             self._attempt(lambda: self._run.log({**line, STEP: self._step}))
 
     def finish(self, record: RunRecord, located: LocatedRun) -> None:
@@ -88,7 +91,8 @@ class Window:
             failed = {"failed": int(record.status == "failed")}
             self._run.summary.update({**asdict(record), **failed})
             if file.is_file():
-                self._run.save(str(file), base_path=str(file.parent), policy="now")
+                copy = shutil.copy(file, self._run.dir)  # else the client links, and says so
+                self._run.save(str(copy), base_path=self._run.dir, policy="now")
             self._run.finish(exit_code=0)
 
         self._attempt(act)
@@ -164,8 +168,8 @@ def _begin(
     limits: dict[str, Any] = {"init_timeout": INIT_SECONDS, "finish_timeout": FINISH_SECONDS}
     typed = {name for name in limits if f"WANDB_{name.upper()}" in os.environ}
     settings = wandb.Settings(**{k: v for k, v in limits.items() if k not in typed})
-    where = {}
-    if cfg and not under_agent():  # a sweep's runs are where the sweep is
+    where: dict[str, Any] = {"resume": "allow"}  # a sweep's runs are where the sweep is
+    if cfg and not under_agent():
         where = {"project": cfg.wandb.project, "entity": cfg.wandb.entity}
     about = {**about, **where, "settings": settings, "reinit": "finish_previous"}
     run: Any = None

@@ -46,8 +46,8 @@ def shown(file):
 class Fake:
     """A W&B run that remembers, and breaks where it is told to."""
 
-    def __init__(self, breaks="", summary=()):
-        self.breaks, self.done, self.summary = breaks, [], dict(summary)
+    def __init__(self, breaks="", rows=0):
+        self.breaks, self.done, self.summary, self.starting_step = breaks, [], {}, rows
 
     def __getattr__(self, name):
         def act(*args, **kwargs):
@@ -71,7 +71,7 @@ def test_a_window_that_breaks_says_so_once_and_is_left_alone(caplog):
 
 
 def test_a_step_is_shown_once_and_whole_also_when_the_run_is_handed_out_again():
-    run = Fake(summary={STEP: 4})
+    run = Fake(rows=4)
     window = Window(lambda: run)
     for step in range(1, 7):
         window.log({"x": 1.0}, step)

@@ -1,0 +1,328 @@
+"""A W&B server on 127.0.0.1: what the client asks for when sweeps run, no more.
+
+Answers go by the name of the operation and hold more than any version asks for, as GraphQL clients
+take what they know. A real server may treat states, re-queueing and limits differently.
+"""
+
+import itertools
+import json
+import os
+import re
+import sys
+import threading
+import traceback
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+KEY = "0123456789abcdef0123456789abcdef01234567"
+STAMP = "2026-01-01T00:00:00Z"
+WHO = {"id": "1", "entity": "ent", "username": "ent", "name": "ent", "email": "", "flags": "{}"}
+WHO |= {"teams": {"edges": [{"node": {"name": "ent"}}]}, "admin": False, "apiKeys": {"edges": []}}
+
+
+@dataclass
+class Run:
+    """A run, as the server knows it."""
+
+    id: str
+    project: str
+    display_name: str = ""
+    group: str | None = None
+    tags: list = field(default_factory=list)
+    sweep: str | None = None
+    agent: str | None = None
+    args: dict | None = None
+    state: str = "pending"
+    exitcode: int | None = None
+    preempting: bool = False
+    handed_out: int = 1
+    raw: dict = field(default_factory=dict)
+    summary: dict = field(default_factory=dict)
+    lines: dict = field(default_factory=dict)
+    files: dict = field(default_factory=dict)
+
+    @property
+    def config(self):
+        return {k: v["value"] for k, v in self.raw.items() if k != "_wandb"}
+
+    @property
+    def history(self):
+        """Its rows, without the client's own numbers."""
+        rows = [json.loads(self.lines[i]) for i in sorted(self.lines)]
+        return [{k: v for k, v in row.items() if k[0] != "_"} for row in rows]
+
+
+@dataclass
+class Sweep:
+    id: str
+    project: str
+    config: dict
+    todo: list
+    again: list = field(default_factory=list)
+    agents: int = 0
+
+
+class WandbServer:
+    """Keeps everything in memory, also while it is stopped."""
+
+    def __init__(self):
+        self.all, self.sweeps, self.views, self.agents = {}, {}, {}, {}
+        self.faults, self.unknown, self.port = [], [], 0
+        self.lock, self.ids = threading.RLock(), itertools.count(1)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        handler = type("Handler", (_Handler,), {"of": self})
+        self.http = _Server(("127.0.0.1", self.port), handler)
+        self.http.unknown = self.unknown
+        self.port = self.http.server_port
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self):
+        self.http.shutdown()
+        self.http.server_close()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def env(self, home):
+        """Environment of a client that knows this server and the folder `home` only."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
+        env |= {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": KEY, "no_proxy": "127.0.0.1"}
+        env |= {f"WANDB_{kind}_DIR": f"{home}/{kind.lower()}" for kind in ("CACHE", "CONFIG")}
+        return env | {"WANDB_DIR": str(home), "WANDB_ERROR_REPORTING": "false"}
+
+    def fail(self, match, status, n=1):
+        """The next n requests that hold `match` get this status."""
+        self.faults += [(match, status)] * n
+
+    def runs(self):
+        return list(self.all.values())
+
+    # ------------------------------------------------------------ sweeps
+
+    def upsert_sweep(self, v):
+        config = yaml.safe_load(v["config"])
+        names = sorted(config["parameters"])
+        options = [config["parameters"][n] for n in names]
+        options = [list(dict.fromkeys(o.get("values", [o.get("value")]))) for o in options]
+        grid = [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*options)]
+        sweep = Sweep(f"sweep{next(self.ids)}", v["projectName"], config, grid)
+        self.sweeps[sweep.id] = sweep
+        return {"upsertSweep": {"sweep": self.node_of(sweep), "configValidationWarnings": []}}
+
+    def create_agent(self, v):
+        name = f"agent{next(self.ids)}"
+        self.agents[name] = v["sweep"]
+        return {"createAgent": {"agent": {"id": name}}}
+
+    def heartbeat(self, v):
+        """One command at most: the next run of the grid, or one that was pre-empted."""
+        alive = {name for name, runs in json.loads(v["runState"] or "{}").items() if runs}
+        sweep = self.sweeps[self.agents[v["id"]]]
+        commands = []
+        if not alive:
+            for run in self.runs():
+                if run.agent == v["id"] and run.state in ("pending", "running"):
+                    self.ended(run, "crashed")  # its process is gone without a word
+            if sweep.again:
+                run = sweep.again.pop(0)
+                run.handed_out += 1
+            elif sweep.todo:
+                run = Run(f"run{next(self.ids)}", sweep.project, sweep=sweep.id)
+                run.args = {k: {"value": value} for k, value in sweep.todo.pop(0).items()}
+                run.raw = dict(run.args)
+                self.all[run.id] = run
+            else:
+                run = None
+            command = {"type": "exit"}
+            if run:
+                run.agent, run.state = v["id"], "pending"
+                kind = "run" if run.handed_out == 1 else "resume"
+                program = sweep.config.get("program")
+                command = {"type": kind, "run_id": run.id, "program": program, "args": run.args}
+            commands = [command | {"logs": []}]
+        agent = {"agent": {"id": v["id"]}, "commands": json.dumps(commands)}
+        return {"agentHeartbeat": agent}
+
+    def ended(self, run, state):
+        run.state = state
+        if run.preempting and state != "finished":
+            run.state, run.preempting = "preempted", False
+            if run.sweep:
+                self.sweeps[run.sweep].again.append(run)
+
+    # ------------------------------------------------------------ runs
+
+    def upsert_bucket(self, v):
+        new = v["name"] not in self.all
+        run = self.all.setdefault(v["name"], Run(v["name"], v["project"]))
+        run.display_name = v.get("displayName") or run.display_name
+        run.group = v.get("groupName") or run.group
+        run.tags = v.get("tags") or run.tags
+        run.sweep = v.get("sweep") or run.sweep
+        run.raw |= json.loads(v.get("config") or "{}")
+        run.state = "running" if run.state in ("pending", "preempted") else run.state
+        return {"upsertBucket": {"bucket": self.node_of(run), "inserted": new}}
+
+    def stream(self, name, body):
+        run = self.all[name]
+        for file, chunk in (body.get("files") or {}).items():
+            if file == "wandb-history.jsonl":
+                run.lines |= dict(enumerate(chunk["content"], chunk["offset"]))
+            elif file == "wandb-summary.json":
+                run.summary = json.loads(chunk["content"][-1])
+        run.preempting = run.preempting or bool(body.get("preempting"))
+        if body.get("complete"):
+            run.exitcode = body["exitcode"]
+            self.ended(run, "failed" if run.exitcode else "finished")
+        else:
+            run.state = "running"
+        return {"exitcode": run.exitcode, "limits": {}, "stopped": False}
+
+    def create_files(self, v):
+        base = f"{self.url}/storage/{v['run']}/"
+        files = [{"name": name, "uploadUrl": base + name} for name in v["files"]]
+        return {"createRunFiles": {"runID": v["run"], "uploadHeaders": [], "files": files}}
+
+    def read_runs(self, v):
+        wanted = json.loads(v.get("filters") or "{}")
+        runs = [r for r in self.runs() if wanted.get("sweep") in (None, r.sweep)]
+        return {"project": self.project(v["project"]) | {"runs": edges(map(self.node_of, runs))}}
+
+    # ------------------------------------------------------------ views
+
+    def upsert_view(self, v):
+        name = v.get("id") or f"view{next(self.ids)}"
+        view = {"id": name, "project": self.project(v["projectName"]), "createdAt": STAMP}
+        view |= self.views.get(name, {}) | {k: x for k, x in v.items() if k != "id"}
+        self.views[name] = view | {"updatedAt": STAMP, "user": WHO}
+        return {"upsertView": {"view": self.views[name], "inserted": not v.get("id")}}
+
+    def all_views(self, v):
+        kind, name = v.get("viewType"), v.get("viewName")
+        found = [x for x in self.views.values() if x["type"] == kind and name in (None, x["name"])]
+        return {"project": self.project(v["name"]) | {"allViews": edges(found)}}
+
+    # ------------------------------------------------------------ nodes
+
+    def project(self, name):
+        own = {"id": name, "internalId": name, "name": name, "entityName": "ent"}
+        return own | {"entity": {"id": "1", "name": "ent"}, "runCount": len(self.all), **FIXED}
+
+    def node_of(self, thing):
+        node = {"id": thing.id, "name": thing.id, "project": self.project(thing.project), **FIXED}
+        if isinstance(thing, Sweep):
+            state = "RUNNING" if thing.todo else "FINISHED"
+            config = {"config": yaml.safe_dump(thing.config), "method": thing.config["method"]}
+            return node | config | {"state": state, "runs": edges([]), "displayName": None}
+        return node | {
+            **{"displayName": thing.display_name, "sweepName": thing.sweep, "group": thing.group},
+            **{"state": thing.state, "tags": thing.tags, "config": json.dumps(thing.raw)},
+            **{"summaryMetrics": json.dumps(thing.summary), "historyLineCount": len(thing.lines)},
+            **{"eventsLineCount": 0, "logLineCount": 0, "eventsTail": "[]", "projectId": "1"},
+            "historyTail": json.dumps([thing.lines[i] for i in sorted(thing.lines)[-1:]]),
+            **{"wandbConfig": json.dumps({"t": 1}), "systemMetrics": "{}", "resumeTag": None},
+        }
+
+
+FIXED = {"createdAt": STAMP, "updatedAt": STAMP, "heartbeatAt": STAMP, "readOnly": False}
+FIXED |= {"description": None, "notes": None, "commit": None, "jobType": None, "user": WHO}
+
+
+def edges(nodes):
+    listed = [{"node": node, "cursor": str(i)} for i, node in enumerate(nodes)]
+    return {"edges": listed, "pageInfo": {"endCursor": None, "hasNextPage": False}}
+
+
+ANSWERS = {
+    "Viewer": lambda s, v: {"viewer": WHO},
+    "GetDefaultEntity": lambda s, v: {"viewer": WHO},
+    "ServerFeaturesQuery": lambda s, v: {"serverInfo": {"features": []}},
+    "OrganizationCoreWeaveOrganizationID": lambda s, v: {"entity": {"organization": None}},
+    "UpsertSweep": WandbServer.upsert_sweep,
+    "SweepWithRuns": lambda s, v: {"project": {"sweep": s.node_of(s.sweeps[v["sweep"]])}},
+    "GetSweep": lambda s, v: {
+        "project": {"sweep": s.node_of(s.sweeps[v["name"]]) if v["name"] in s.sweeps else None}
+    },
+    "CreateAgent": WandbServer.create_agent,
+    "Heartbeat": WandbServer.heartbeat,
+    "RunResumeStatus": lambda s, v: {
+        "model": s.project(v["project"])
+        | {"bucket": s.node_of(s.all[v["name"]]) if v["name"] in s.all else None}
+    },
+    "UpsertBucket": WandbServer.upsert_bucket,
+    "CreateRunFiles": WandbServer.create_files,
+    "Runs": WandbServer.read_runs,
+    "UpsertView2": WandbServer.upsert_view,
+    "upsertView": WandbServer.upsert_view,
+    "View": WandbServer.all_views,
+    "SpecificReport": lambda s, v: {"view": s.views[v["reportId"]]},
+}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # of a client that has ended
+            self.unknown.append(traceback.format_exc())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = unquote(urlsplit(self.path).path)
+        asked = json.loads(body) if path == "/graphql" else {}
+        query = asked.get("query") or ""
+        found = re.search(r"(?:query|mutation)\s+(\w+)", query)
+        operation = asked.get("operationName") or (found[1] if found else "")
+        line = f"{self.command} {path} {operation}"
+        with self.of.lock:
+            fault = next((fault for fault in self.of.faults if fault[0] in line), None)
+            if fault:
+                self.of.faults.remove(fault)
+                return self.reply({}, fault[1])
+            if path == "/graphql":
+                answer = ANSWERS.get(operation)
+                if answer is None:
+                    self.of.unknown.append(line)
+                    return self.reply({"errors": [{"message": f"{operation}?"}]})
+                return self.reply({"data": answer(self.of, asked.get("variables") or {})})
+            if path.endswith("/file_stream"):
+                return self.reply(self.of.stream(path.split("/")[-2], json.loads(body)))
+            if path.startswith("/storage/"):
+                _, _, run, name = path.split("/", 3)
+                self.of.all[run].files[name] = body
+            elif not path.startswith("/sdk/") and path != "/":
+                self.of.unknown.append(line)
+            return self.reply({})
+
+    def do_GET(self):
+        self.do_POST()
+
+    def do_PUT(self):
+        self.do_POST()
+
+    def reply(self, content, status=200):
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
