@@ -276,6 +276,26 @@ def agent(words: Sequence[str]) -> int:
     return run_agents(typed.sweep, agents=agents, gpus=gpus, count=typed.count)
 
 
+def prefetch(words: Sequence[str]) -> int:
+    """Fetch what a sweep needs from the hub, for machines without a network: SWEEP KEY=VALUES..."""
+    typed = _parser("prefetch", prefetch).parse_intermixed_args(words)
+    from stablebert.prefetch import prefetch as fetch
+
+    problems = fetch(read_sweep(typed.sweep).narrowed(typed.words).runs())
+    _tell(f"not fetched: {problem}" for problem in problems)
+    return 1 if problems else 0
+
+
+def doctor(overrides: Sequence[str]) -> int:
+    """Look whether runs can work here, and say what to do where they cannot."""
+    cfg = compose(overrides)
+    from stablebert.doctor import examine, tell
+
+    findings = list(examine(cfg))
+    print(tell(findings))
+    return 1 if any(finding.level == "problem" for finding in findings) else 0
+
+
 def _parser(name: str, run: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
     """Parser of a command on a sweep."""
     shipped = ", ".join(sorted(p.stem for p in SWEEPS.glob("*.yaml")))
@@ -317,9 +337,11 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "select": select,
     "collect": collect,
     "agent": agent,
+    "prefetch": prefetch,
+    "doctor": doctor,
     "config": config,
 }
-KEYED = ("train", "config")
+KEYED = ("train", "config", "doctor")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -53,6 +53,7 @@ def fetch(
     patterns: Sequence[str],
     complete: Callable[[Path], bool],
     otherwise: Sequence[str] = (),
+    download: bool = True,
 ) -> Path:
     """Snapshot folder of a repository at a revision, downloaded where necessary.
 
@@ -63,6 +64,7 @@ def fetch(
         patterns: Glob patterns of the files to fetch.
         complete: Whether a snapshot folder holds all that is needed.
         otherwise: Patterns fetched too where the first ones do not make the folder complete.
+        download: False: take what is cached and ask nothing of the network.
 
     Returns:
         The folder; its name is the commit.
@@ -73,8 +75,11 @@ def fetch(
     """
     what = f"{kind} {repo!r} at revision {revision or 'main'!r}"
     cached = functools.partial(_cached, repo, kind, revision, patterns, complete, what)
-    if re.fullmatch("[0-9a-f]{40}", revision or "") and (folder := cached()):
+    pinned = re.fullmatch("[0-9a-f]{40}", revision or "")
+    if (pinned or not download) and (folder := cached()):
         return folder
+    if not download:
+        raise HubError(f"{what} is not complete in the local cache")
     try:
         for more in [(), otherwise] if otherwise else [()]:
             folder = _download(repo, kind, revision, [*patterns, *more], what)
@@ -90,7 +95,7 @@ def fetch(
     raise HubError(f"{what} lacks files that are needed; looked for {[*patterns, *otherwise]}")
 
 
-def fetch_model(name: str, revision: str | None = None) -> Path:
+def fetch_model(name: str, revision: str | None = None, *, download: bool = True) -> Path:
     """Snapshot folder of a model with its tokenizer and weights.
 
     Safetensors weights are preferred; `pytorch_model.bin` is fetched where there are none.
@@ -104,10 +109,11 @@ def fetch_model(name: str, revision: str | None = None) -> Path:
         patterns=[*CONFIG, *TOKENIZER, *SAFETENSORS],
         otherwise=PICKLES,
         complete=_is_model,
+        download=download,
     )
 
 
-def fetch_glue(config: str, revision: str | None = None) -> Path:
+def fetch_glue(config: str, revision: str | None = None, *, download: bool = True) -> Path:
     """Snapshot folder of `nyu-mll/glue` with the training and dev files of one configuration.
 
     Raises:
@@ -120,6 +126,7 @@ def fetch_glue(config: str, revision: str | None = None) -> Path:
         revision=revision,
         patterns=[f"{config}/{split}-*.parquet" for split in splits],
         complete=lambda folder: all(shards(folder / config, split) for split in splits),
+        download=download,
     )
 
 

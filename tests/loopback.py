@@ -73,6 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
             if fault[1] != 200:
                 return self.reply(fault[1], b"", {"X-Error-Code": fault[2]})
         asked = ASKED.fullmatch(unquote(urlsplit(self.path).path))
+        if asked is None:  # the front page
+            return self.reply(200, b"", {})
         repo = (asked["kind"] or "models/") + asked["repo"]
         if repo not in self.hub.repos:
             return self.reply(404, b"", {"X-Error-Code": "RepoNotFound"})

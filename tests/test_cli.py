@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stablebert.cli import EXAMPLES, main
+from stablebert.cli import COMMANDS, EXAMPLES, main
 from stablebert.config import as_dict, compose
 from stablebert.schema import KEYS, names
 
@@ -63,8 +63,7 @@ def test_no_command_shows_the_help_and_fails(capsys):
 def test_unknown_command(capsys):
     assert main(["trian", "task=rte"]) == 2
     assert capsys.readouterr().err == (
-        "trian is not a command; the commands are train, grid, report, select, collect, config; "
-        "did you mean train?\n"
+        f"trian is not a command; the commands are {', '.join(COMMANDS)}; did you mean train?\n"
     )
 
 

@@ -14,8 +14,12 @@ ALLOWED = {
     "cli": {
         *("config", "errors", "grid", "locate", "pruning", "report", "report.expected"),
         *("claims", "report.pick", "results", "schema", "select", "sweep", "tracking", "train"),
-        *("agent", "wandb_sweeps"),
+        *("agent", "doctor", "prefetch", "wandb_sweeps"),
     },
+    "doctor": {
+        *("config", "errors", "glue.sources", "glue.tasks", "hub", "schema", "tracking"),
+    },
+    "prefetch": {"config", "errors", "glue.tasks", "hub", "schema"},
     "agent": {"wandb_sweeps"},
     "wandb_sweeps": {"errors", "locate", "results", "sweep", "tracking"},
     "train": {
