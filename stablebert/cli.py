@@ -276,6 +276,41 @@ def agent(words: Sequence[str]) -> int:
     return run_agents(typed.sweep, agents=agents, gpus=gpus, count=typed.count)
 
 
+def dashboard(words: Sequence[str]) -> int:
+    """Create or update a W&B workspace, and a report per table: ENTITY/PROJECT."""
+    from stablebert import dashboard as boards
+
+    parser = argparse.ArgumentParser(prog="stablebert dashboard", description=dashboard.__doc__)
+    parser.add_argument("project", metavar="ENTITY/PROJECT")
+    parser.add_argument("--layers", type=_count, default=24, help="of the model (default: 24)")
+    parser.add_argument(
+        "--report",
+        action="append",
+        choices=[*boards.TABLES, "none"],
+        help="whose reports to make (default: all)",
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", help="write it to a file (or -) instead; needs no server"
+    )
+    typed = parser.parse_args(words)
+    entity, slash, project = typed.project.partition("/")
+    if not (entity and slash and project) or "/" in project:
+        raise boards.DashboardError(f"{typed.project}: a project is named ENTITY/PROJECT")
+    board = boards.workspace(entity, project, num_layers=typed.layers)
+    chosen = [t for t in typed.report or boards.TABLES if t != "none"]
+    reports = [boards.report(entity, project, table) for table in chosen]
+    if typed.json:
+        text = boards.as_json(board, reports)
+        if typed.json == "-":
+            print(text)
+        else:
+            Path(typed.json).write_text(text + "\n", encoding="utf-8")
+        return 0
+    for address in boards.save(board, reports):
+        print(address)
+    return 0
+
+
 def prefetch(words: Sequence[str]) -> int:
     """Fetch what a sweep needs from the hub, for machines without a network: SWEEP KEY=VALUES..."""
     typed = _parser("prefetch", prefetch).parse_intermixed_args(words)
@@ -337,6 +372,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "select": select,
     "collect": collect,
     "agent": agent,
+    "dashboard": dashboard,
     "prefetch": prefetch,
     "doctor": doctor,
     "config": config,

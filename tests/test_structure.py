@@ -14,8 +14,9 @@ ALLOWED = {
     "cli": {
         *("config", "errors", "grid", "locate", "pruning", "report", "report.expected"),
         *("claims", "report.pick", "results", "schema", "select", "sweep", "tracking", "train"),
-        *("agent", "doctor", "prefetch", "wandb_sweeps"),
+        *("agent", "dashboard", "doctor", "prefetch", "wandb_sweeps"),
     },
+    "dashboard": {"errors", "report.paper", "tracking"},
     "doctor": {
         *("config", "errors", "glue.sources", "glue.tasks", "hub", "schema", "tracking"),
     },
