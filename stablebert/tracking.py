@@ -8,9 +8,11 @@ import json
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from queue import Empty, Queue
+from typing import Any, TypeVar, cast
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -189,6 +191,34 @@ def _begin(
     run.define_metric("*", step_metric=STEP, step_sync=True)
     run.define_metric("val/score", step_metric=STEP, step_sync=True, summary="max")
     return run
+
+
+T = TypeVar("T")
+
+
+def within(seconds: float, act: Callable[[], T]) -> T:
+    """Do something with the client, which for some questions waits for ever.
+
+    Raises:
+        TimeoutError: it takes longer; it is left alone then.
+        Exception: whatever it raised.
+    """
+    done: Queue[tuple[T | None, Exception | None]] = Queue()
+
+    def work() -> None:
+        try:
+            done.put((act(), None))
+        except Exception as error:
+            done.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result, error = done.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+    if error:
+        raise error
+    return cast(T, result)
 
 
 def base_url() -> str:

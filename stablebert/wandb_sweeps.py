@@ -5,17 +5,19 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from stablebert.errors import ActionableError
 from stablebert.locate import Identities
 from stablebert.results import NAMES, RunRecord, parse
 from stablebert.sweep import Sweep, parse_sweep
-from stablebert.tracking import base_url, probe
+from stablebert.tracking import base_url, probe, within
 
 BAD = ("failed", "crashed", "killed")
 OPEN = ("running", "pending", "preempting")
-SECONDS = 30
+SECONDS = 600
+"""Longest that a sweep of thousands of runs may take to be read."""
 
 
 class SweepError(ActionableError):
@@ -58,17 +60,11 @@ def find(path: str) -> Found:
     check(path)
     if silence := probe(base_url()):
         raise SweepError(f"W&B does not answer: {silence}")
-    import wandb
-
     try:
-        api: Any = wandb.Api(timeout=SECONDS)
-        config = api.sweep(path).config
-        entity, project, sweep_id = path.split("/")
-        runs = list(
-            api.runs(f"{entity}/{project}", {"sweep": sweep_id}, "+created_at", 100, lazy=False)
-        )
+        config, runs = within(SECONDS, partial(_ask, path))
     except Exception as error:  # the client raises its own, requests' and plain ones
         raise SweepError(f"{path}: {error} ({_advice(error)})") from error
+    sweep_id = path.rpartition("/")[2]
     found = Found(parse_sweep(config.get("name") or sweep_id, config, path))
     for run in runs:
         name = f"{run.id} {run.name}"
@@ -81,6 +77,16 @@ def find(path: str) -> Found:
         elif run.state in OPEN and (key := _key(run.config)):
             found.open.add(key)
     return found
+
+
+def _ask(path: str) -> tuple[dict[str, Any], list[Any]]:
+    import wandb
+
+    api: Any = wandb.Api(timeout=30)
+    project, _, sweep_id = path.rpartition("/")
+    config = api.sweep(path).config
+    of_sweep = {"sweep": sweep_id}
+    return config, list(api.runs(project, of_sweep, "+created_at", 100, lazy=False))
 
 
 def check(path: str) -> None:

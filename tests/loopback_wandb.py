@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 import traceback
+from base64 import b64encode
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -20,7 +21,12 @@ import yaml
 KEY = "0123456789abcdef0123456789abcdef01234567"
 STAMP = "2026-01-01T00:00:00Z"
 WHO = {"id": "1", "entity": "ent", "username": "ent", "name": "ent", "email": "", "flags": "{}"}
-WHO |= {"teams": {"edges": [{"node": {"name": "ent"}}]}, "admin": False, "apiKeys": {"edges": []}}
+WHO |= {
+    "teams": {"edges": [{"node": {"name": "ent"}}]},
+    "admin": False,
+    "deletedAt": None,
+    "apiKeys": {"edges": []},
+}
 
 
 @dataclass
@@ -69,7 +75,7 @@ class WandbServer:
     """Keeps everything in memory, also while it is stopped."""
 
     def __init__(self):
-        self.all, self.sweeps, self.views, self.agents = {}, {}, {}, {}
+        self.all, self.sweeps, self.views, self.charts, self.agents = {}, {}, {}, {}, {}
         self.faults, self.unknown, self.port = [], [], 0
         self.lock, self.ids = threading.RLock(), itertools.count(1)
 
@@ -203,16 +209,24 @@ class WandbServer:
     # ------------------------------------------------------------ views
 
     def upsert_view(self, v):
-        name = v.get("id") or f"view{next(self.ids)}"
+        name = v.get("id") or b64encode(b"View:%d" % next(self.ids)).decode().rstrip("=")
         view = {"id": name, "project": self.project(v["projectName"]), "createdAt": STAMP}
         view |= self.views.get(name, {}) | {k: x for k, x in v.items() if k != "id"}
         self.views[name] = view | {"updatedAt": STAMP, "user": WHO}
         return {"upsertView": {"view": self.views[name], "inserted": not v.get("id")}}
 
+    def create_chart(self, v):
+        name = f"{v['entity']}/{v['chartName']}"
+        if name in self.charts:
+            raise ValueError(f"chart {name} already exists")
+        self.charts[name] = v
+        return {"createCustomChart": {"chart": {"id": name}}}
+
     def all_views(self, v):
-        kind, name = v.get("viewType"), v.get("viewName")
+        kind, name = v.get("viewType", "runs"), v.get("viewName")
         found = [x for x in self.views.values() if x["type"] == kind and name in (None, x["name"])]
-        return {"project": self.project(v["name"]) | {"allViews": edges(found)}}
+        project = self.project(v.get("project") or v["name"])
+        return {"project": project | {"allViews": edges(found)}}
 
     # ------------------------------------------------------------ nodes
 
@@ -237,7 +251,14 @@ class WandbServer:
 
 
 FIXED = {"createdAt": STAMP, "updatedAt": STAMP, "heartbeatAt": STAMP, "readOnly": False}
-FIXED |= {"description": None, "notes": None, "commit": None, "jobType": None, "user": WHO}
+FIXED |= {
+    "isBenchmark": False,
+    "description": None,
+    "notes": None,
+    "commit": None,
+    "jobType": None,
+    "user": WHO,
+}
 
 
 def edges(nodes):
@@ -267,6 +288,10 @@ ANSWERS = {
     "UpsertView2": WandbServer.upsert_view,
     "upsertView": WandbServer.upsert_view,
     "View": WandbServer.all_views,
+    "ProjectViews": WandbServer.all_views,
+    "GetProjects": lambda s, v: {"models": edges([s.project("proj")])},
+    "ProjectInternalId": lambda s, v: {"project": s.project(v["projectName"])},
+    "CreateCustomChart": WandbServer.create_chart,
     "SpecificReport": lambda s, v: {"view": s.views[v["reportId"]]},
 }
 
@@ -303,7 +328,10 @@ class _Handler(BaseHTTPRequestHandler):
                 if answer is None:
                     self.of.unknown.append(line)
                     return self.reply({"errors": [{"message": f"{operation}?"}]})
-                return self.reply({"data": answer(self.of, asked.get("variables") or {})})
+                try:
+                    return self.reply({"data": answer(self.of, asked.get("variables") or {})})
+                except ValueError as error:
+                    return self.reply({"errors": [{"message": str(error)}]})
             if path.endswith("/file_stream"):
                 return self.reply(self.of.stream(path.split("/")[-2], json.loads(body)))
             if path.startswith("/storage/"):
