@@ -55,7 +55,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 test: $(READY) ## run the tests (minutes, no network)
-	$(BIN)/python -m pytest -m 'not stress'
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m 'not stress' -n auto
 
 stress: $(READY) ## run the long tests
 	$(BIN)/python -m pytest -m stress
