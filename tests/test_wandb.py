@@ -221,6 +221,22 @@ def test_a_server_that_restarts_loses_nothing(home, server, sweep_file):
     assert run.history == history(result.parent)
 
 
+def test_a_client_that_is_killed_costs_nothing(home, server, sweep_file):
+    file = sweep_file(task=["rte"], seed=[0])
+    (cfg,) = read_sweep(str(file)).combinations()
+    words = [f"{k}={v}" for k, v in (cfg | {"trainer.max_steps": 600}).items()]
+    child = start("train", *words, "wandb.mode=online", "wandb.entity=ent")
+    core = ["pgrep", "-P", str(child.pid), "-f", "wandb-core"]
+    wait_for(lambda: any(p.stat().st_size for p in home.rglob("history.jsonl.*.part")), child)
+    (number,) = subprocess.run(core, capture_output=True, text=True).stdout.split()
+    os.kill(int(number), signal.SIGKILL)
+    out, _ = child.communicate(timeout=120)
+    assert child.returncode == 0, out
+    (result,) = home.glob("runs/**/result.json")
+    assert json.loads(result.read_text())["steps"] == 600
+    assert out.count("W&B failed, the run goes on without it") == 1
+
+
 def test_offline_the_sweep_runs_too_and_is_synced_later(home, server, sweep_file, monkeypatch):
     path = create(sweep_file(task=["rte"], seed=[0, 1]))
     monkeypatch.setenv("WANDB_MODE", "offline")
