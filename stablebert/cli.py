@@ -282,29 +282,25 @@ def dashboard(words: Sequence[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="stablebert dashboard", description=dashboard.__doc__)
     parser.add_argument("project", metavar="ENTITY/PROJECT")
+    parser.add_argument("--sweep", metavar="SWEEP", help="show its runs only, by its id in W&B")
     parser.add_argument("--layers", type=_count, default=24, help="of the model (default: 24)")
     parser.add_argument(
         "--report",
         action="append",
-        choices=[*boards.TABLES, "none"],
-        help="whose reports to make (default: all)",
+        choices=[*boards.tables(), "none"],
+        help="a table whose report to make (default: all)",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="write it to a file (or -) instead; needs no server"
     )
     typed = parser.parse_args(words)
-    entity, slash, project = typed.project.partition("/")
-    if not (entity and slash and project) or "/" in project:
-        raise boards.DashboardError(f"{typed.project}: a project is named ENTITY/PROJECT")
-    board = boards.workspace(entity, project, num_layers=typed.layers)
-    chosen = [t for t in typed.report or boards.TABLES if t != "none"]
-    reports = [boards.report(entity, project, table) for table in chosen]
+    entity, project = boards.split(typed.project)
+    sweep = boards.sweep_id(typed.sweep) if typed.sweep else None
+    board = boards.workspace(entity, project, num_layers=typed.layers, sweep=sweep)
+    chosen = [table for table in typed.report or boards.tables() if table != "none"]
+    reports = [boards.report(entity, project, table, sweep=sweep) for table in chosen]
     if typed.json:
-        text = boards.as_json(board, reports)
-        if typed.json == "-":
-            print(text)
-        else:
-            Path(typed.json).write_text(text + "\n", encoding="utf-8")
+        boards.write_json(boards.as_json(board, reports), typed.json)
         return 0
     for address in boards.save(board, reports):
         print(address)

@@ -1,7 +1,6 @@
 """Whether runs can work here: each thing they need, looked at, and what to do where it is amiss."""
 
 import json
-import netrc
 import os
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from stablebert.config import model_folder
@@ -20,7 +18,7 @@ from stablebert.glue.sources import resolve
 from stablebert.glue.tasks import TASKS
 from stablebert.hub import fetch_glue, fetch_model, model_files
 from stablebert.schema import RunConfig
-from stablebert.tracking import base_url, probe
+from stablebert.tracking import base_url, logged_in, probe
 
 TORCH_SECONDS = 180
 ROOM = 5e9
@@ -181,20 +179,10 @@ def wandb(cfg: RunConfig) -> Iterator[Finding]:
     if silence := probe(url):
         yield Finding(level, f"W&B does not answer: {silence}; WANDB_MODE=offline needs no network")
         return
-    if not _logged_in(url):
+    if not logged_in(url):
         yield Finding(level, f"W&B: nobody is logged in on {url}: wandb login, or WANDB_API_KEY")
         return
     yield Finding("ok", f"W&B {version('wandb')}: logged in on {url}")
-
-
-def _logged_in(url: str) -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    try:
-        return netrc.netrc(str(file)).authenticators(urlsplit(url).hostname or "") is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
 
 
 def disk(cfg: RunConfig) -> Iterator[Finding]:

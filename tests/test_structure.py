@@ -16,7 +16,7 @@ ALLOWED = {
         *("claims", "report.pick", "results", "schema", "select", "sweep", "tracking", "train"),
         *("agent", "dashboard", "doctor", "prefetch", "wandb_sweeps"),
     },
-    "dashboard": {"errors", "report.paper", "tracking"},
+    "dashboard": {"errors", "report.paper", "sweep", "tracking"},
     "doctor": {
         *("config", "errors", "glue.sources", "glue.tasks", "hub", "schema", "tracking"),
     },
