@@ -534,12 +534,17 @@ def _save(board: Any, reports: Sequence[Any]) -> list[str]:
     _save_chart(api, board.entity)
     board._internal_id = _id_of_view(board)
     board.save()
-    old = {known.display_name: known.id for known in api.reports(path)} if reports else {}
+    old = {_table_of(known.display_name): known.id for known in api.reports(path) if reports}
     with _asking(api):
         for one in reports:
-            one.id = old.get(one.title, "")
+            one.id = old.get(_table_of(one.title), "")
             one.save()
         return [str(board.url), *(str(one.url) for one in reports)]
+
+
+def _table_of(title: str) -> str:
+    """`stablebert: Table 1`, before what the table is about."""
+    return title.rpartition(": ")[0]
 
 
 def _save_chart(api: Any, entity: str) -> None:
