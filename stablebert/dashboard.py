@@ -522,7 +522,7 @@ def save(board: Any, reports: Sequence[Any]) -> list[str]:
     except Exception as error:  # the client raises its own, requests' and plain ones
         raise DashboardError(
             f"{board.entity}/{board.project}: {error}; is it there, on {url}, and may you write "
-            "to it?"
+            "to it? (`wandb login --relogin` takes another key)"
         ) from error
 
 
@@ -560,7 +560,7 @@ def _save_chart(api: Any, entity: str) -> None:
         )
     except Exception as error:  # the rest of the dashboard works without
         if not re.search("exist|409|conflict", str(error), re.IGNORECASE):
-            log.warning("the chart of distributions was not made: %s", error)
+            log.warning("the chart of distributions was not made: %s", str(error).strip())
 
 
 def _id_of_view(board: Any) -> str:
