@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -324,11 +325,9 @@ def prefetch(words: Sequence[str]) -> int:
 def doctor(overrides: Sequence[str]) -> int:
     """Look whether runs can work here, and say what to do where they cannot."""
     cfg = compose(overrides)
-    from stablebert.doctor import examine, tell
+    from stablebert.doctor import diagnose
 
-    findings = list(examine(cfg))
-    print(tell(findings))
-    return 1 if any(finding.level == "problem" for finding in findings) else 0
+    return 0 if diagnose(cfg, partial(print, flush=True)) else 1
 
 
 def _parser(name: str, run: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
