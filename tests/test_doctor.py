@@ -262,7 +262,13 @@ def test_the_precision_is_tried_where_runs_will_be(canned, words, has, level, te
         (
             "echo 450.2",
             {"built": "13.0", "said": ["The NVIDIA driver is too old"]},
-            *("note", ["driver 450.2; The NVIDIA driver is too old", "fits the driver"]),
+            *(
+                "note",
+                [
+                    "driver 450.2; The NVIDIA driver is too old; CUDA_VISIBLE_DEVICES='7'",
+                    "fits the driver",
+                ],
+            ),
         ),
         ("echo no driver; exit 9", {"built": "13.0"}, "note", ["nvidia-smi: no driver", "first"]),
         (None, {}, "ok", ["no GPU, runs are on the CPU"]),
@@ -275,7 +281,7 @@ def test_a_driver_without_a_gpu_for_torch_is_told(
         (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{smi}\n")
         (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin" if smi else str(tmp_path))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     canned(**has)
     finding, _ = doctor.torch(compose([]))
     assert finding.level == level
