@@ -423,7 +423,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
 def overview() -> str:
     """The text of `stablebert --help`."""
-    commands = "\n".join(f"  {name:8}{_first_line(run)}" for name, run in COMMANDS.items())
+    commands = "\n".join(f"  {name:11}{_first_line(run)}" for name, run in COMMANDS.items())
     choices = "\n".join(f"  {key:8}{' '.join(names(key))}" for key in CHOICES)
     return f"""\
 usage: stablebert COMMAND KEY=VALUE...

@@ -110,8 +110,7 @@ class Window:
         self._attempt(act)
 
     def preempt(self) -> None:
-        """End as told to stop: a sweep hands the run out again."""
-        self._flush()
+        """End as told to stop: a sweep hands the run out again, which shows this step whole."""
 
         def act() -> None:
             self._run.mark_preempting()
