@@ -314,7 +314,7 @@ def dashboard(words: Sequence[str]) -> int:
 
 def prefetch(words: Sequence[str]) -> int:
     """Fetch what a sweep needs from the hub, for machines without a network: SWEEP KEY=VALUES..."""
-    typed = _parser("prefetch", prefetch).parse_intermixed_args(words)
+    typed = _parser("prefetch", prefetch, records=False).parse_intermixed_args(words)
     from stablebert.prefetch import prefetch as fetch
 
     problems = fetch(read_sweep(typed.sweep).narrowed(typed.words).runs())
@@ -330,8 +330,10 @@ def doctor(overrides: Sequence[str]) -> int:
     return 0 if diagnose(cfg, partial(print, flush=True)) else 1
 
 
-def _parser(name: str, run: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
-    """Parser of a command on a sweep."""
+def _parser(
+    name: str, run: Callable[[Sequence[str]], int], *, records: bool = True
+) -> argparse.ArgumentParser:
+    """Parser of a command on a sweep, and on its records."""
     shipped = ", ".join(sorted(p.stem for p in SWEEPS.glob("*.yaml")))
     parser = argparse.ArgumentParser(prog=f"stablebert {name}", description=_first_line(run))
     parser.add_argument("sweep", help=f"a file, or one of {shipped}")
@@ -341,9 +343,10 @@ def _parser(name: str, run: Callable[[Sequence[str]], int]) -> argparse.Argument
         metavar="KEY=VALUES",
         help="narrow or change the grid: task=rte,cola seed=0..4 scale=mini",
     )
-    parser.add_argument(
-        "--fresh", action="store_true", help="records committed in results/ do not count"
-    )
+    if records:
+        parser.add_argument(
+            "--fresh", action="store_true", help="records committed in results/ do not count"
+        )
     return parser
 
 
