@@ -55,7 +55,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 test: $(READY) ## run the tests (minutes, no network)
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m 'not stress' -n auto
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m 'not stress' -n auto --dist worksteal
 
 stress: $(READY) ## run the long tests
 	$(BIN)/python -m pytest -m stress

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -309,7 +310,7 @@ def dashboard(words: Sequence[str]) -> int:
 
 def prefetch(words: Sequence[str]) -> int:
     """Fetch what a sweep needs from the hub, for machines without a network: SWEEP KEY=VALUES..."""
-    typed = _parser("prefetch", prefetch).parse_intermixed_args(words)
+    typed = _parser("prefetch", prefetch, records=False).parse_intermixed_args(words)
     from stablebert.prefetch import prefetch as fetch
 
     problems = fetch(read_sweep(typed.sweep).narrowed(typed.words).runs())
@@ -320,15 +321,15 @@ def prefetch(words: Sequence[str]) -> int:
 def doctor(overrides: Sequence[str]) -> int:
     """Look whether runs can work here, and say what to do where they cannot."""
     cfg = compose(overrides)
-    from stablebert.doctor import examine, tell
+    from stablebert.doctor import diagnose
 
-    findings = list(examine(cfg))
-    print(tell(findings))
-    return 1 if any(finding.level == "problem" for finding in findings) else 0
+    return 0 if diagnose(cfg, partial(print, flush=True)) else 1
 
 
-def _parser(name: str, run: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
-    """Parser of a command on a sweep."""
+def _parser(
+    name: str, run: Callable[[Sequence[str]], int], *, records: bool = True
+) -> argparse.ArgumentParser:
+    """Parser of a command on a sweep, and on its records."""
     shipped = ", ".join(sorted(p.stem for p in SWEEPS.glob("*.yaml")))
     parser = argparse.ArgumentParser(prog=f"stablebert {name}", description=_first_line(run))
     parser.add_argument("sweep", help=f"a file, or one of {shipped}")
@@ -338,9 +339,10 @@ def _parser(name: str, run: Callable[[Sequence[str]], int]) -> argparse.Argument
         metavar="KEY=VALUES",
         help="narrow or change the grid: task=rte,cola seed=0..4 scale=mini",
     )
-    parser.add_argument(
-        "--fresh", action="store_true", help="records committed in results/ do not count"
-    )
+    if records:
+        parser.add_argument(
+            "--fresh", action="store_true", help="records committed in results/ do not count"
+        )
     return parser
 
 
@@ -420,7 +422,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
 def overview() -> str:
     """The text of `stablebert --help`."""
-    commands = "\n".join(f"  {name:8}{_first_line(run)}" for name, run in COMMANDS.items())
+    commands = "\n".join(f"  {name:11}{_first_line(run)}" for name, run in COMMANDS.items())
     choices = "\n".join(f"  {key:8}{' '.join(names(key))}" for key in CHOICES)
     return f"""\
 usage: stablebert COMMAND KEY=VALUE...

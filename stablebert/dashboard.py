@@ -20,7 +20,7 @@ from unittest import mock
 from stablebert.errors import ActionableError
 from stablebert.report.paper import Printed, paper
 from stablebert.sweep import SWEEPS
-from stablebert.tracking import STEP, base_url, logged_in, probe, within
+from stablebert.tracking import STEP, base_url, probe, within
 
 log = logging.getLogger(__name__)
 
@@ -515,7 +515,7 @@ def save(board: Any, reports: Sequence[Any]) -> list[str]:
     url = base_url()
     if silence := probe(url):
         raise DashboardError(f"W&B does not answer: {silence}; --json FILE needs no server")
-    if not logged_in(url):
+    if not _logged_in(url):
         raise DashboardError(f"nobody is logged in on {url}: `wandb login`, or set WANDB_API_KEY")
     try:
         return within(SECONDS, partial(_save, board, reports))
@@ -524,6 +524,17 @@ def save(board: Any, reports: Sequence[Any]) -> list[str]:
             f"{board.entity}/{board.project}: {error}; is it there, on {url}, and may you write "
             "to it? (`wandb login --relogin` takes another key)"
         ) from error
+
+
+def _logged_in(url: str) -> bool:
+    """Whether a key is at hand, by the client's rules: it would ask for one on the terminal."""
+    try:
+        from wandb.sdk.lib.wbauth import authenticate_session
+
+        found = authenticate_session(host=url, source=NAME, prompt=False, update_session=False)
+    except Exception:  # another version of what is not public, or a key that it will refuse
+        return True
+    return found is not None
 
 
 def _save(board: Any, reports: Sequence[Any]) -> list[str]:

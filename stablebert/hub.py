@@ -130,6 +130,24 @@ def fetch_glue(config: str, revision: str | None = None, *, download: bool = Tru
     )
 
 
+def ask(repo: str, *, kind: str = "model", revision: str | None = None) -> str:
+    """The hub's commit of a revision: one question, answered within seconds; nothing is fetched.
+
+    Raises:
+        HubError: The hub does not answer, or has no such repository or revision.
+    """
+    import huggingface_hub as hf
+
+    what = f"{kind} {repo!r} at revision {revision or 'main'!r}"
+    try:
+        info = hf.HfApi().repo_info(
+            repo, repo_type=kind, revision=revision or "main", timeout=PROBE_SECONDS
+        )
+    except Exception as e:
+        raise HubError(f"{what}: {_final(e, what)}") from e
+    return str(info.sha)
+
+
 def shards(folder: Path, split: str) -> tuple[Path, ...]:
     """The parquet files of a split in row order; empty unless all are there."""
     files = sorted(folder.glob(f"{split}-*.parquet"))

@@ -6,17 +6,14 @@ seconds and one warning. Free of torch: a run that is done shows its record at o
 
 import json
 import logging
-import netrc
 import os
 import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, TypeVar, cast
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from stablebert.config import as_dict
@@ -113,8 +110,7 @@ class Window:
         self._attempt(act)
 
     def preempt(self) -> None:
-        """End as told to stop: a sweep hands the run out again."""
-        self._flush()
+        """End as told to stop: a sweep hands the run out again, which shows this step whole."""
 
         def act() -> None:
             self._run.mark_preempting()
@@ -242,14 +238,3 @@ def probe(url: str) -> str:
     except (OSError, ValueError) as error:
         return f"{url}: {error}"
     return ""
-
-
-def logged_in(url: str) -> bool:
-    """Whether a key for a server is at hand; the client would ask for one on the terminal."""
-    if any(os.environ.get(f"WANDB_{name}") for name in ("API_KEY", "IDENTITY_TOKEN_FILE")):
-        return True
-    file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    try:
-        return netrc.netrc(str(file)).authenticators(urlsplit(url).hostname or "") is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

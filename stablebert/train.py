@@ -491,7 +491,7 @@ def crash(error: BaseException, watch: Stopwatch) -> dict[str, Any]:
 def cache_folder(path: str | None) -> Path:
     """Folder of prepared data: as configured, or stablebert/ in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(path) if path else Path(home) / "stablebert"
+    return Path(path).expanduser() if path else Path(home) / "stablebert"
 
 
 def quiet() -> None:

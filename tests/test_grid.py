@@ -99,7 +99,8 @@ def start(words, *flags, **env):
     )
 
 
-def test_a_grid_is_planned_executed_and_done(words, capsys):
+def test_a_grid_is_planned_executed_and_done(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("stablebert.cli.RESULTS", tmp_path / "none")  # whose runs tell times
     assert main(["grid", *words(), "--dry-run"]) == 0
     planned = capsys.readouterr().out
     assert "tiny: 8 runs wanted, 0 done, 8 missing, 0 crashed" in planned

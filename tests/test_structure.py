@@ -20,7 +20,7 @@ ALLOWED = {
     "doctor": {
         *("config", "errors", "glue.sources", "glue.tasks", "hub", "schema", "tracking"),
     },
-    "prefetch": {"config", "errors", "glue.tasks", "hub", "schema"},
+    "prefetch": {"config", "errors", "glue.sources", "glue.tasks", "hub", "schema"},
     "agent": {"wandb_sweeps"},
     "wandb_sweeps": {"errors", "locate", "results", "sweep", "tracking"},
     "train": {
@@ -117,7 +117,7 @@ ALLOWED = {
 TORCH_FREE = [
     *("cli", "claims", "config", "glue.sources", "glue.tasks", "grid", "hub", "locate", "report"),
     *("pruning", "report.expected", "report.pick", "results", "schema", "select", "sweep"),
-    *("version", "worker"),
+    *("doctor", "prefetch", "version", "worker"),
 ]
 
 

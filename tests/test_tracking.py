@@ -63,7 +63,7 @@ def test_a_window_that_breaks_says_so_once_and_is_left_alone(caplog):
     window = Window(lambda: run)
     for step in (1, 2, 3):
         window.log({"x": 1.0}, step)
-    window.preempt()
+    window.crash(ValueError())
     assert [name for name, *_ in run.done] == ["log"]
     assert [r.message for r in caplog.records] == [
         "W&B failed, the run goes on without it: core is gone"
@@ -76,6 +76,7 @@ def test_a_step_is_shown_once_and_whole_also_when_the_run_is_handed_out_again():
     for step in range(1, 7):
         window.log({"x": 1.0}, step)
         window.log({"y": 2.0}, step)
+    window.log({"x": 1.0}, 7)  # not whole: left to the next attempt
     window.preempt()
     assert [args[0] for name, *args in run.done if name == "log"] == [
         {"x": 1.0, "y": 2.0, STEP: step} for step in (5, 6)
