@@ -15,6 +15,7 @@ from stablebert.tracking import STEP
 
 WandbServer = pytest.importorskip("loopback_wandb").WandbServer
 pytest.importorskip("wandb_workspaces")
+pytestmark = pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20")
 
 LAYERS = ["embeddings", "layer_00", "layer_01", "pooler", "classifier"]
 SCORE = ("Vega2", "config_id length method status task test_at_best")
