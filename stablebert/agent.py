@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stablebert.wandb_sweeps import check, find
+from stablebert.grid import cores
+from stablebert.wandb_sweeps import find
 
 TERM_SECONDS = 90
 """What a run has to close itself, before its agent kills it."""
@@ -34,7 +35,6 @@ def run_agents(
     Raises:
         SweepError: no such sweep, nobody is logged in, or the server does not answer.
     """
-    check(path)
     before = set(find(path).bad())
     command = [sys.executable, "-m", "wandb", "agent", "--forward-signals"]
     command += ["--term-timeout", str(TERM_SECONDS)]
@@ -75,7 +75,7 @@ def _environment(agents: int, gpu: str | None) -> dict[str, str]:
     if gpu is not None:
         env["CUDA_VISIBLE_DEVICES"] = gpu
     elif agents > 1:
-        env.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // agents)))
+        env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // agents)))
         env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return env
 

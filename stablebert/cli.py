@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -65,20 +64,11 @@ def _trained(overrides: Sequence[str]) -> tuple[LocatedRun, RunRecord]:
         print("done already; force=true runs it again")
         show_stored(record, run)
         return run, record
-    from stablebert.claims import ClaimedError
-    from stablebert.train import train as fit  # torch: only where there is work for it
+    from stablebert.train import train as fit  # torch: only if there is work
+    from stablebert.train import train_when_free
 
-    told = False
-    while True:
-        try:
-            return run, fit(run)
-        except ClaimedError as error:  # a sweep does not hand a run out twice: it is waited for
-            if not under_agent():
-                raise
-            if not told:
-                print(f"waiting: {error}", file=sys.stderr)
-            told = True
-            time.sleep(5)
+    # a sweep does not hand a run out twice, so one that is at work elsewhere is waited for
+    return run, (train_when_free if under_agent() else fit)(run)
 
 
 @contextmanager
@@ -178,10 +168,7 @@ def _missing_of(
     found = find(path)
     _tell(found.problems)
     identities = Identities([*records, *found.records])
-    runs = {}
-    for cfg in configs:
-        run = identities.run(cfg)
-        runs[run.config_id, cfg.init_seed, cfg.data_seed] = run
+    runs = {run.key: run for run in map(identities.run, configs)}
     missing = [runs[key] for key in lacking(found, runs)]
     cells: dict[str, list[str]] = {}
     for run in missing:

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,7 @@ from unittest import mock
 from stablebert.errors import ActionableError
 from stablebert.report.paper import Printed, paper
 from stablebert.sweep import SWEEPS
-from stablebert.tracking import STEP, base_url, probe, within
+from stablebert.tracking import STEP, base_url, logged_in, probe, within
 
 log = logging.getLogger(__name__)
 
@@ -527,14 +527,10 @@ def save(board: Any, reports: Sequence[Any]) -> list[str]:
 
 
 def _logged_in(url: str) -> bool:
-    """Whether a key is at hand, by the client's rules: it would ask for one on the terminal."""
-    try:
-        from wandb.sdk.lib.wbauth import authenticate_session
-
-        found = authenticate_session(host=url, source=NAME, prompt=False, update_session=False)
-    except Exception:  # another version of what is not public, or a key that it will refuse
-        return True
-    return found is not None
+    """Whether to go on: without a key the client would ask for one on the terminal."""
+    with suppress(Exception):  # another version of what is not public, or a key that it will refuse
+        return logged_in(url)
+    return True
 
 
 def _save(board: Any, reports: Sequence[Any]) -> list[str]:

@@ -23,9 +23,11 @@ from stablebert.config import model_folder, prerequisite
 from stablebert.errors import ActionableError
 from stablebert.glue.sources import resolve
 from stablebert.glue.tasks import TASKS
+from stablebert.grid import cores as available_cores
 from stablebert.hub import GLUE, ask, fetch_glue, fetch_model, model_files
+from stablebert.locate import cache_folder
 from stablebert.schema import RunConfig
-from stablebert.tracking import PROBE_SECONDS, base_url, probe, within
+from stablebert.tracking import PROBE_SECONDS, base_url, logged_in, probe, within
 
 TORCH_SECONDS = 180  # from a cold network disk
 LOOK_SECONDS = 60
@@ -348,26 +350,21 @@ def wandb(cfg: RunConfig) -> Iterator[Finding]:
 
 
 def _login(url: str, level: str) -> Finding:
-    """By the client's own rules, of which a port in .netrc is one; nothing is asked or printed."""
+    """What the client knows of a key, which is not printed."""
     try:
-        from wandb.sdk.lib.wbauth import authenticate_session
-
-        who = authenticate_session(
-            host=url, source="stablebert doctor", prompt=False, update_session=False
-        )
+        known = logged_in(url)
     except (ImportError, TypeError):  # another version of what is not public
         return Finding("note", "W&B: this version does not tell who is logged in: wandb login")
     except Exception as error:  # a key of a wrong form
         return Finding(level, f"W&B: {error}: wandb login")
-    if who is None:
+    if not known:
         return Finding(level, f"W&B: nobody is logged in on {url}: wandb login, or WANDB_API_KEY")
     return Finding("ok", f"W&B: logged in on {url} (the key itself is not tried)")
 
 
 def disk(cfg: RunConfig) -> Iterator[Finding]:
     """Records can be written as they are: whole, linked into place or renamed."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    cached = Path(cfg.paths.cache).expanduser() if cfg.paths.cache else home / "stablebert"
+    cached = cache_folder(cfg.paths.cache)
     for key, folder in (("paths.runs", Path(cfg.paths.runs).expanduser()), ("paths.cache", cached)):
         text = f"disk: {key}={folder}"
         refusal, links = _refusal(folder)
@@ -423,10 +420,7 @@ def _free(folder: Path) -> int:
 
 def cores(cfg: RunConfig) -> Iterator[Finding]:
     """Threads fit the cores."""
-    try:
-        have = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on a Mac
-        have = os.cpu_count() or 1
+    have = available_cores()
     asked = os.environ.get("OMP_NUM_THREADS", "")
     threads = int(asked) if asked.isdigit() else 0
     many = [f"OMP_NUM_THREADS={threads}"] if threads > have else []

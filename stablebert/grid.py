@@ -26,7 +26,7 @@ from stablebert.claims import is_claimed
 from stablebert.config import ConfigError
 from stablebert.errors import ActionableError
 from stablebert.locate import Identities, LocatedRun, Run
-from stablebert.pruning import Peek, Pruning, key_of, read_peek
+from stablebert.pruning import Peek, Pruning, read_peek
 from stablebert.results import (
     CRASH,
     NO_ROOM,
@@ -76,11 +76,11 @@ def plan(
     Raises:
         ContentError: as `Identities.run`.
     """
-    finished = {(r.config_id, r.seed_init, r.seed_data) for r in records}
+    finished = {record.key for record in records}
     made = Plan([], [], [])
     for cfg in configs:
         run = identities.run(cfg)
-        if (run.config_id, cfg.init_seed, cfg.data_seed) in finished or _is_done(run):
+        if run.key in finished or _is_done(run):
             made.done.append(run)
         elif (run.folder / CRASH).exists() or (run.folder / RESULT).exists():
             made.crashed.append(run)  # a record that cannot be read is as good as none
@@ -462,13 +462,13 @@ def prune(
     settings: dict[str, Any] = {"workers": workers, "gpus": gpus, "records": records, "say": say}
     seen = [replace(run, until=pruning.fraction) for run in runs]
     looked = execute([run for run in seen if not run.done], **settings)
-    finished = {(r.config_id, r.seed_init, r.seed_data): r for r in records}
+    finished = {record.key: record for record in records}
     chosen = pruning.survivors([*done, *runs], finished)
     say(f"{len(chosen)} of {len(runs)} seeds go on")
     outcome = execute([run for run in chosen if isinstance(run, LocatedRun)], **settings)
     for run in chosen:
         if record := read_record(run.folder):
-            finished[key_of(run)] = record
+            finished[run.key] = record
     say(pruning.saving([*done, *runs], finished))
     return Outcome(outcome.finished, [*looked.crashed, *outcome.crashed])
 

@@ -1,5 +1,6 @@
 """Where a run's data, model and record are: what identifies it, found without torch."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from stablebert.errors import ActionableError
 from stablebert.glue.sources import Source, resolve
 from stablebert.glue.tasks import DEMO, TASKS
 from stablebert.hub import GLUE, digest, fetch_model, model_files
-from stablebert.results import ENCODER, RESULT, RunRecord, run_folder
+from stablebert.results import ENCODER, RESULT, Key, RunRecord, run_folder
 from stablebert.schema import RunConfig
 
 
@@ -34,6 +35,12 @@ def _model(name: str, revision: str | None) -> tuple[Path, str]:
     return snapshot, f"{name}@{snapshot.name}"
 
 
+def cache_folder(path: str | None) -> Path:
+    """Folder of prepared data: as configured, or stablebert/ in the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(path).expanduser() if path else Path(home) / "stablebert"
+
+
 @dataclass(frozen=True)
 class Run:
     """A configuration with what identifies its record."""
@@ -42,6 +49,11 @@ class Run:
     config_id: str
     folder: Path
     """Of the record."""
+
+    @property
+    def key(self) -> Key:
+        """What tells it from other runs, as of its record."""
+        return self.config_id, self.cfg.init_seed, self.cfg.data_seed
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,8 @@ class Pruning:
         """
         kept: list[Run] = []
         for cell in by_cell(runs).values():
-            done = sum(key_of(run) in records for run in cell)
-            seen = [
-                (run, read_peek(run, self.fraction)) for run in cell if key_of(run) not in records
-            ]
+            done = sum(run.key in records for run in cell)
+            seen = [(run, read_peek(run, self.fraction)) for run in cell if run.key not in records]
             ranked = sorted(
                 ((run, peek) for run, peek in seen if peek), key=lambda pair: -pair[1].val_score
             )
@@ -89,7 +87,7 @@ class Pruning:
         """What was spent of the steps that all runs would have taken, in words."""
         taken = whole = finished = 0
         for run in runs:
-            peek, record = read_peek(run, self.fraction), records.get(key_of(run))
+            peek, record = read_peek(run, self.fraction), records.get(run.key)
             whole += record.steps if record else peek.steps if peek else 0
             taken += (record.steps if record else 0) + (peek.step if peek else 0)
             finished += record is not None
@@ -99,11 +97,6 @@ class Pruning:
             f"steps ({1 - spent:.0%} saved; what is looked at and goes on takes its first steps "
             "twice)"
         )
-
-
-def key_of(run: Run) -> tuple[str, int, int]:
-    """What tells a run's record."""
-    return run.config_id, run.cfg.init_seed, run.cfg.data_seed
 
 
 def by_cell(runs: Iterable[Run]) -> dict[str, list[Run]]:

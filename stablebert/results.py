@@ -22,6 +22,10 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, e
 """Errors of the folder, not of the run: every further run would meet them too."""
 
 
+Key = tuple[str, int, int]
+"""What tells runs apart: `config_id`, `seed_init`, `seed_data`."""
+
+
 class RecordError(ActionableError):
     """A record that cannot be read: half-written, damaged, or of another version."""
 
@@ -79,6 +83,11 @@ class RunRecord:
     versions: dict[str, str | None]
     start: dict[str, Any] | None = None
     """`task`, `config_id`, `val_best` and `seconds` of the run whose encoder it started from."""
+
+    @property
+    def key(self) -> Key:
+        """What tells it from other runs."""
+        return self.config_id, self.seed_init, self.seed_data
 
 
 def summary(record: RunRecord) -> str:

@@ -38,8 +38,12 @@ def under_agent() -> bool:
 
 def wanted(cfg: RunConfig) -> str | None:
     """`online`, `offline` or None; `auto` is on where a sweep's agent has started the process."""
-    mode: str = cfg.wandb.mode
-    if mode == "auto":
+    return _mode(cfg.wandb.mode)
+
+
+def _mode(typed: str) -> str | None:
+    mode = typed
+    if typed == "auto":
         mode = os.environ.get("WANDB_MODE", "online") if under_agent() else ""
     return mode if mode in ("online", "offline") else None
 
@@ -154,7 +158,7 @@ def show_stored(record: RunRecord, located: LocatedRun) -> None:
 
 def show_refusal(error: BaseException) -> None:
     """Tell a sweep that its run could not begin, and why."""
-    if under_agent() and (mode := os.environ.get("WANDB_MODE", "online")) in ("online", "offline"):
+    if mode := _mode("auto"):
         Window(lambda: _begin(mode, None, {}, {})).crash(error)
 
 
@@ -227,6 +231,18 @@ def base_url() -> str:
     import wandb
 
     return str(wandb.setup().settings.base_url)
+
+
+def logged_in(url: str) -> bool:
+    """Whether a key is at hand, by the client's own rules; neither a server nor a user is asked.
+
+    Raises:
+        Exception: the client's, of a key of a wrong form, or of a version that cannot be asked.
+    """
+    from wandb.sdk.lib.wbauth import authenticate_session
+
+    found = authenticate_session(host=url, source="stablebert", prompt=False, update_session=False)
+    return found is not None
 
 
 def probe(url: str) -> str:

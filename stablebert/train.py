@@ -5,7 +5,6 @@ The only place where the configuration meets the classes, which all take plain a
 
 import logging
 import math
-import os
 import sys
 import time
 import traceback
@@ -13,7 +12,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -32,7 +30,7 @@ from stablebert.config import to_yaml
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.glue.metrics import evaluate, majority_score
 from stablebert.glue.tasks import TASKS
-from stablebert.locate import LocatedRun
+from stablebert.locate import LocatedRun, cache_folder
 from stablebert.loggers import HistoryLogger, WindowLogger, finite
 from stablebert.memory import keep_freed_memory
 from stablebert.model import (
@@ -113,14 +111,20 @@ def peek(located: LocatedRun, watchers: Sequence[Callback] = ()) -> Peek:
 
 def make_encoder(start: LocatedRun) -> None:
     """Train what others start from, unless it is there; wait where another process is at it."""
+    if not start.done:
+        log.info("first, for runs that start from it: %s", start.folder)
+        train_when_free(start)
+
+
+def train_when_free(located: LocatedRun) -> RunRecord:
+    """As `train`, but wait where another process executes the run."""
     told = False
-    while not start.done:
+    while True:
         try:
-            log.info("first, for runs that start from it: %s", start.folder)
-            train(start)
+            return train(located)
         except ClaimedError:
             if not told:
-                log.warning("waiting for %s, which another process trains", start.folder)
+                log.warning("waiting for %s, which another process trains", located.folder)
             told = True
             time.sleep(1)
 
@@ -486,12 +490,6 @@ def crash(error: BaseException, watch: Stopwatch) -> dict[str, Any]:
         "traceback": "".join(traceback.format_exception(error)),
         "versions": versions(),
     }
-
-
-def cache_folder(path: str | None) -> Path:
-    """Folder of prepared data: as configured, or stablebert/ in the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(path).expanduser() if path else Path(home) / "stablebert"
 
 
 def quiet() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from stablebert.errors import ActionableError
 from stablebert.locate import Identities
-from stablebert.results import NAMES, RunRecord, parse
+from stablebert.results import NAMES, Key, RunRecord, parse
 from stablebert.sweep import Sweep, parse_sweep
 from stablebert.tracking import base_url, probe, within
 
@@ -22,10 +22,6 @@ SECONDS = 600
 
 class SweepError(ActionableError):
     """A sweep in W&B cannot be read; the message says what to do."""
-
-
-Key = tuple[str, int, int]
-"""What tells runs of a sweep apart: `config_id`, `seed_init`, `seed_data`."""
 
 
 @dataclass
@@ -57,7 +53,7 @@ def find(path: str) -> Found:
         SweepError: no such sweep, nobody is logged in, or the server does not answer.
         ConfigError: it is no grid of ours.
     """
-    check(path)
+    _check(path)
     if silence := probe(base_url()):
         raise SweepError(f"W&B does not answer: {silence}")
     try:
@@ -89,7 +85,7 @@ def _ask(path: str) -> tuple[dict[str, Any], list[Any]]:
     return config, list(api.runs(project, of_sweep, "+created_at", 100, lazy=False))
 
 
-def check(path: str) -> None:
+def _check(path: str) -> None:
     """Refuse what is no path of a sweep.
 
     Raises:
@@ -110,11 +106,11 @@ def fitting(found: Found) -> tuple[list[RunRecord], list[str]]:
     """
     identities = Identities(found.records)
     runs = [identities.run(cfg) for cfg in found.sweep.runs()]
-    expected = {(run.config_id, run.cfg.init_seed, run.cfg.data_seed): run for run in runs}
+    expected = {run.key for run in runs}
     good: dict[Key, RunRecord] = {}
     refused = list(found.problems)
     for record in found.records:
-        key = (record.config_id, record.seed_init, record.seed_data)
+        key = record.key
         said = f"{record.scale} {record.task} {record.method} {record.length} {record.config_id}"
         said += f" seed {record.seed}"
         if key not in expected:
@@ -128,7 +124,7 @@ def fitting(found: Found) -> tuple[list[RunRecord], list[str]]:
 
 def lacking(found: Found, keys: Iterable[Key]) -> list[Key]:
     """Which of the runs have neither finished in the sweep nor are being executed."""
-    have = {(r.config_id, r.seed_init, r.seed_data) for r in found.records} | found.open
+    have = {record.key for record in found.records} | found.open
     return [key for key in keys if key not in have]
 
 

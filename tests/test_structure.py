@@ -13,15 +13,16 @@ PACKAGE = Path(__file__).parents[1] / "stablebert"
 ALLOWED = {
     "cli": {
         *("config", "errors", "grid", "locate", "pruning", "report", "report.expected"),
-        *("claims", "report.pick", "results", "schema", "select", "sweep", "tracking", "train"),
+        *("report.pick", "results", "schema", "select", "sweep", "tracking", "train"),
         *("agent", "dashboard", "doctor", "prefetch", "wandb_sweeps"),
     },
     "dashboard": {"errors", "report.paper", "sweep", "tracking"},
     "doctor": {
-        *("config", "errors", "glue.sources", "glue.tasks", "hub", "schema", "tracking"),
+        *("config", "errors", "glue.sources", "glue.tasks", "grid", "hub", "locate", "schema"),
+        "tracking",
     },
     "prefetch": {"config", "errors", "glue.sources", "glue.tasks", "hub", "schema"},
-    "agent": {"wandb_sweeps"},
+    "agent": {"grid", "wandb_sweeps"},
     "wandb_sweeps": {"errors", "locate", "results", "sweep", "tracking"},
     "train": {
         *("callbacks", "claims", "config", "glue.datamodule", "glue.metrics"),

@@ -41,7 +41,7 @@ def read_all(*roots: Path) -> tuple[list[RunRecord], list[str]]:
             except ValueError as error:
                 problems.append(f"{where}: {error}")
                 continue
-            key = (record.config_id, record.seed_init, record.seed_data)
+            key = record.key
             first, place = found.setdefault(key, (record, where))
             if first is not record and _outcome(first) != _outcome(record):
                 problems.append(f"{where}: differs from {place}, a record of the same run")
