@@ -1,0 +1,48 @@
+"""Where the golden test finds things in the package.
+
+A change of layout edits this file and nothing in `tests/test_golden.py` or `tests/golden.json`.
+"""
+
+from stablebert.config import compose, config_id
+from stablebert.dropout import Masks
+from stablebert.glue.datamodule import Permutations
+from stablebert.glue.demo import demo_rows
+from stablebert.glue.tasks import TASKS
+from stablebert.locate import locate
+from stablebert.seeds import generator, stream
+
+__all__ = [
+    *("compose", "config_id", "data_identity", "demo_tasks", "dropped", "generator"),
+    *("model_identity", "permutation", "record_folder", "rows", "stream"),
+]
+
+
+def record_folder(words):
+    return locate(compose(words.split())).folder
+
+
+def data_identity(words):
+    return locate(compose(words.split())).source.identity
+
+
+def model_identity(words):
+    return locate(compose(words.split())).model_identity
+
+
+def demo_tasks():
+    return [name for name, task in TASKS.items() if not task.few_sample]
+
+
+def rows(task, part):
+    """The demo's rows of `train` or `dev`, each a list of its fields."""
+    split = "train" if part == "train" else TASKS[task].dev_split
+    found = demo_rows(task, split, n=500, seed=0, holds_out=TASKS[task].holds_out)
+    return [list(row) for row in found]
+
+
+def permutation(n, seed):
+    return list(Permutations(n, seed))
+
+
+def dropped(seed, n, p):
+    return Masks(stream(seed, "dropout")).dropped(n, p).tolist()
