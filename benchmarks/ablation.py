@@ -17,15 +17,16 @@ from unittest import mock
 
 import torch
 
-from stablebert import packed, train
-from stablebert.config import compose
-from stablebert.dropout import Masks
-from stablebert.locate import locate
+from stablebert.config.compose import compose
 from stablebert.losses import fine_tuning_loss
-from stablebert.memory import keep_freed_memory
-from stablebert.model import train_only
-from stablebert.module import labels_of
-from stablebert.optim import BertAdam, parameter_groups
+from stablebert.machine import keep_freed_memory
+from stablebert.models.loading import train_only
+from stablebert.optim.adam import BertAdam, parameter_groups
+from stablebert.packed import forward as packed
+from stablebert.packed.dropout import Masks
+from stablebert.runs.location import locate
+from stablebert.training import fit as train
+from stablebert.training.module import labels_of
 
 ROUNDS, STEPS = 6, 12
 TAKEN_AWAY = ("nothing", "packing", "dropout by gaps", "embeddings in part", "first tokens only")

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.table import load, write_tables
-from stablebert.config import compose
-from stablebert.glue.tasks import TASKS
-from stablebert.locate import locate
-from stablebert.results import write_json
+from stablebert.config.compose import compose
+from stablebert.runs.location import locate
+from stablebert.runs.record import write_json
+from stablebert.tasks import TASKS
 
 KINDS = ("released", "hf_default", "hf_tuned", "ours")
 MIXED = tuple(f"{kind}_mixed" for kind in KINDS)

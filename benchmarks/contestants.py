@@ -5,7 +5,7 @@
 | `released` | the paper's released recipe: a plain loop, all padded to 128, eager attention |
 | `hf_default` | Hugging Face's Trainer as its `run_glue.py` uses it with the documented flags |
 | `hf_tuned` | the same Trainer tuned: dynamic padding, no checkpoints, larger eval batch |
-| `ours` | `stablebert.train.train`, all monitors on |
+| `ours` | `stablebert.training.fit.train`, all monitors on |
 
 With `_mixed` after its name a contestant trains in mixed precision: fp16 on a GPU, bf16 on a CPU.
 All take their data, batch size, rates, clipping and steps from one configuration of ours.
@@ -27,12 +27,12 @@ from typing import Any
 
 import torch
 
-from stablebert.config import compose
-from stablebert.glue.tasks import TASKS, Task
-from stablebert.locate import LocatedRun, locate
-from stablebert.optim import linear_warmup
-from stablebert.outcome import device_name, peak_memory
-from stablebert.schema import RunConfig
+from stablebert.config.compose import compose
+from stablebert.config.schema import RunConfig
+from stablebert.optim.adam import linear_warmup
+from stablebert.runs.location import LocatedRun, locate
+from stablebert.tasks import TASKS, Task
+from stablebert.training.outcome import device_name, peak_memory
 
 Scores = dict[str, float | int | None]
 ON_CUDA = torch.cuda.is_available()
@@ -138,7 +138,7 @@ class Job:
         """The library's own model with the weights, head included, that ours starts from."""
         from transformers import AutoModelForSequenceClassification
 
-        from stablebert.model import load_model
+        from stablebert.models.loading import load_model
 
         labels = self.task.num_labels
         model = AutoModelForSequenceClassification.from_pretrained(
@@ -170,7 +170,7 @@ def ours(job: Job) -> Callable[[], Scores]:
     """The path of a user: `stablebert train`, its records going to a temporary folder."""
     from lightning.pytorch import Callback
 
-    from stablebert.train import build_data, train
+    from stablebert.training.fit import build_data, train
 
     class StepGate(Callback):
         def on_train_batch_end(self, *args: Any) -> None:

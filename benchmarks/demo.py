@@ -22,14 +22,14 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 
-from stablebert.config import model_folder
+from stablebert.config.compose import model_folder
+from stablebert.config.sweep import read_sweep
 from stablebert.glue.metrics import evaluate, majority_score
 from stablebert.glue.sources import resolve
 from stablebert.glue.splits import split
-from stablebert.glue.tasks import DEMO, TASKS
 from stablebert.report.cells import Summary, join
 from stablebert.report.expected import gather
-from stablebert.sweep import read_sweep
+from stablebert.tasks import DEMO, TASKS
 
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
 

@@ -17,13 +17,13 @@ from unittest import mock
 
 import torch
 
-from stablebert import train
 from stablebert.callbacks import Mixout, TrainPart
-from stablebert.config import compose
-from stablebert.locate import locate
-from stablebert.memory import keep_freed_memory
-from stablebert.model import train_only
-from stablebert.module import GlueClassifier
+from stablebert.config.compose import compose
+from stablebert.machine import keep_freed_memory
+from stablebert.models.loading import train_only
+from stablebert.runs.location import locate
+from stablebert.training import fit as train
+from stablebert.training.module import GlueClassifier
 
 ROUNDS, STEPS = 7, 8
 METHODS = (

@@ -16,9 +16,9 @@ from unittest import mock
 import lightning as L
 from lightning.pytorch.profilers import SimpleProfiler
 
-from stablebert import train
-from stablebert.config import compose
-from stablebert.locate import locate
+from stablebert.config.compose import compose
+from stablebert.runs.location import locate
+from stablebert.training import fit as train
 
 WATCHING = ("TrainingLossMonitor", "BiasRatioMonitor", "WeightChangeMonitor", "Stopwatch")
 PROCEDURE = ("ValidateEveryTenth", "BestWeights")

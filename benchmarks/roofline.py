@@ -25,9 +25,9 @@ import numpy as np
 import torch
 
 from benchmarks.contestants import DEVICE, HALF, ON_CUDA, enter, synchronize
-from stablebert.config import compose
+from stablebert.config.compose import compose
 from stablebert.glue.datamodule import Permutations
-from stablebert.locate import locate
+from stablebert.runs.location import locate
 
 SQUARE = 8192 if ON_CUDA else 2048
 
@@ -77,7 +77,7 @@ def _time(product: Callable[[], torch.Tensor], seconds: float) -> float:
 
 def measure(pipe: Connection, log: Path, threads: int, *, words: list[str], first: int, count: int):
     """Send what the batches hold; then, at every token, the rates now."""
-    from stablebert.train import build_data
+    from stablebert.training.fit import build_data
 
     enter(log, threads)
     try:

@@ -2,7 +2,7 @@
 
 import sys
 
-from stablebert.cli import main
+from stablebert.cli.main import main
 
 if __name__ == "__main__":  # a grid's workers import this file under another name
     sys.exit(main())

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stablebert.errors import ActionableError
-from stablebert.glue.tasks import TASKS
+from stablebert.tasks import TASKS
 
 log = logging.getLogger(__name__)
 

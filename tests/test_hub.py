@@ -8,7 +8,8 @@ import sys
 import time
 
 import pytest
-from loopback import Hub
+
+from tests.helpers.hub_server import Hub
 
 GLUE = "datasets/nyu-mll/glue"
 BERT = "models/me/bert"
@@ -71,7 +72,8 @@ LOAD = """
 import json, sys
 from pathlib import Path
 from stablebert import hub
-from stablebert.glue import sources, tasks
+from stablebert import tasks
+from stablebert.glue import sources
 from stablebert.glue.datamodule import data_module
 task = tasks.TASKS["rte"]
 source = sources.resolve("hub", task)

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from stablebert.sweep import read_sweep
+from stablebert.config.sweep import read_sweep
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -95,8 +95,8 @@ def test_the_wheel_carries_everything_and_works_from_anywhere(tmp_path):
     for shipped, source in (
         ("conf", "conf"),
         ("sweeps", "sweeps"),
-        ("glue/demo", "stablebert/glue/demo"),
-        ("glue/demo/model", "stablebert/glue/demo/model"),
+        ("demo", "stablebert/demo"),
+        ("demo/model", "stablebert/demo/model"),
     ):
         there = {p.name for p in (tmp_path / "out/stablebert" / shipped).iterdir()}
         assert there == {p.name for p in (ROOT / source).iterdir()} - {"__pycache__"}, shipped

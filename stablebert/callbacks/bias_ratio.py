@@ -8,9 +8,9 @@ from torch import nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from stablebert.callbacks.reading import StepReader
-from stablebert.model import layers, log_key
-from stablebert.optim import analytic_bias_ratio, steps_taken, update_norms
+from stablebert.callbacks.step_reader import StepReader
+from stablebert.models.loading import layers, log_key
+from stablebert.optim.adam import analytic_bias_ratio, steps_taken, update_norms
 
 
 def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> dict[str, float]:
@@ -21,7 +21,7 @@ def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> 
 
     Args:
         optimizer: torch's Adam or AdamW, or `BertAdam`.
-        named: layers by name, as `stablebert.model.layers` gives them.
+        named: layers by name, as `stablebert.models.loading.layers` gives them.
 
     Returns:
         For each layer and for `all`: norms `update_biased/<layer>` and `update_corrected/<layer>`,

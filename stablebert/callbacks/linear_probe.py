@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from stablebert.losses import fine_tuning_loss
-from stablebert.model import layers
+from stablebert.models.loading import layers
 
 
 def fit_linear(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
-from stablebert.model import layers, without_dropout
+from stablebert.models.loading import layers, without_dropout
 
 
 class MixoutLinear(nn.Linear):

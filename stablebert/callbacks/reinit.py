@@ -4,7 +4,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
-from stablebert.model import layers, reinitialise, shares_layers, top_layers
+from stablebert.models.loading import layers, reinitialise, shares_layers, top_layers
 from stablebert.seeds import generator
 
 

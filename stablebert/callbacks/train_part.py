@@ -8,7 +8,7 @@ from torch import nn
 from typing_extensions import override
 
 from stablebert.callbacks.reinit import ReinitTopLayers
-from stablebert.model import layers, top_layers
+from stablebert.models.loading import layers, top_layers
 
 
 def train_part(

@@ -4,7 +4,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from typing_extensions import override
 
-from stablebert.callbacks.reading import StepReader
+from stablebert.callbacks.step_reader import StepReader
 
 
 class TrainingLossMonitor(StepReader):

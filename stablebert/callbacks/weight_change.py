@@ -7,8 +7,8 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from typing_extensions import override
 
-from stablebert.callbacks.reading import StepReader
-from stablebert.model import layers, log_key
+from stablebert.callbacks.step_reader import StepReader
+from stablebert.models.loading import layers, log_key
 
 Weights = dict[str, list[Tensor]]
 

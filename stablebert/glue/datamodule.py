@@ -23,9 +23,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from stablebert.glue import splits
 from stablebert.glue.sources import DataError, Source
-from stablebert.glue.tasks import TASKS
-from stablebert.packing import PackedBatch, pack
+from stablebert.packed.batch import PackedBatch, pack
 from stablebert.seeds import generator
+from stablebert.tasks import TASKS
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablebert import hub
+from stablebert.demo import HELD_OUT, ROWS, Row, demo_rows
 from stablebert.errors import ActionableError
-from stablebert.glue.demo import HELD_OUT, ROWS, Row, demo_rows
-from stablebert.glue.tasks import Task, is_generated
+from stablebert.tasks import Task, is_generated
 
 if TYPE_CHECKING:
     import pyarrow as pa

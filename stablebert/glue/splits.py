@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stablebert.glue.sources import DataError
-from stablebert.glue.tasks import Task
+from stablebert.tasks import Task
 
 SAMPLES = 1000  # rows of a 1k training set, and of the validation set held out by a large task
 

@@ -11,10 +11,10 @@ from math import isnan, nan
 
 import numpy as np
 
-from stablebert.glue.tasks import TASKS
-from stablebert.report import stats
+from stablebert.report import statistics as stats
 from stablebert.report.records import ReportError
-from stablebert.results import RunRecord
+from stablebert.runs.record import RunRecord
+from stablebert.tasks import TASKS
 
 
 @dataclass(frozen=True)

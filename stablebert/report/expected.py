@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from stablebert.locate import Identities
+from stablebert.config.schema import RunConfig
+from stablebert.config.sweep import Sweep
 from stablebert.report.cells import Cell
 from stablebert.report.records import read_all
-from stablebert.results import RunRecord
-from stablebert.schema import RunConfig
-from stablebert.sweep import Sweep
+from stablebert.runs.location import Identities
+from stablebert.runs.record import RunRecord
 
 SEEDS = ("seed", "seed_init", "seed_data")
 

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from stablebert.errors import ActionableError
-from stablebert.results import RESULT, RunRecord, parse, write_text
+from stablebert.runs.record import RESULT, RunRecord, parse, write_text
 
 
 class ReportError(ActionableError):

@@ -11,8 +11,8 @@ from itertools import product
 from math import isnan
 from pathlib import Path
 
-from stablebert.glue.tasks import TASKS
-from stablebert.report import paper, stats
+from stablebert.report import paper
+from stablebert.report import statistics as stats
 from stablebert.report.cells import (
     Cell,
     Comparison,
@@ -27,10 +27,11 @@ from stablebert.report.cells import (
     varying,
     words,
 )
-from stablebert.report.reading import reading
 from stablebert.report.records import ReportError, save
 from stablebert.report.render import Document, Entry, Table, as_latex, as_markdown, as_text
-from stablebert.results import RunRecord
+from stablebert.report.sentences import reading
+from stablebert.runs.record import RunRecord
+from stablebert.tasks import TASKS
 
 _SMALL, _LARGE = ("rte", "mrpc", "stsb", "cola"), ("sst2", "qnli", "qqp", "mnli")
 BLOCKS = (_SMALL, _LARGE, *(tuple(f"{task}_1k" for task in block) for block in (_SMALL, _LARGE)))

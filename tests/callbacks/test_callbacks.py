@@ -19,11 +19,11 @@ from stablebert.callbacks import (
 )
 from stablebert.callbacks.best_weights import is_better
 from stablebert.callbacks.bias_ratio import measure_bias_ratio
-from stablebert.callbacks.reading import is_reading_step
+from stablebert.callbacks.step_reader import is_reading_step
 from stablebert.callbacks.validation import validation_steps
 from stablebert.callbacks.weight_change import snapshot, weight_change, weight_norms
-from stablebert.model import layers, load_model
-from stablebert.optim import BertAdam, analytic_bias_ratio
+from stablebert.models.loading import layers, load_model
+from stablebert.optim.adam import BertAdam, analytic_bias_ratio
 
 # ---------------------------------------------------------------- pure functions
 

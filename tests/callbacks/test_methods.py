@@ -20,13 +20,13 @@ from stablebert.callbacks.linear_probe import features_of, fit_linear
 from stablebert.callbacks.mixout import MixoutLinear, mix
 from stablebert.callbacks.reinit import reinitialise_top
 from stablebert.callbacks.train_part import train_part
-from stablebert.config import compose
+from stablebert.config.compose import compose
 from stablebert.glue.datamodule import data_module
 from stablebert.glue.sources import resolve
-from stablebert.glue.tasks import TASKS
-from stablebert.model import has_dropout, layers, load_model, train_only
-from stablebert.module import GlueClassifier
-from stablebert.train import build_averaging
+from stablebert.models.loading import has_dropout, layers, load_model, train_only
+from stablebert.tasks import TASKS
+from stablebert.training.fit import build_averaging
+from stablebert.training.module import GlueClassifier
 
 
 @pytest.fixture

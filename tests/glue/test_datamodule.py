@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import write_tiny_task
 from transformers import AutoTokenizer
 
 from stablebert.glue import datamodule, sources
 from stablebert.glue.datamodule import DATA_MODULES, RTE, data_module
-from stablebert.glue.tasks import TASKS
+from stablebert.tasks import TASKS
+from tests.conftest import write_tiny_task
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +292,8 @@ def test_a_damaged_cache_is_named(make, tmp_path):
 
 FOUR = """
 import os, sys
-from stablebert.glue import sources, tasks
+from stablebert import tasks
+from stablebert.glue import sources
 from stablebert.glue.datamodule import data_module
 import datasets, transformers
 glue, bert, cache = sys.argv[1:]

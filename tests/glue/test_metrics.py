@@ -7,7 +7,7 @@ import torch
 from sklearn import metrics as sk
 
 from stablebert.glue.metrics import evaluate, majority_score
-from stablebert.glue.tasks import TASKS
+from stablebert.tasks import TASKS
 
 # CoLA's dev half: 160 unacceptable, 361 acceptable
 COLA = torch.tensor([0] * 160 + [1] * 361)

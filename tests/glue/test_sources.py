@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stablebert.glue.sources import DataError, resolve
-from stablebert.glue.tasks import TASKS
+from stablebert.tasks import TASKS
 
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
 

@@ -8,7 +8,7 @@ import torch
 
 from stablebert.glue import sources, splits
 from stablebert.glue.sources import DataError
-from stablebert.glue.tasks import TASKS
+from stablebert.tasks import TASKS
 
 # rows and fingerprint of train, val, test on the real data (../shared/glue); the sizes of val and
 # test are those that the released code yields, which the paper's Table 3 rounds

@@ -3,17 +3,26 @@
 A change of layout edits this file and nothing in `tests/test_golden.py` or `tests/golden.json`.
 """
 
-from stablebert.config import compose, config_id
-from stablebert.dropout import Masks
+from stablebert.config.compose import compose, config_id
+from stablebert.demo import demo_rows
 from stablebert.glue.datamodule import Permutations
-from stablebert.glue.demo import demo_rows
-from stablebert.glue.tasks import TASKS
-from stablebert.locate import locate
+from stablebert.packed.dropout import Masks
+from stablebert.runs.location import locate
 from stablebert.seeds import generator, stream
+from stablebert.tasks import TASKS
 
 __all__ = [
-    *("compose", "config_id", "data_identity", "demo_tasks", "dropped", "generator"),
-    *("model_identity", "permutation", "record_folder", "rows", "stream"),
+    "compose",
+    "config_id",
+    "data_identity",
+    "demo_tasks",
+    "dropped",
+    "generator",
+    "model_identity",
+    "permutation",
+    "record_folder",
+    "rows",
+    "stream",
 ]
 
 

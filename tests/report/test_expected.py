@@ -1,10 +1,10 @@
 """What a sweep expects where data or model is not at hand: records tell what they were."""
 
 import pytest
-from test_tables import cell, record
 
-from stablebert.config import compose, config_id
-from stablebert.locate import ContentError, Identities, locate
+from stablebert.config.compose import compose, config_id
+from stablebert.runs.location import ContentError, Identities, locate
+from tests.report.test_tables import cell, record
 
 DATA, MODEL = "sha256:0123", "org/bert@c0ffee"
 

@@ -13,14 +13,14 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from stablebert.config import config_id
-from stablebert.glue.tasks import TASKS
+from stablebert.config.compose import config_id
+from stablebert.config.sweep import read_sweep
 from stablebert.report import Cell, ReportError, collect, paper, read_all, report, table3
 from stablebert.report.cells import baseline_of, compare, fails_against_chance, join, marks, spans
-from stablebert.report.reading import reading
 from stablebert.report.render import Document, Entry, Table, as_latex, as_markdown, as_text
-from stablebert.results import RunRecord, run_folder
-from stablebert.sweep import read_sweep
+from stablebert.report.sentences import reading
+from stablebert.runs.record import RunRecord, run_folder
+from stablebert.tasks import TASKS
 
 
 def cell(task="rte", method="standard", length="3epochs", scale="mini", seeds=(0, 1), **params):

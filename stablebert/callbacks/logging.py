@@ -1,0 +1,11 @@
+"""Send metrics to the loggers at the current optimizer step."""
+
+from collections.abc import Mapping
+
+from lightning.pytorch import Trainer
+
+
+def log_now(trainer: Trainer, metrics: Mapping[str, float]) -> None:
+    """Send numbers to every logger at this optimizer step, whatever `log_every_n_steps` says."""
+    for logger in trainer.loggers:
+        logger.log_metrics(dict(metrics), step=trainer.global_step)

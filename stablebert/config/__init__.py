@@ -1,0 +1,1 @@
+"""Configuration: from `KEY=VALUE` arguments and `conf/` to a checked `RunConfig`."""

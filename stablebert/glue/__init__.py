@@ -1,0 +1,1 @@
+"""GLUE tasks: where rows come from, how they are split, batched and scored."""

@@ -1,0 +1,1 @@
+"""Many runs: planning, worker processes and seed pruning."""

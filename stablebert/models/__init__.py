@@ -1,0 +1,1 @@
+"""Pre-trained models: their layers, how they load, how layers are re-initialized."""

@@ -1,0 +1,1 @@
+"""Checks and downloads that prepare a machine for runs."""

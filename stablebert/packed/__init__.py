@@ -1,0 +1,1 @@
+"""Batches without padding, and the attention, dropout and forward pass for them."""

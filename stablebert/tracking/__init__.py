@@ -1,0 +1,1 @@
+"""Weights & Biases: mirrors of runs, sweeps, agents and dashboards."""

@@ -1,0 +1,1 @@
+"""One run: from a located configuration to a trained model and its record."""

@@ -1,0 +1,198 @@
+"""The LightningModule: a BERT with its head, its loss, its metrics and its optimizer."""
+
+import inspect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from stablebert.callbacks.logging import log_now
+from stablebert.glue.metrics import evaluate
+from stablebert.losses import fine_tuning_loss, rdrop_loss
+from stablebert.models.loading import layers, packed_forward
+from stablebert.optim.adam import (
+    BertAdam,
+    decay_to_start,
+    layer_rates,
+    parameter_groups,
+    schedule,
+    split_by_rate,
+)
+from stablebert.packed.batch import PackedBatch
+from stablebert.packed.dropout import Masks
+from stablebert.seeds import stream
+
+Batch = PackedBatch | dict[str, Tensor]
+
+
+def labels_of(batch: Batch) -> Tensor:
+    """Labels `(B,)` of a packed or padded batch."""
+    return batch.labels if isinstance(batch, PackedBatch) else batch["labels"]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a pass over a split gave, on the CPU: `logits (N, C)` and `labels (N,)`."""
+
+    logits: Tensor
+    labels: Tensor
+
+
+class GlueClassifier(L.LightningModule):
+    """Fine-tunes a pre-trained encoder on a GLUE task.
+
+    Cross-entropy for classes; mean squared error on the raw scores where `num_labels` is 1 (STS-B).
+    Every validation logs `val/<metric>` and, for any task alike, `val/score`, the reported metric.
+
+    Args:
+        model: sequence-classification model, called with a batch without its labels; where it has
+            a packed forward pass (`models.loading.packed_forward`), batches may be packed.
+        metrics: names for `stablebert.glue.metrics.evaluate`; the first is the reported one.
+        lr: peak learning rate.
+        betas: decay rates of Adam's moments.
+        eps: Adam's epsilon.
+        weight_decay: decoupled; never on biases and LayerNorm.
+        decay_to: "zero", or "start": towards the weights that training starts from, the classifier
+            left out.
+        layer_decay: factor on the learning rate from each layer to the next below (LLRD).
+        bias_correction: False is BERTAdam.
+        warmup: fraction of all optimizer steps with a rising learning rate.
+        rdrop: weight of the divergence of two dropout passes; 0 makes one pass.
+        dropout_seed: seed of the dropout masks.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        metrics: Sequence[str],
+        lr: float = 2e-5,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decay_to: str = "zero",
+        layer_decay: float = 1.0,
+        bias_correction: bool = True,
+        warmup: float = 0.1,
+        rdrop: float = 0.0,
+        dropout_seed: int = 0,
+    ):
+        super().__init__()
+        self.model = model
+        self._inputs = set(inspect.signature(model.forward).parameters) - {"labels"}
+        self.metrics = tuple(metrics)
+        self.adam = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "bias_correction": bias_correction,
+        }
+        self.weight_decay = weight_decay
+        self.decay_to = decay_to
+        self.layer_decay = layer_decay
+        self.warmup = warmup
+        self.rdrop = rdrop
+        self.dropout_seed = dropout_seed
+        self.masks = Masks(stream(dropout_seed, "dropout"))
+        """Dropout masks of packed batches on a CPU."""
+        self.evaluated: dict[str, Predictions] = {}
+        """Predictions of the latest pass over each split: `val`, `test`."""
+        self.losses: list[Tensor] = []
+        """Training losses since the last validation, on the device."""
+        self.rate = math.nan
+        """Learning rate of the last step."""
+        self._outputs: list[tuple[Tensor, Tensor]] = []
+
+    @override
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits `(B, C)` in float32."""
+        if isinstance(batch, PackedBatch):
+            return packed_forward(self.model)(self.model, batch, self.masks).float()
+        inputs = {name: tensor for name, tensor in batch.items() if name in self._inputs}
+        return self.model(**inputs).logits.float()
+
+    @override
+    def on_train_start(self) -> None:
+        # Re-initialisation has drawn from its own stream; methods that share a seed share masks.
+        seed = stream(self.dropout_seed, "dropout")
+        torch.manual_seed(seed)
+        self.masks = Masks(seed)
+
+    @override
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        labels = labels_of(batch)
+        if self.rdrop:
+            loss = rdrop_loss(self(batch), self(batch), labels, alpha=self.rdrop)
+        else:
+            loss = fine_tuning_loss(self(batch), labels)
+        self.losses.append(loss.detach())
+        return loss * self._share_of_window(len(labels), batch_idx)
+
+    def _share_of_window(self, rows: int, batch_idx: int) -> float:
+        """Weight of a micro-batch, so that accumulated micro-batches equal one batch of their rows.
+
+        Lightning divides every loss by the number of micro-batches of a full window and steps on
+        what is left at the end of an epoch (lightning#21808), whose gradient would be too small.
+        """
+        micro_batches = self.trainer.accumulate_grad_batches
+        if micro_batches == 1:
+            return 1.0
+        loader = self.trainer.train_dataloader
+        full = loader.batch_size * micro_batches
+        start = batch_idx // micro_batches * full
+        return rows * micro_batches / min(full, len(loader.dataset) - start)
+
+    @override
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._outputs.append((self(batch), labels_of(batch)))
+
+    @override
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._outputs.append((self(batch), labels_of(batch)))
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self._finish_pass("val")
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        self._finish_pass("test")
+
+    def _finish_pass(self, split: str) -> None:
+        logits, labels = (torch.cat(part).cpu() for part in zip(*self._outputs, strict=True))
+        self._outputs.clear()
+        self.evaluated[split] = Predictions(logits, labels)
+        scores = evaluate(self.metrics, logits, labels)
+        scores |= {
+            "score": scores[self.metrics[0]],
+            "loss": fine_tuning_loss(logits, labels).item(),
+        }
+        logged = {f"{split}/{name}": value for name, value in scores.items()}
+        # for callbacks and progress bar; sent to the loggers here, at the true optimizer step
+        self.log_dict(logged, logger=False, batch_size=1)
+        if split == "val":
+            log_now(self.trainer, logged)
+
+    @override
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # before the schedule moves on; layer-wise rates fall from the head's
+        self.rate = max(group["lr"] for group in optimizer.param_groups)
+
+    @override
+    def configure_optimizers(self) -> dict[str, Any]:
+        groups, named = parameter_groups(self.model, self.weight_decay), layers(self.model)
+        if self.layer_decay != 1:
+            rates = layer_rates(list(named), lr=self.adam["lr"], decay=self.layer_decay)
+            groups = split_by_rate(groups, named, rates)
+        if self.decay_to == "start":
+            groups = decay_to_start(groups, free=named["classifier"])
+        optimizer = BertAdam(groups, **self.adam)
+        total = int(self.trainer.estimated_stepping_batches)
+        factors = schedule(optimizer, total=total, warmup=self.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": factors, "interval": "step"}}

@@ -1,0 +1,190 @@
+"""The LightningModule in a real Trainer: precision, clipping, accumulation, seeds."""
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
+from torch.utils.data import DataLoader
+
+from stablebert.callbacks import ReinitTopLayers, ValidateEveryTenth
+from stablebert.callbacks.bias_ratio import measure_bias_ratio
+from stablebert.glue.datamodule import Permutations
+from stablebert.losses import fine_tuning_loss
+from stablebert.models.loading import layers, load_model
+from stablebert.optim.adam import BertAdam, analytic_bias_ratio, steps_taken
+from stablebert.tasks import TASKS
+from stablebert.training.module import GlueClassifier
+
+
+class Rows(torch.utils.data.Dataset):
+    """Random token rows as GLUE's batches have them."""
+
+    def __init__(self, n, regression=False):
+        rng = torch.Generator().manual_seed(0)
+        self.ids = torch.randint(5, 60, (n, 7), generator=rng)
+        labels = torch.arange(n) % 2
+        self.labels = labels.float() * 5 if regression else labels
+
+    def __len__(self):
+        return len(self.ids)
+
+    def __getitem__(self, i):
+        mask = torch.ones_like(self.ids[i])
+        ids = self.ids[i]
+        return {"input_ids": ids, "attention_mask": mask, "labels": self.labels[i]}
+
+
+def loader(n=32, batch_size=4, **kwargs):
+    own = torch.Generator()
+    return DataLoader(Rows(n, **kwargs), batch_size, sampler=Permutations(n, 0), generator=own)
+
+
+def classifier(folder, num_labels=2, task="rte", seed=0, **kwargs):
+    model = load_model(folder, num_labels=num_labels, seed=seed)
+    return GlueClassifier(model, metrics=TASKS[task].metrics, **kwargs)
+
+
+def trainer(*callbacks, **kwargs):
+    settings = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "val_check_interval": 1,
+        "check_val_every_n_epoch": None,
+        "max_epochs": 1,
+    }
+    return L.Trainer(callbacks=[ValidateEveryTenth(1), *callbacks], **settings | kwargs)
+
+
+class Norms(L.Callback):
+    """Gradient norms as the optimizer gets them, and how far each step moved the weights."""
+
+    def __init__(self):
+        self.norms = []
+
+    def on_train_start(self, trainer, pl_module):
+        (optimizer,) = trainer.optimizers
+        step = optimizer.step
+
+        def watched(*args, **kwargs):
+            closure = kwargs.get("closure", args[0] if args else None)
+            result = closure() if closure else None  # Lightning computes gradients inside the step
+            grads = [p.grad for p in pl_module.parameters() if p.grad is not None]
+            self.norms.append(torch.nn.utils.get_total_norm(grads).item())
+            step()
+            return result
+
+        optimizer.step = watched
+
+
+PRECISIONS = {
+    "32-true": {"precision": "32-true"},
+    "bf16-mixed": {"precision": "bf16-mixed"},
+    # real fp16 with a scaler, on the CPU (trap 24)
+    "16-mixed": {"fp16": 2.0**10},
+}
+
+
+def plugin(scale):
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    return MixedPrecision("16-mixed", device="cpu", scaler=scaler)
+
+
+@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_gradients_are_clipped_in_every_precision(tiny_bert, precision, bias_correction):
+    """Trap 5: Lightning refuses to clip for torch's fused AdamW in mixed precision."""
+    settings = dict(PRECISIONS[precision])
+    if "fp16" in settings:
+        settings["plugins"] = [plugin(settings.pop("fp16"))]
+    norms = {}
+    for limit in (None, 0.05):
+        watch = Norms()
+        module = classifier(tiny_bert, lr=1e-3, bias_correction=bias_correction)
+        run = trainer(watch, gradient_clip_val=limit, **settings)
+        run.fit(module, loader(), loader(8))
+        assert isinstance(run.optimizers[0], BertAdam)
+        norms[limit] = watch.norms
+    assert len(norms[0.05]) == 8
+    assert min(norms[None]) > 0.06
+    assert norms[0.05] == pytest.approx([0.05] * 8, rel=1e-3)
+
+
+@pytest.mark.parametrize("bias_correction", [True, False])
+def test_fp16_skips_steps_and_the_bias_ratio_knows(tiny_bert, bias_correction):
+    """Traps 7 and 24: a huge scale overflows; Lightning's global_step counts the skipped steps."""
+    module = classifier(tiny_bert, lr=1e-3, bias_correction=bias_correction)
+    run = trainer(plugins=[plugin(2.0**40)])
+    run.fit(module, loader(400), loader(8))
+    (optimizer,) = run.optimizers
+    taken = steps_taken(optimizer)
+    assert run.global_step == 100
+    assert 0 < taken < 100
+    assert all(torch.isfinite(p).all() for p in module.parameters())
+    ratio = measure_bias_ratio(optimizer, layers(module.model))["bias_ratio/classifier"]
+    assert ratio == pytest.approx(analytic_bias_ratio(taken, (0.9, 0.999)), rel=1e-3)
+
+
+@pytest.mark.parametrize("rows", [32, 30, 26])
+def test_accumulated_micro_batches_equal_one_batch(tiny_bert, rows):
+    """Trap 9, and what is left at the end of an epoch counts by its rows."""
+    trained = []
+    for batch_size, accumulate in ((8, 1), (2, 4), (4, 2)):
+        module = classifier(tiny_bert, lr=1e-3).double()
+        for part in module.modules():
+            if isinstance(part, torch.nn.Dropout):
+                part.p = 0.0
+        for block in module.model.bert.encoder.layer:
+            block.attention.self.dropout.p = 0.0
+        run = trainer(accumulate_grad_batches=accumulate, gradient_clip_val=1.0, max_epochs=2)
+        run.fit(module, loader(rows, batch_size), loader(8))
+        assert run.global_step == 2 * -(-rows // 8)
+        trained.append(torch.cat([p.flatten() for p in module.parameters()]))
+    for other in trained[1:]:
+        torch.testing.assert_close(other, trained[0], rtol=1e-4, atol=1e-7)
+
+
+class DropoutMasks(L.Callback):
+    """Masks that dropout on the embeddings drew in training."""
+
+    def __init__(self):
+        self.masks = []
+
+    def on_train_start(self, trainer, pl_module):
+        drop = pl_module.model.bert.embeddings.dropout
+        drop.register_forward_hook(lambda m, i, o: self.masks.append((o == 0) & (i[0] != 0)))
+
+
+def test_methods_with_one_seed_share_masks_and_head(tiny_bert):
+    """Standard and Re-init differ in the re-initialised layers alone; dropout is on."""
+    masks, heads = {}, {}
+    for name, extra, seed in (
+        ("standard", [], 0),
+        ("reinit", [ReinitTopLayers(1, seed=0)], 0),
+        ("other", [], 1),
+    ):
+        torch.manual_seed(hash(name) % 1000)  # whatever ran before
+        watch = DropoutMasks()
+        module = classifier(tiny_bert, dropout_seed=seed)
+        heads[name] = module.model.classifier.weight.detach().clone()
+        trainer(watch, *extra).fit(module, loader(), loader(8))
+        masks[name] = watch.masks
+    assert 0.05 < masks["standard"][0].float().mean() < 0.15
+    assert torch.equal(heads["standard"], heads["reinit"])
+    pairs = list(zip(masks["standard"], masks["reinit"], strict=True))
+    assert len(pairs) == 10  # eight training batches and two of validation
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert not torch.equal(masks["standard"][0], masks["other"][0])
+
+
+def test_regression_is_mean_squared_error_on_raw_scores(tiny_bert):
+    module = classifier(tiny_bert, num_labels=1, task="stsb", lr=1e-2)
+    run = trainer(max_epochs=30)
+    run.fit(module, loader(16, 8, regression=True), loader(8, 8, regression=True))
+    assert module.evaluated["val"].labels.max() == 5.0
+    assert fine_tuning_loss(torch.tensor([[2.0], [5.0]]), torch.tensor([1.0, 3.0])).item() == 2.5
+    assert run.callback_metrics["val/score"] == run.callback_metrics["val/spearman"]
+    assert run.callback_metrics["val/loss"] < 6.25  # what the mean of 0 and 5 would give
