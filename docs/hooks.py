@@ -1,0 +1,68 @@
+"""Pages of the documentation site that are not files of `docs/`.
+
+Files in the root of the repository (CONTRIBUTING.md and others) keep their place, where people look
+for them, and appear in the site under the same path. Every package gets an API page from its
+docstrings.
+"""
+
+import posixpath
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[1]
+SHARED = ("CONTRIBUTING.md", "CHANGELOG.md", "results/bench/README.md")
+"""Pages outside docs/, by their path in the repository."""
+LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add a navigation entry for the API page of every package."""
+    pages = [{name: f"api/{name}.md"} for name in _packages()]
+    config.nav = [*(config.nav or []), {"API": pages}]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the API pages and the pages outside docs/."""
+    for name, modules in _packages().items():
+        directives = "\n\n".join(f"::: {module}" for module in modules)
+        content = f"# {name}\n\n{directives}\n"
+        files.append(File.generated(config, f"api/{name}.md", content=content))
+    for path in SHARED:
+        files.append(File.generated(config, path, content=(ROOT / path).read_text("utf-8")))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Point links between pages to their place in the site; turn links to code into plain text."""
+    uri = page.file.src_uri
+    if uri.startswith("api/"):
+        return markdown
+    origin = uri if uri in SHARED else f"docs/{uri}"
+
+    def in_site(match: re.Match[str]) -> str:
+        text, link, anchor = match.groups()
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(origin), link))
+        if target not in SHARED and not (target.startswith("docs/") and target.endswith(".md")):
+            return text
+        there = posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(uri) or ".")
+        return f"[{text}]({there}{anchor or ''})"
+
+    return LINK.sub(in_site, markdown)
+
+
+def _packages() -> dict[str, list[str]]:
+    """Return the public modules of each package, and those of the top level under `stablebert`."""
+    packages: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "stablebert").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if any(part.startswith("_") and part != "__init__" for part in parts):
+            continue
+        module = ".".join(part for part in parts if part != "__init__")
+        package = ".".join(parts[:2]) if len(parts) > 2 else "stablebert"
+        packages.setdefault(package, []).append(module)
+    return packages
