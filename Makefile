@@ -40,7 +40,7 @@ GRIDS   = $(foreach sweep,$(SWEEP),"$(sweep) $(call NARROW,$(notdir $(basename $
 BENCH  ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test stress lint docs reproduce-table bench clean
+.PHONY: help setup quick test stress lint docs reproduce-table bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -55,8 +55,14 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
 	@touch $@
 
-test: $(READY) ## run the tests (minutes, no network)
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m 'not stress' -n auto --dist worksteal
+# One test process per core with one thread each; PASSIVE, so that waiting threads leave the cores free.
+PYTEST  = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --dist worksteal
+
+quick: $(READY) ## run the unit tests (under a minute; no training, no network)
+	$(PYTEST) -m 'not slow and not stress and not gpu'
+
+test: $(READY) ## run all tests except the stress tests (minutes, no network)
+	$(PYTEST) -m 'not stress'
 
 stress: $(READY) ## run the long tests
 	$(BIN)/python -m pytest -m stress
