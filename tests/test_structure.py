@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "stablebert"
 # Rows from the bottom up; packages of one row do not import each other.
 ORDER = [
     # leaves: each does one thing
-    ["errors", "losses", "machine", "seeds", "tasks", "version", "hub"],
+    ["errors", "losses", "machine", "seeds", "tasks", "timeouts", "version", "hub"],
     # the library half: usable in any Lightning project
     ["packed", "optim"],
     ["models", "config", "demo"],
@@ -34,7 +34,8 @@ ALSO = {"hub": {"errors", "tasks"}}
 LIBRARY = {"packed", "optim", "models", "callbacks"}
 SUITE_ONLY = {"config", "runs", "report", "tracking", "training", "ops", "grid", "cli"}
 TORCH_FREE = [
-    *("errors", "machine", "tasks", "version", "hub", "config", "demo", "glue.sources"),
+    *("errors", "machine", "tasks", "timeouts", "version", "hub", "config", "demo"),
+    "glue.sources",
     *("runs", "report", "tracking", "ops", "cli", "grid"),
 ]
 LOADS_TORCH = {"demo.pretrain"}

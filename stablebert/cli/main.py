@@ -20,7 +20,7 @@ from stablebert.config.sweep import SWEEPS, read_sweep
 from stablebert.errors import ActionableError
 from stablebert.runs.location import Identities, LocatedRun, locate
 from stablebert.runs.record import CRASH, RESULT, RunRecord, read_record, summary
-from stablebert.tracking.mirror import show_refusal, show_stored, under_agent
+from stablebert.tracking.mirror import mirror_finished_run, mirror_refusal, started_by_agent
 
 RESULTS = CONF.parent / "results"  # committed records, in a checkout
 
@@ -58,17 +58,17 @@ def _trained(overrides: Sequence[str]) -> tuple[LocatedRun, RunRecord]:
         run = locate(compose(overrides))
         record = None if run.cfg.force else read_record(run.folder)
     except (ActionableError, ConfigError) as error:
-        show_refusal(error)
+        mirror_refusal(error)
         raise
     if record:
         print("done already; force=true runs it again")
-        show_stored(record, run)
+        mirror_finished_run(record, run)
         return run, record
     from stablebert.training.fit import train as fit  # torch: only if there is work
     from stablebert.training.fit import train_when_free
 
     # a sweep does not hand a run out twice, so one that is at work elsewhere is waited for
-    return run, (train_when_free if under_agent() else fit)(run)
+    return run, (train_when_free if started_by_agent() else fit)(run)
 
 
 @contextmanager
@@ -164,13 +164,13 @@ def grid(words: Sequence[str]) -> int:
 def _missing_of(
     path: str, configs: Sequence[RunConfig], records: Sequence[RunRecord]
 ) -> list[RunConfig]:
-    from stablebert.tracking.sweeps import find, lacking
+    from stablebert.tracking.sweeps import missing_keys, read_wandb_sweep
 
-    found = find(path)
-    _tell(found.problems)
-    identities = Identities([*records, *found.records])
+    sweep = read_wandb_sweep(path)
+    _tell(sweep.problems)
+    identities = Identities([*records, *sweep.records])
     runs = {run.key: run for run in map(identities.run, configs)}
-    missing = [runs[key] for key in lacking(found, runs)]
+    missing = [runs[key] for key in missing_keys(sweep, runs)]
     cells: dict[str, list[str]] = {}
     for run in missing:
         cfg = run.cfg
@@ -235,12 +235,12 @@ def collect(words: Sequence[str]) -> int:
     from stablebert import report as reporter
 
     if typed.from_wandb:
-        from stablebert.tracking.sweeps import find, fitting
+        from stablebert.tracking.sweeps import read_wandb_sweep, select_expected_records
 
-        found = find(typed.from_wandb)
-        records, refused = fitting(found)
+        sweep = read_wandb_sweep(typed.from_wandb)
+        records, refused = select_expected_records(sweep)
         _tell(f"refused: {reason}" for reason in refused)
-        _tell(f"not finished: {line}" for line in found.bad())
+        _tell(f"not finished: {line}" for line in sweep.failures())
     else:
         refused = []
         records, problems = reporter.read_all(*typed.folders)

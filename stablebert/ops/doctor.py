@@ -27,7 +27,14 @@ from stablebert.hub import GLUE, ask, fetch_glue, fetch_model, model_files
 from stablebert.machine import cores as available_cores
 from stablebert.runs.location import cache_folder
 from stablebert.tasks import TASKS
-from stablebert.tracking.mirror import PROBE_SECONDS, base_url, logged_in, probe, within
+from stablebert.timeouts import run_with_timeout
+from stablebert.tracking.client import (
+    PROBE_SECONDS,
+    UnknownLoginError,
+    connection_problem,
+    login_problem,
+    server_url,
+)
 
 TORCH_SECONDS = 180  # from a cold network disk
 LOOK_SECONDS = 60
@@ -100,7 +107,7 @@ def examine(cfg: RunConfig) -> Iterator[Finding]:
         stops = look not in (hub, wandb, cores) or (look is wandb and cfg.wandb.mode == "online")
         limit = LOOK_SECONDS + (TORCH_SECONDS if look is torch else 0)
         try:
-            within(limit, partial(_collect, look, cfg, found))
+            run_with_timeout(limit, partial(_collect, look, cfg, found))
         except Exception as error:
             why = str(error) if isinstance(error, ActionableError) else _named(error)
             found.append(Finding("problem" if stops else "note", f"{look.__name__}: {why}"))
@@ -260,7 +267,7 @@ def _silence_of_hub() -> str:
         return "" if answer.status_code < 500 else f"it says {answer.status_code}"
 
     try:
-        said = within(PROBE_SECONDS + 1, head)  # names are looked up without a limit
+        said = run_with_timeout(PROBE_SECONDS + 1, head)  # names are looked up without a limit
     except Exception as error:
         said = _named(error)
     return f"{constants.ENDPOINT}: {said}" if said else ""
@@ -336,9 +343,9 @@ def wandb(cfg: RunConfig) -> Iterator[Finding]:
         return
     yield Finding("ok", f"W&B {version('wandb')}: {said}")
     level = "problem" if typed == "online" else "note"
-    url = base_url()
+    url = server_url()
     try:
-        silence = within(PROBE_SECONDS + 1, partial(probe, url))
+        silence = run_with_timeout(PROBE_SECONDS + 1, partial(connection_problem, url))
     except TimeoutError as error:
         silence = f"{url}: {error}"
     if silence:
@@ -352,13 +359,11 @@ def wandb(cfg: RunConfig) -> Iterator[Finding]:
 def _login(url: str, level: str) -> Finding:
     """What the client knows of a key, which is not printed."""
     try:
-        known = logged_in(url)
-    except (ImportError, TypeError):  # another version of what is not public
+        problem = login_problem(url)
+    except UnknownLoginError:
         return Finding("note", "W&B: this version does not tell who is logged in: wandb login")
-    except Exception as error:  # a key of a wrong form
-        return Finding(level, f"W&B: {error}: wandb login")
-    if not known:
-        return Finding(level, f"W&B: nobody is logged in on {url}: wandb login, or WANDB_API_KEY")
+    if problem:
+        return Finding(level, f"W&B: {problem}")
     return Finding("ok", f"W&B: logged in on {url} (the key itself is not tried)")
 
 

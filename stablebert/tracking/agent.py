@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stablebert.machine import cores
-from stablebert.tracking.sweeps import find
+from stablebert.tracking.sweeps import read_wandb_sweep
 
 TERM_SECONDS = 90
 """What a run has to close itself, before its agent kills it."""
@@ -35,7 +35,7 @@ def run_agents(
     Raises:
         SweepError: no such sweep, nobody is logged in, or the server does not answer.
     """
-    before = set(find(path).bad())
+    before = set(read_wandb_sweep(path).failures())
     command = [sys.executable, "-m", "wandb", "agent", "--forward-signals"]
     command += ["--term-timeout", str(TERM_SECONDS)]
     command += ["--max-consecutive-failed-runs", str(CONSECUTIVE_FAILURES)]
@@ -87,14 +87,14 @@ def _tell(path: str, before: set[str], statuses: Sequence[int]) -> bool:
     if os.environ.get("WANDB_MODE") == "offline":
         print("runs are offline: `wandb sync wandb/offline-run-*`, then W&B knows how they ended")
         return bool(broken)
-    found = find(path)
+    found = read_wandb_sweep(path)
     states = list(found.states.values())
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states))) or "no run"
     print(f"{path}: {counts}")
-    failed = [line for line in found.bad() if line not in before]
+    failed = [line for line in found.failures() if line not in before]
     for line in failed:
         print(line, file=sys.stderr)
     if failed:
-        name = found.sweep.name
+        name = found.grid.name
         print(f"rerun: stablebert grid {name} --missing-of {path}", file=sys.stderr)
     return bool(broken or failed)

@@ -20,7 +20,14 @@ from unittest import mock
 from stablebert.config.sweep import SWEEPS
 from stablebert.errors import ActionableError
 from stablebert.report.paper import Printed, paper
-from stablebert.tracking.mirror import STEP, base_url, logged_in, probe, within
+from stablebert.timeouts import run_with_timeout
+from stablebert.tracking.client import (
+    UnknownLoginError,
+    connection_problem,
+    login_problem,
+    server_url,
+)
+from stablebert.tracking.mirror import STEP
 
 log = logging.getLogger(__name__)
 
@@ -512,25 +519,20 @@ def save(board: Any, reports: Sequence[Any]) -> list[str]:
     Raises:
         DashboardError: nobody is logged in, or the server does not answer or refuses.
     """
-    url = base_url()
-    if silence := probe(url):
+    url = server_url()
+    if silence := connection_problem(url):
         raise DashboardError(f"W&B does not answer: {silence}; --json FILE needs no server")
-    if not _logged_in(url):
-        raise DashboardError(f"nobody is logged in on {url}: `wandb login`, or set WANDB_API_KEY")
+    with suppress(UnknownLoginError):
+        # without a key the client would prompt for one on the terminal
+        if problem := login_problem(url):
+            raise DashboardError(problem)
     try:
-        return within(SECONDS, partial(_save, board, reports))
+        return run_with_timeout(SECONDS, partial(_save, board, reports))
     except Exception as error:  # the client raises its own, requests' and plain ones
         raise DashboardError(
             f"{board.entity}/{board.project}: {error}; is it there, on {url}, and may you write "
             "to it? (`wandb login --relogin` takes another key)"
         ) from error
-
-
-def _logged_in(url: str) -> bool:
-    """Whether to go on: without a key the client would ask for one on the terminal."""
-    with suppress(Exception):  # another version of what is not public, or a key that it will refuse
-        return logged_in(url)
-    return True
 
 
 def _save(board: Any, reports: Sequence[Any]) -> list[str]:

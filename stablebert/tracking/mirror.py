@@ -1,81 +1,94 @@
-"""A run's window in Weights & Biases: its name there, what it shows, how it ends.
+"""A run's mirror in Weights & Biases: its name, configuration, metrics and outcome.
 
-The record is on the disk; W&B sees it. Whatever fails here costs what W&B would have shown, some
-seconds and one warning. Free of torch: a run that is done shows its record at once.
+The record on disk is the result; W&B only displays it. A failure of W&B costs the display, a few
+seconds and one warning. Free of torch, so a finished run is mirrored at once.
 """
 
 import json
 import logging
 import os
 import shutil
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from queue import Empty, Queue
-from typing import Any, TypeVar, cast
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from stablebert.config.compose import as_dict
 from stablebert.config.schema import RunConfig
-from stablebert.runs.location import LocatedRun
 from stablebert.runs.record import HISTORY, RESULT, RunRecord
+from stablebert.tracking.client import connection_problem, server_url
 from stablebert.version import versions
 
 log = logging.getLogger(__name__)
 
 STEP = "trainer/global_step"
-"""The x axis of everything, under the name that Lightning's own logger gives it."""
-PROBE_SECONDS = 5
+"""The x axis of all metrics, named as Lightning's own W&B logger names it."""
 INIT_SECONDS, FINISH_SECONDS = 90, 120
-PREEMPTED = 143  # 128 + SIGTERM, as a shell has it
+PREEMPTED = 143  # the shell's exit status after SIGTERM: 128 + 15
+
+Mode = Literal["online", "offline"]
 
 
-def under_agent() -> bool:
-    """Whether `wandb agent` has started this process."""
+class MirroredRun(Protocol):
+    """A run: its configuration, the hash of it, and the folder of its files."""
+
+    @property
+    def cfg(self) -> RunConfig:
+        """The resolved configuration."""
+
+    @property
+    def config_id(self) -> str:
+        """The hash of the configuration without its seeds."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run's files."""
+
+
+def started_by_agent() -> bool:
+    """Return whether `wandb agent` started this process."""
     return "WANDB_SWEEP_ID" in os.environ
 
 
-def wanted(cfg: RunConfig) -> str | None:
-    """`online`, `offline` or None; `auto` is on where a sweep's agent has started the process."""
-    return _mode(cfg.wandb.mode)
+def requested_mode(setting: str) -> Mode | None:
+    """Return the W&B mode that a value of `wandb.mode` requests; None requests no mirror.
+
+    `auto` mirrors only runs started by a sweep's agent, in the mode that WANDB_MODE names.
+    """
+    mode = setting
+    if setting == "auto":
+        mode = os.environ.get("WANDB_MODE", "online") if started_by_agent() else ""
+    if mode == "online":
+        return "online"
+    return "offline" if mode == "offline" else None
 
 
-def _mode(typed: str) -> str | None:
-    mode = typed
-    if typed == "auto":
-        mode = os.environ.get("WANDB_MODE", "online") if under_agent() else ""
-    return mode if mode in ("online", "offline") else None
-
-
-class Window:
-    """A W&B run, begun at once. When W&B fails, it says so once and does nothing from then on.
+class Mirror:
+    """A W&B run, started at once. After the first failure of W&B, it warns and does nothing more.
 
     Args:
-        begin: begins the W&B run.
+        start: Starts and returns the W&B run.
     """
 
-    def __init__(self, begin: Callable[[], Any]):
+    def __init__(self, start: Callable[[], Any]):
         self.broken = False
-        self._shown = 0
         self._step, self._line = 0, dict[str, float]()
-        self._run = self._attempt(begin)
-        if self._run is not None:
-            # handed out again after a pre-emption, a run begins anew; its rows are shown once
-            self._shown = self._run.starting_step
+        self._run = self._attempt(start)
+        # A preempted run starts over; the rows that W&B already has are not sent again.
+        self._rows_to_skip = 0 if self._run is None else self._run.starting_step
 
-    def _attempt(self, act: Callable[[], Any]) -> Any:
+    def _attempt(self, action: Callable[[], Any]) -> Any:
         if self.broken:
             return None
         try:
-            return act()
+            return action()
         except Exception as error:
             self.broken = True
-            log.warning("W&B failed, the run goes on without it: %s", error)
+            log.warning("W&B failed; the run continues without it: %s", error)
             return None
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Show numbers at an optimizer step, all of one step together when the next one comes."""
+        """Collect metrics of an optimizer step; the row is sent when the next step begins."""
         if step != self._step:
             self._flush()
             self._step = step
@@ -83,174 +96,128 @@ class Window:
 
     def _flush(self) -> None:
         line, self._line = self._line, {}
-        if line and self._shown:
-            self._shown -= 1
+        if line and self._rows_to_skip:
+            self._rows_to_skip -= 1
         elif line:
             self._attempt(lambda: self._run.log({**line, STEP: self._step}))
 
-    def finish(self, record: RunRecord, located: LocatedRun) -> None:
-        """End as finished, with the record of the run that is shown."""
+    def finish(self, record: RunRecord, run: MirroredRun) -> None:
+        """End as finished, with the record as summary and result.json as a file."""
         self._flush()
-        file = located.folder / RESULT
+        file = run.folder / RESULT
 
-        def act() -> None:
+        def finish() -> None:
             failed = {"failed": int(record.status == "failed")}
             self._run.summary.update({**asdict(record), **failed})
             if file.is_file():
-                copy = shutil.copy(file, self._run.dir)  # else the client links, and says so
+                # A file outside the W&B folder would be linked, with a warning.
+                copy = shutil.copy(file, self._run.dir)
                 self._run.save(str(copy), base_path=self._run.dir, policy="now")
             self._run.finish(exit_code=0)
 
-        self._attempt(act)
+        self._attempt(finish)
 
     def crash(self, error: BaseException) -> None:
-        """End as failed."""
+        """End as failed, with the error in the summary."""
         self._flush()
 
-        def act() -> None:
+        def finish() -> None:
             self._run.summary["error"] = f"{type(error).__name__}: {error}"
             self._run.finish(exit_code=1)
 
-        self._attempt(act)
+        self._attempt(finish)
 
     def preempt(self) -> None:
-        """End as told to stop: a sweep hands the run out again, which shows this step whole."""
+        """End as preempted: the sweep hands the run out again.
 
-        def act() -> None:
+        The row of the current step may be incomplete, so it is left to the next attempt.
+        """
+
+        def finish() -> None:
             self._run.mark_preempting()
             self._run.finish(exit_code=PREEMPTED)
 
-        self._attempt(act)
+        self._attempt(finish)
 
 
-def open_window(located: LocatedRun) -> Window | None:
-    """The window of a run, if one is wanted."""
-    cfg = located.cfg
-    mode = wanted(cfg)
+def open_mirror(run: MirroredRun) -> Mirror | None:
+    """Return the mirror of a run that begins, or None if none is requested."""
+    mode = requested_mode(run.cfg.wandb.mode)
     if mode is None:
         return None
+    return Mirror(lambda: _start(mode, _labels(run), _config(run)))
+
+
+def mirror_finished_run(record: RunRecord, run: MirroredRun) -> None:
+    """Mirror a finished run from its files, if a mirror is requested."""
+    mirror = open_mirror(run)
+    if mirror is None:
+        return
+    history = run.folder / HISTORY
+    for line in history.read_text("utf-8").splitlines() if history.is_file() else []:
+        metrics = json.loads(line)
+        mirror.log(metrics, metrics.pop("step"))
+    mirror.finish(record, run)
+
+
+def mirror_refusal(error: BaseException) -> None:
+    """Report to a sweep that its run could not begin, and why."""
+    if mode := requested_mode("auto"):
+        Mirror(lambda: _start(mode, {}, {})).crash(error)
+
+
+def _labels(run: MirroredRun) -> dict[str, Any]:
+    """Return the arguments of `wandb.init` that name and place a run."""
+    cfg = run.cfg
     length = [] if cfg.length == "3epochs" else [cfg.length]
     commit = versions()["commit"]
-    about = {
-        "name": "/".join([cfg.task, cfg.method, *length, located.folder.name]),
+    labels = {
+        "name": "/".join([cfg.task, cfg.method, *length, run.folder.name]),
         "group": f"{cfg.task}/{cfg.method}",
         "tags": [cfg.scale, cfg.length, *cfg.wandb.tags, *([commit] if commit else [])],
     }
-    plain = {  # W&B groups by names without dots only
-        "config_id": located.config_id,
-        "bias_correction": cfg.optimizer.bias_correction,
-        "reinit_layers": cfg.reinit.num_layers,
+    if started_by_agent():  # the sweep decides the project
+        return labels
+    return {**labels, "project": cfg.wandb.project, "entity": cfg.wandb.entity}
+
+
+def _config(run: MirroredRun) -> dict[str, Any]:
+    aliases = {  # W&B groups only by names without dots
+        "config_id": run.config_id,
+        "bias_correction": run.cfg.optimizer.bias_correction,
+        "reinit_layers": run.cfg.reinit.num_layers,
     }
-    return Window(lambda: _begin(mode, cfg, {**as_dict(cfg), **plain}, about))
+    return {**as_dict(run.cfg), **aliases}
 
 
-def show_stored(record: RunRecord, located: LocatedRun) -> None:
-    """Show a run that is done already as it went."""
-    window = open_window(located)
-    if window is None:
-        return
-    history = located.folder / HISTORY
-    for line in history.read_text("utf-8").splitlines() if history.is_file() else []:
-        metrics = json.loads(line)
-        window.log(metrics, metrics.pop("step"))
-    window.finish(record, located)
-
-
-def show_refusal(error: BaseException) -> None:
-    """Tell a sweep that its run could not begin, and why."""
-    if mode := _mode("auto"):
-        Window(lambda: _begin(mode, None, {}, {})).crash(error)
-
-
-def _begin(
-    mode: Any, cfg: RunConfig | None, config: Mapping[str, Any], about: Mapping[str, Any]
-) -> Any:
-    # a process of its own, not the agent's: it outlives an agent that is killed, and a client that
-    # borrows one ends with a traceback (wandb 0.31)
+def _start(mode: Mode, labels: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
+    """Start a W&B run; offline if the server does not answer."""
+    # Start a service process instead of sharing the agent's: it outlives a killed agent, and a
+    # client that shares one ends with a traceback (wandb 0.31).
     os.environ.pop("WANDB_SERVICE", None)
     import wandb
 
     limits: dict[str, Any] = {"init_timeout": INIT_SECONDS, "finish_timeout": FINISH_SECONDS}
-    typed = {name for name in limits if f"WANDB_{name.upper()}" in os.environ}
-    settings = wandb.Settings(**{k: v for k, v in limits.items() if k not in typed})
-    where: dict[str, Any] = {"resume": "allow"}  # a sweep's runs are where the sweep is
-    if cfg and not under_agent():
-        where = {"project": cfg.wandb.project, "entity": cfg.wandb.entity}
-    about = {**about, **where, "settings": settings, "reinit": "finish_previous"}
+    limits = {k: v for k, v in limits.items() if f"WANDB_{k.upper()}" not in os.environ}
+    options: dict[str, Any] = {**labels, "reinit": "finish_previous"}
+    options["settings"] = wandb.Settings(**limits)
+    if started_by_agent():
+        options["resume"] = "allow"
     run: Any = None
-    silence: object = ""
+    problem: object = ""
     if mode == "online":
-        silence = probe(base_url())
+        problem = connection_problem(server_url())
         try:
-            run = None if silence else wandb.init(mode=mode, **about)
+            run = None if problem else wandb.init(mode=mode, **options)
         except wandb.errors.Error as error:
-            silence = error
-    if silence:
-        log.warning("W&B cannot be used, logging offline (later: `wandb sync`): %s", silence)
-    if mode == "offline" or silence:
-        run = wandb.init(mode="offline", **about)
-    run.config.setdefaults(dict(config))  # what a sweep has set stays, without a warning per key
+            problem = error
+    if problem:
+        log.warning("W&B cannot be used; logging offline (upload with `wandb sync`): %s", problem)
+    if run is None:
+        run = wandb.init(mode="offline", **options)
+    # Unlike `update`, this keeps the sweep's values without a warning for each key.
+    run.config.setdefaults(dict(config))
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
     run.define_metric("val/score", step_metric=STEP, step_sync=True, summary="max")
     return run
-
-
-T = TypeVar("T")
-
-
-def within(seconds: float, act: Callable[[], T]) -> T:
-    """Do something with the client, which for some questions waits for ever.
-
-    Raises:
-        TimeoutError: it takes longer; it is left alone then.
-        Exception: whatever it raised.
-    """
-    done: Queue[tuple[T | None, Exception | None]] = Queue()
-
-    def work() -> None:
-        try:
-            done.put((act(), None))
-        except Exception as error:
-            done.put((None, error))
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        result, error = done.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError(f"no answer within {seconds:g} s") from None
-    if error:
-        raise error
-    return cast(T, result)
-
-
-def base_url() -> str:
-    """Of the W&B server."""
-    if url := os.environ.get("WANDB_BASE_URL"):
-        return url
-    import wandb
-
-    return str(wandb.setup().settings.base_url)
-
-
-def logged_in(url: str) -> bool:
-    """Whether a key is at hand, by the client's own rules; neither a server nor a user is asked.
-
-    Raises:
-        Exception: the client's, of a key of a wrong form, or of a version that cannot be asked.
-    """
-    from wandb.sdk.lib.wbauth import authenticate_session
-
-    found = authenticate_session(host=url, source="stablebert", prompt=False, update_session=False)
-    return found is not None
-
-
-def probe(url: str) -> str:
-    """Why a server does not answer; empty if it does: the client alone would wait for minutes."""
-    try:
-        urlopen(url, timeout=PROBE_SECONDS).close()
-    except HTTPError:
-        return ""
-    except (OSError, ValueError) as error:
-        return f"{url}: {error}"
-    return ""

@@ -1,4 +1,4 @@
-"""What a sweep in Weights & Biases holds: its grid, how its runs ended, their records."""
+"""A sweep stored in Weights & Biases: its grid, the states of its runs and their records."""
 
 import json
 import os
@@ -12,12 +12,13 @@ from stablebert.config.sweep import Sweep, parse_sweep
 from stablebert.errors import ActionableError
 from stablebert.runs.location import Identities
 from stablebert.runs.record import NAMES, Key, RunRecord, parse
-from stablebert.tracking.mirror import base_url, probe, within
+from stablebert.timeouts import run_with_timeout
+from stablebert.tracking.client import connection_problem, server_url
 
-BAD = ("failed", "crashed", "killed")
-OPEN = ("running", "pending", "preempting")
-SECONDS = 600
-"""Longest that a sweep of thousands of runs may take to be read."""
+FAILED = ("failed", "crashed", "killed")
+UNFINISHED = ("running", "pending", "preempting")
+READ_SECONDS = 600
+"""Time limit for reading a sweep; one of thousands of runs takes minutes."""
 
 
 class SweepError(ActionableError):
@@ -25,117 +26,111 @@ class SweepError(ActionableError):
 
 
 @dataclass
-class Found:
-    """A sweep as it stands in W&B."""
+class WandbSweep:
+    """A sweep in W&B: its grid, and the state of every run that it has handed out."""
 
-    sweep: Sweep
+    grid: Sweep
     states: dict[str, str] = field(default_factory=dict)
-    """By run id and name."""
+    """W&B state of each run, by the run's W&B id and name."""
     records: list[RunRecord] = field(default_factory=list)
-    """Of finished runs."""
-    open: set[Key] = field(default_factory=set)
-    """Runs that somebody executes now."""
+    """Records of the finished runs."""
+    unfinished: set[Key] = field(default_factory=set)
+    """Runs that an agent is executing."""
     problems: list[str] = field(default_factory=list)
-    """Finished runs whose summary is no record."""
+    """Finished runs whose summary is not a record, one line each."""
 
-    def bad(self) -> list[str]:
-        """Runs that ended badly, in a line each."""
-        return [f"{name}: {state}" for name, state in self.states.items() if state in BAD]
+    def failures(self) -> list[str]:
+        """Return one line for each failed, crashed or killed run."""
+        return [f"{name}: {state}" for name, state in self.states.items() if state in FAILED]
 
 
-def find(path: str) -> Found:
-    """Read a sweep and all its runs.
+def read_wandb_sweep(path: str) -> WandbSweep:
+    """Read a sweep and all of its runs from W&B.
 
     Args:
         path: ENTITY/PROJECT/SWEEP.
 
     Raises:
-        SweepError: no such sweep, nobody is logged in, or the server does not answer.
-        ConfigError: it is no grid of ours.
+        SweepError: If there is no such sweep, nobody is logged in, or the server does not answer.
+        ConfigError: If the sweep is not a grid of stablebert runs.
     """
-    _check(path)
-    if silence := probe(base_url()):
-        raise SweepError(f"W&B does not answer: {silence}")
+    if not re.fullmatch(r"[^/\s]+/[^/\s]+/[^/\s]+", path):
+        raise SweepError(f"{path}: expected ENTITY/PROJECT/SWEEP, as printed by `wandb sweep`")
+    if problem := connection_problem(server_url()):
+        raise SweepError(f"W&B does not answer: {problem}")
     try:
-        config, runs = within(SECONDS, partial(_ask, path))
-    except Exception as error:  # the client raises its own, requests' and plain ones
+        config, runs = run_with_timeout(READ_SECONDS, partial(_query, path))
+    except Exception as error:  # the client raises its own errors, those of requests and plain ones
         raise SweepError(f"{path}: {error} ({_advice(error)})") from error
     sweep_id = path.rpartition("/")[2]
-    found = Found(parse_sweep(config.get("name") or sweep_id, config, path))
+    sweep = WandbSweep(parse_sweep(config.get("name") or sweep_id, config, path))
     for run in runs:
         name = f"{run.id} {run.name}"
-        found.states[name] = run.state
+        sweep.states[name] = run.state
         if run.state == "finished":
             try:
-                found.records.append(_record(run.summary))
+                sweep.records.append(_record(run.summary))
             except ValueError as error:
-                found.problems.append(f"{name}: its summary is no record: {error}")
-        elif run.state in OPEN and (key := _key(run.config)):
-            found.open.add(key)
-    return found
+                sweep.problems.append(f"{name}: the summary is not a record: {error}")
+        elif run.state in UNFINISHED and (key := _key(run.config)):
+            sweep.unfinished.add(key)
+    return sweep
 
 
-def _ask(path: str) -> tuple[dict[str, Any], list[Any]]:
+def select_expected_records(sweep: WandbSweep) -> tuple[list[RunRecord], list[str]]:
+    """Return the records that the sweep's grid expects, and why each other record is rejected.
+
+    Raises:
+        ConfigError: If the grid is invalid.
+        ContentError: If data or model is unavailable and the records do not identify it.
+    """
+    identities = Identities(sweep.records)
+    expected = {identities.run(cfg).key for cfg in sweep.grid.runs()}
+    selection: dict[Key, RunRecord] = {}
+    rejections = list(sweep.problems)
+    for record in sweep.records:
+        key = record.key
+        name = f"{record.scale} {record.task} {record.method} {record.length} {record.config_id}"
+        name += f" seed {record.seed}"
+        if key not in expected:
+            rejections.append(f"{name}: the sweep's grid has no such run")
+        elif key in selection and _scores(selection[key]) != _scores(record):
+            rejections.append(f"{name}: a second run with other scores; the first one counts")
+        else:
+            selection.setdefault(key, record)
+    return list(selection.values()), rejections
+
+
+def missing_keys(sweep: WandbSweep, keys: Iterable[Key]) -> list[Key]:
+    """Return the keys of runs that the sweep has neither finished nor is executing."""
+    present = {record.key for record in sweep.records} | sweep.unfinished
+    return [key for key in keys if key not in present]
+
+
+def _query(path: str) -> tuple[dict[str, Any], list[Any]]:
+    """Return the configuration and the runs of a sweep."""
     import wandb
 
     api: Any = wandb.Api(timeout=30)
     project, _, sweep_id = path.rpartition("/")
     config = api.sweep(path).config
-    of_sweep = {"sweep": sweep_id}
-    return config, list(api.runs(project, of_sweep, "+created_at", 100, lazy=False))
-
-
-def _check(path: str) -> None:
-    """Refuse what is no path of a sweep.
-
-    Raises:
-        SweepError: not ENTITY/PROJECT/SWEEP.
-    """
-    if not re.fullmatch(r"[^/\s]+/[^/\s]+/[^/\s]+", path):
-        raise SweepError(
-            f"{path}: a sweep is named ENTITY/PROJECT/SWEEP, as `wandb sweep` prints it"
-        )
-
-
-def fitting(found: Found) -> tuple[list[RunRecord], list[str]]:
-    """Sort the records of a sweep into those that its grid expects, and reasons against the rest.
-
-    Raises:
-        ConfigError: the grid makes no sense.
-        ContentError: data or model is neither at hand nor told by the records.
-    """
-    identities = Identities(found.records)
-    runs = [identities.run(cfg) for cfg in found.sweep.runs()]
-    expected = {run.key for run in runs}
-    good: dict[Key, RunRecord] = {}
-    refused = list(found.problems)
-    for record in found.records:
-        key = record.key
-        said = f"{record.scale} {record.task} {record.method} {record.length} {record.config_id}"
-        said += f" seed {record.seed}"
-        if key not in expected:
-            refused.append(f"{said}: the sweep's grid has no such run")
-        elif key in good and _scores(good[key]) != _scores(record):
-            refused.append(f"{said}: a second run with other scores; the first one counts")
-        else:
-            good.setdefault(key, record)
-    return list(good.values()), refused
-
-
-def lacking(found: Found, keys: Iterable[Key]) -> list[Key]:
-    """Which of the runs have neither finished in the sweep nor are being executed."""
-    have = {record.key for record in found.records} | found.open
-    return [key for key in keys if key not in have]
+    filters = {"sweep": sweep_id}
+    return config, list(api.runs(project, filters, "+created_at", 100, lazy=False))
 
 
 def _record(summary: Any) -> RunRecord:
-    """The record that a finished run has put into its summary."""
+    """Return the record that a finished run stored in its summary.
+
+    Raises:
+        ValueError: If the summary is not a record.
+    """
     return parse(
         json.dumps({name: summary[name] for name in NAMES if name in summary}, default=dict)
     )
 
 
 def _key(config: dict[str, Any]) -> Key | None:
+    """Return the key of a run from its W&B configuration, or None if it holds no key."""
     seed = config.get("seed")
     seeds = [
         seed if config.get(name) is None else config[name] for name in ("seed_init", "seed_data")
@@ -152,5 +147,5 @@ def _scores(record: RunRecord) -> tuple[float, ...]:
 def _advice(error: Exception) -> str:
     if "api_key" in str(error).lower() or "login" in str(error).lower():
         return "`wandb login`, or set WANDB_API_KEY"
-    where = os.environ.get("WANDB_BASE_URL", "the server that WANDB_BASE_URL names")
-    return f"is it there, on {where}?"
+    server = os.environ.get("WANDB_BASE_URL", "the server that WANDB_BASE_URL names")
+    return f"does it exist on {server}?"

@@ -55,8 +55,8 @@ from stablebert.runs.record import (
     write_text,
 )
 from stablebert.tasks import TASKS
-from stablebert.tracking.mirror import open_window, show_stored
-from stablebert.training.loggers import HistoryLogger, WindowLogger, finite
+from stablebert.tracking.mirror import mirror_finished_run, open_mirror
+from stablebert.training.loggers import HistoryLogger, MirrorLogger, finite
 from stablebert.training.module import GlueClassifier, Predictions
 from stablebert.training.outcome import (
     count,
@@ -89,7 +89,7 @@ def train(located: LocatedRun, watchers: Sequence[Callback] = ()) -> RunRecord:
     with claimed(located.folder):
         record = read_record(located.folder) if located.done and not located.cfg.force else None
         if record:
-            show_stored(record, located)
+            mirror_finished_run(record, located)
         return record or _train(located, watchers)
 
 
@@ -143,10 +143,10 @@ def _train(located: LocatedRun, watchers: Sequence[Callback]) -> RunRecord:
     if not stands:
         write_text(folder / CONFIG, to_yaml(cfg))
     history = HistoryLogger(folder / HISTORY)
-    window = open_window(located)
+    mirror = open_mirror(located)
     watch = Stopwatch()
     try:
-        loggers: list[Logger] = [history, *([WindowLogger(window)] if window else [])]
+        loggers: list[Logger] = [history, *([MirrorLogger(mirror)] if mirror else [])]
         record = execute(located, loggers, [*watchers, watch], watch)
         if (folder / RESULT).exists() and not cfg.force:
             log.warning("another process finished this run first: its record stands")
@@ -165,14 +165,14 @@ def _train(located: LocatedRun, watchers: Sequence[Callback]) -> RunRecord:
             history.complete()
         else:
             history.discard()
-        if window and crashed:
-            window.crash(error)
-        elif window:
-            window.preempt()
+        if mirror and crashed:
+            mirror.crash(error)
+        elif mirror:
+            mirror.preempt()
         raise
     (folder / CRASH).unlink(missing_ok=True)
-    if window:
-        window.finish(record, located)
+    if mirror:
+        mirror.finish(record, located)
     return record
 
 

@@ -72,23 +72,23 @@ class HistoryLogger(Logger):
         self.part.unlink(missing_ok=True)
 
 
-class Numbers(Protocol):
-    """What takes numbers at an optimizer step."""
+class MetricSink(Protocol):
+    """A destination of metrics, such as `stablebert.tracking.mirror.Mirror`."""
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Take them."""
+        """Take the metrics of an optimizer step."""
 
 
-class WindowLogger(Logger):
-    """Lightning's way to a window, such as `stablebert.tracking.mirror.Window`."""
+class MirrorLogger(Logger):
+    """Lightning logger that passes metrics on to a sink, such as a run's mirror in W&B."""
 
-    def __init__(self, window: Numbers):
-        self._window = window
+    def __init__(self, sink: MetricSink):
+        self._sink = sink
 
     @property
     @override
     def name(self) -> str:
-        return "window"
+        return "mirror"
 
     @property
     @override
@@ -97,8 +97,8 @@ class WindowLogger(Logger):
 
     @override
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: a window begins with the configuration."""
+        """Do nothing: a mirror starts with the configuration."""
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self._window.log(metrics, step or 0)
+        self._sink.log(metrics, step or 0)

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +13,7 @@ from stablebert.cli.main import main
 from stablebert.config.compose import compose
 from stablebert.runs.location import locate
 from stablebert.runs.record import read_record
-from stablebert.tracking.mirror import STEP, Window, open_window, wanted
+from stablebert.tracking.mirror import STEP, Mirror, open_mirror, requested_mode
 
 
 @pytest.fixture
@@ -58,26 +57,26 @@ class Fake:
         return act
 
 
-def test_a_window_that_breaks_says_so_once_and_is_left_alone(caplog):
+def test_a_broken_mirror_warns_once_and_is_left_alone(caplog):
     run = Fake(breaks="log")
-    window = Window(lambda: run)
+    mirror = Mirror(lambda: run)
     for step in (1, 2, 3):
-        window.log({"x": 1.0}, step)
-    window.crash(ValueError())
+        mirror.log({"x": 1.0}, step)
+    mirror.crash(ValueError())
     assert [name for name, *_ in run.done] == ["log"]
     assert [r.message for r in caplog.records] == [
-        "W&B failed, the run goes on without it: core is gone"
+        "W&B failed; the run continues without it: core is gone"
     ]
 
 
 def test_a_step_is_shown_once_and_whole_also_when_the_run_is_handed_out_again():
     run = Fake(rows=4)
-    window = Window(lambda: run)
+    mirror = Mirror(lambda: run)
     for step in range(1, 7):
-        window.log({"x": 1.0}, step)
-        window.log({"y": 2.0}, step)
-    window.log({"x": 1.0}, 7)  # not whole: left to the next attempt
-    window.preempt()
+        mirror.log({"x": 1.0}, step)
+        mirror.log({"y": 2.0}, step)
+    mirror.log({"x": 1.0}, 7)  # not whole: left to the next attempt
+    mirror.preempt()
     assert [args[0] for name, *args in run.done if name == "log"] == [
         {"x": 1.0, "y": 2.0, STEP: step} for step in (5, 6)
     ]
@@ -85,17 +84,17 @@ def test_a_step_is_shown_once_and_whole_also_when_the_run_is_handed_out_again():
 
 def test_how_a_run_ends(words):
     run, error = Fake(), ValueError("no")
-    Window(lambda: run).crash(error)
+    Mirror(lambda: run).crash(error)
     assert run.summary["error"] == "ValueError: no"
     assert run.done == [("finish", ("exit_code", 1))]
     run = Fake()
-    Window(lambda: run).preempt()
+    Mirror(lambda: run).preempt()
     assert run.done == [("mark_preempting",), ("finish", ("exit_code", 143))]
 
 
 def test_when_it_is_wanted(monkeypatch):
     def mode(text="auto"):
-        return wanted(SimpleNamespace(wandb=SimpleNamespace(mode=text)))
+        return requested_mode(text)
 
     monkeypatch.delenv("WANDB_MODE", raising=False)
     assert (mode(), mode("online"), mode("offline"), mode("disabled")) == (
@@ -107,7 +106,7 @@ def test_when_it_is_wanted(monkeypatch):
     assert mode() == "offline"
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert mode() is None
-    assert open_window(locate(compose(["task=rte", "scale=demo"]))) is None
+    assert open_mirror(locate(compose(["task=rte", "scale=demo"]))) is None
 
 
 def test_offline_holds_the_whole_run_and_then_what_is_stored(words, capsys):
@@ -171,7 +170,7 @@ def test_a_server_that_is_down_makes_it_offline_within_seconds(words):
             **{"capture_output": True, "text": True},
         )
     assert done.returncode == 0
-    assert done.stderr.count("W&B cannot be used, logging offline") == 1
+    assert done.stderr.count("W&B cannot be used; logging offline") == 1
     assert url in done.stderr
     assert len(list(Path("wandb").glob("offline-run-*"))) == 1
     assert read_record(folder_of(run[1:])).steps == 20

@@ -234,7 +234,7 @@ def test_a_client_that_is_killed_costs_nothing(home, server, sweep_file):
     assert child.returncode == 0, out
     (result,) = home.glob("runs/**/result.json")
     assert json.loads(result.read_text())["steps"] == 600
-    assert out.count("W&B failed, the run goes on without it") == 1
+    assert out.count("W&B failed; the run continues without it") == 1
 
 
 def test_offline_the_sweep_runs_too_and_is_synced_later(home, server, sweep_file, monkeypatch):
@@ -258,9 +258,12 @@ def test_offline_the_sweep_runs_too_and_is_synced_later(home, server, sweep_file
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["agent", "ent/proj"], "a sweep is named ENTITY/PROJECT/SWEEP"),
+        (["agent", "ent/proj"], "expected ENTITY/PROJECT/SWEEP"),
         (["agent", "ent/proj/none"], "ent/proj/none: "),
-        (["grid", "table1", "scale=demo", "task=rte", "--missing-of", "x"], "x: a sweep is named"),
+        (
+            ["grid", "table1", "scale=demo", "task=rte", "--missing-of", "x"],
+            "x: expected ENTITY/PROJECT",
+        ),
         (["collect", "x.jsonl", "--from-wandb", "ent/proj/none"], "ent/proj/none: "),
     ],
 )
