@@ -20,10 +20,11 @@ import torch
 from stablebert.config.compose import compose
 from stablebert.losses import fine_tuning_loss
 from stablebert.machine import keep_freed_memory
-from stablebert.models.loading import train_only
-from stablebert.optim.adam import BertAdam, parameter_groups
+from stablebert.models.surgery import train_embedding_rows
+from stablebert.optim.adam import BertAdam
+from stablebert.optim.groups import parameter_groups
 from stablebert.packed import forward as packed
-from stablebert.packed.dropout import Masks
+from stablebert.packed.dropout import DropoutMasks
 from stablebert.runs.location import locate
 from stablebert.training import fit as train
 from stablebert.training.module import labels_of
@@ -32,7 +33,7 @@ ROUNDS, STEPS = 6, 12
 TAKEN_AWAY = ("nothing", "packing", "dropout by gaps", "embeddings in part", "first tokens only")
 
 
-def mask_drawn(self: Masks, n: int, p: float) -> torch.Tensor:
+def mask_drawn(self: DropoutMasks, n: int, p: float) -> torch.Tensor:
     """Dropped elements from a mask over all, drawn by torch."""
     return torch.empty(n).bernoulli_(p).nonzero()[:, 0]
 
@@ -50,7 +51,7 @@ whole_block = packed._bert_block
 def without(what: str) -> Iterator[None]:
     """Take a gain away that is not a matter of how things are built."""
     if what == "dropout by gaps":
-        with mock.patch.object(Masks, "dropped", mask_drawn):
+        with mock.patch.object(DropoutMasks, "dropped_indices", mask_drawn):
             yield
     elif what == "first tokens only":
         with mock.patch.object(packed, "_bert_block", all_tokens):
@@ -66,7 +67,7 @@ def stepper(task: str, data: str, model: str, what: str) -> Callable[[], None]:
     module = train.build_module(located)
     rows = train.build_data(located, packed=what != "packing")
     if what not in ("packing", "embeddings in part"):
-        train_only(module.model, torch.from_numpy(rows.vocabulary()))
+        train_embedding_rows(module.model, torch.from_numpy(rows.vocabulary()))
     optimizer = BertAdam(parameter_groups(module.model, 0.0), lr=1e-6)
     loader = rows.train_dataloader()
     batches = iter([batch for _, batch in zip(range(ROUNDS * STEPS + 3), loader, strict=False)] * 2)

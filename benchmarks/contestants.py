@@ -29,7 +29,7 @@ import torch
 
 from stablebert.config.compose import compose
 from stablebert.config.schema import RunConfig
-from stablebert.optim.adam import linear_warmup
+from stablebert.optim.schedule import linear_warmup
 from stablebert.runs.location import LocatedRun, locate
 from stablebert.tasks import TASKS, Task
 from stablebert.training.outcome import device_name, peak_memory

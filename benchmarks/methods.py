@@ -20,7 +20,7 @@ import torch
 from stablebert.callbacks import Mixout, TrainPart
 from stablebert.config.compose import compose
 from stablebert.machine import keep_freed_memory
-from stablebert.models.loading import train_only
+from stablebert.models.surgery import train_embedding_rows
 from stablebert.runs.location import locate
 from stablebert.training import fit as train
 from stablebert.training.module import GlueClassifier
@@ -40,7 +40,7 @@ def stepper(method: str, data: str, model: str, task: str) -> Callable[[], None]
     module = train.build_module(located)
     rows = train.build_data(located, packed=train.packs(cfg, module))
     if not (cfg.optimizer.weight_decay and cfg.optimizer.decay_to == "zero"):
-        train_only(module.model, torch.from_numpy(rows.vocabulary()))
+        train_embedding_rows(module.model, torch.from_numpy(rows.vocabulary()))
     for callback in train.build_callbacks(cfg):
         if isinstance(callback, Mixout | TrainPart):
             callback.setup(None, module, "fit")

@@ -21,7 +21,7 @@ from stablebert.runs.location import locate
 from stablebert.training import fit as train
 
 WATCHING = ("TrainingLossMonitor", "BiasRatioMonitor", "WeightChangeMonitor", "Stopwatch")
-PROCEDURE = ("ValidateEveryTenth", "BestWeights")
+PROCEDURE = ("ValidationSchedule", "BestWeights")
 
 
 def seconds_of(profiler: SimpleProfiler, name: str) -> float:

@@ -26,13 +26,13 @@ def keep_freed_memory() -> None:
         libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 
-def give_back_memory() -> None:
+def release_free_memory() -> None:
     """Give back what is free now: between two runs, so that the holes of many never add up."""
     if libc := _libc():
         libc.malloc_trim(0)
 
 
-def cores() -> int:
+def usable_cores() -> int:
     """Processor cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))

@@ -5,7 +5,7 @@ import hashlib
 from torch import Generator
 
 
-def stream(seed: int, purpose: str) -> int:
+def stream_seed(seed: int, purpose: str) -> int:
     """Seed of the stream for a purpose, so that one purpose's draws never shift another's.
 
     `head`, `reinit`, `order` and `dropout` are streams of their own: standard and Re-init with one
@@ -14,6 +14,6 @@ def stream(seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{purpose}:{seed}".encode()).digest()[:4], "big")
 
 
-def generator(seed: int, purpose: str) -> Generator:
+def stream_generator(seed: int, purpose: str) -> Generator:
     """CPU generator of the stream: the same numbers whatever the device of the run."""
-    return Generator().manual_seed(stream(seed, purpose))
+    return Generator().manual_seed(stream_seed(seed, purpose))

@@ -7,6 +7,7 @@ explains the order.
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,12 +43,15 @@ LOADS_TORCH = {"demo.pretrain"}
 """Modules of torch-free packages that may load torch."""
 
 
+@cache
 def modules():
     """Dotted name below `stablebert` and syntax tree of every module."""
+    found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__")
         if (name := name.rstrip(".")) not in ("", "__main__"):
-            yield name, ast.parse(path.read_text("utf-8"))
+            found.append((name, ast.parse(path.read_text("utf-8"))))
+    return found
 
 
 def imports(tree):
@@ -97,7 +101,8 @@ def test_library_half_does_not_import_the_suite_half():
 
 
 def test_no_import_cycle_between_modules():
-    found = {name: set(imports(tree)) & {n for n, _ in modules()} for name, tree in modules()}
+    names = {name for name, _ in modules()}
+    found = {name: set(imports(tree)) & names for name, tree in modules()}
     ready = set()
     while free := {n for n, used in found.items() if n not in ready and used <= ready | {n}}:
         ready |= free

@@ -7,7 +7,7 @@ from stablebert.callbacks.mixout import Mixout
 from stablebert.callbacks.reinit import ReinitTopLayers
 from stablebert.callbacks.train_part import TrainPart
 from stablebert.callbacks.training_loss import TrainingLossMonitor
-from stablebert.callbacks.validation import StopAfter, ValidateEveryTenth
+from stablebert.callbacks.validation import StopAfter, ValidationSchedule
 from stablebert.callbacks.weight_change import WeightChangeMonitor
 
 __all__ = [
@@ -19,6 +19,6 @@ __all__ = [
     "StopAfter",
     "TrainPart",
     "TrainingLossMonitor",
-    "ValidateEveryTenth",
+    "ValidationSchedule",
     "WeightChangeMonitor",
 ]

@@ -8,9 +8,10 @@ from torch import nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from stablebert.callbacks.step_reader import StepReader
-from stablebert.models.loading import layers, log_key
-from stablebert.optim.adam import analytic_bias_ratio, steps_taken, update_norms
+from stablebert.callbacks.step_monitor import StepMonitor
+from stablebert.models.architectures import layers, log_key
+from stablebert.optim.adam import steps_taken
+from stablebert.optim.bias_ratio import analytic_bias_ratio, update_norms
 
 
 def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> dict[str, float]:
@@ -60,7 +61,7 @@ def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> 
     return metrics
 
 
-class BiasRatioMonitor(StepReader):
+class BiasRatioMonitor(StepMonitor):
     """Logs `measure_bias_ratio` at steps 1, 2, 3, 5, 8, 12, 20, ... and at validations.
 
     Works with any Adam of torch and any module whose `model` is a supported architecture.

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from stablebert.losses import fine_tuning_loss
-from stablebert.models.loading import layers
+from stablebert.models.architectures import layers
 
 
-def fit_linear(
+def fit_linear_head(
     features: Tensor, labels: Tensor, *, classes: int, l2: float
 ) -> tuple[Tensor, Tensor]:
     r"""The linear head that minimises loss :math:`+ \frac{λ}{2N} ‖W‖^2`, in float64.
@@ -52,7 +52,7 @@ def fit_linear(
 
 
 @torch.no_grad()
-def features_of(pl_module: LightningModule, head: nn.Linear, batches: Any) -> tuple[Tensor, Tensor]:
+def head_inputs(pl_module: LightningModule, head: nn.Linear, batches: Any) -> tuple[Tensor, Tensor]:
     """What reaches the head of each row, without dropout, `(N, H)`; and labels `(N,)`."""
     seen: list[Tensor] = []
     labels: list[Tensor] = []
@@ -76,7 +76,7 @@ class LinearProbe(Callback):
     started.
 
     Args:
-        l2: strength of the regularisation, see `fit_linear`.
+        l2: strength of the regularisation, see `fit_linear_head`.
 
     Example:
         >>> Trainer(callbacks=[LinearProbe(1.0)])  # doctest: +SKIP
@@ -89,8 +89,8 @@ class LinearProbe(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         classifier = layers(pl_module.model)["classifier"]
         head = [module for module in classifier.modules() if isinstance(module, nn.Linear)][-1]
-        features, labels = features_of(pl_module, head, trainer.datamodule.rows_dataloader("train"))
-        weight, bias = fit_linear(features, labels, classes=head.out_features, l2=self.l2)
+        features, labels = head_inputs(pl_module, head, trainer.datamodule.rows_dataloader("train"))
+        weight, bias = fit_linear_head(features, labels, classes=head.out_features, l2=self.l2)
         with torch.no_grad():
             head.weight.copy_(weight)
             head.bias.copy_(bias)

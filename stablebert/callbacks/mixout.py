@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
-from stablebert.models.loading import layers, without_dropout
+from stablebert.models.architectures import layers
+from stablebert.models.surgery import disable_dropout
 
 
 class MixoutLinear(nn.Linear):
@@ -47,7 +48,7 @@ class MixoutLinear(nn.Linear):
         return F.linear(x, torch.addcmul(self.target, self.weight - self.target, kept), self.bias)
 
 
-def mix(model: nn.Module, *, p: float, mask: str = "neuron") -> list[str]:
+def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[str]:
     """Replace every Linear but the classifier's by a `MixoutLinear`, and turn dropout off.
 
     Targets are the weights as they are now. The classifier has no pre-trained value to be mixed
@@ -81,12 +82,14 @@ def mix(model: nn.Module, *, p: float, mask: str = "neuron") -> list[str]:
             )
     for name, linear in found.items():
         model.set_submodule(name, MixoutLinear(linear, p, mask))
-    without_dropout(model)
+    disable_dropout(model)
     return list(found)
 
 
 class Mixout(Callback):
-    """Mixes `pl_module.model` as `mix` does, before training; list it after `ReinitTopLayers`.
+    """Mixes `pl_module.model` as `apply_mixout` does, before training.
+
+    List it after `ReinitTopLayers`.
 
     Args:
         p: probability of the pre-trained weight in place of the trained one.
@@ -104,4 +107,4 @@ class Mixout(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit" and not self.modules:
-            self.modules = mix(pl_module.model, p=self.p, mask=self.mask)
+            self.modules = apply_mixout(pl_module.model, p=self.p, mask=self.mask)

@@ -8,10 +8,11 @@ from torch import nn
 from typing_extensions import override
 
 from stablebert.callbacks.reinit import ReinitTopLayers
-from stablebert.models.loading import layers, top_layers
+from stablebert.models.architectures import layers
+from stablebert.models.surgery import top_layers
 
 
-def train_part(
+def freeze_all_but(
     model: nn.Module,
     patterns: Sequence[str] = (),
     *,
@@ -63,7 +64,7 @@ def train_part(
 
 
 class TrainPart(Callback):
-    """Freezes as `train_part` does, before the optimizer is built.
+    """Freezes as `freeze_all_but` does, before the optimizer is built.
 
     Args:
         patterns: of parameter names.
@@ -90,6 +91,6 @@ class TrainPart(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit" and not self.parameters:
             fresh = ["classifier", *(self.after.layers if self.after else [])]
-            self.parameters = train_part(
+            self.parameters = freeze_all_but(
                 pl_module.model, self.patterns, num_layers=self.num_layers, fresh=fresh
             )

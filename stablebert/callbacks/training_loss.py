@@ -4,10 +4,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from typing_extensions import override
 
-from stablebert.callbacks.step_reader import StepReader
+from stablebert.callbacks.step_monitor import StepMonitor
 
 
-class TrainingLossMonitor(StepReader):
+class TrainingLossMonitor(StepMonitor):
     """Logs `train/loss`, the mean over the steps since the last validation, and `train/lr`.
 
     At a validation that is what the released code logs (`run_glue.py`, L360-368; Figures 3, 6, 11).

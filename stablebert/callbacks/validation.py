@@ -7,17 +7,17 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
 
 
-def validation_steps(total: int, times: int = 10) -> list[int]:
+def validation_steps(total: int, evaluations: int = 10) -> list[int]:
     """Optimizer steps (from 1) after which the released code validates (`run_glue.py`, L310).
 
-    Every `total // times` steps, at least one apart, and the last: eleven times where ten does not
-    divide the total.
+    Every `total // evaluations` steps, at least one apart, and the last: eleven validations where
+    ten does not divide the total.
 
     Example:
         >>> validation_steps(234)
         [23, 46, 69, 92, 115, 138, 161, 184, 207, 230, 234]
     """
-    every = max(1, total // times)
+    every = max(1, total // evaluations)
     return [step for step in range(1, total + 1) if step % every == 0 or step == total]
 
 
@@ -28,18 +28,18 @@ class StopAfter(Callback):
 
     Args:
         fraction: of all optimizer steps.
-        times: as `ValidateEveryTenth`, which it goes with.
+        evaluations: as `ValidationSchedule`, which it goes with.
     """
 
-    def __init__(self, fraction: float, times: int = 10):
+    def __init__(self, fraction: float, evaluations: int = 10):
         self.fraction = fraction
-        self.times = times
+        self.evaluations = evaluations
         self.total = 0
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.total = int(trainer.estimated_stepping_batches)
-        first, *later = validation_steps(self.total, self.times)
+        first, *later = validation_steps(self.total, self.evaluations)
         self._last = max([first, *(step for step in later if step <= self.fraction * self.total)])
 
     @override
@@ -48,7 +48,7 @@ class StopAfter(Callback):
             trainer.should_stop = True
 
 
-class ValidateEveryTenth(Callback):
+class ValidationSchedule(Callback):
     """Has the Trainer validate after exactly `validation_steps` of the whole training.
 
     Lightning's own `val_check_interval` counts batches, per epoch or in all: it drifts under
@@ -56,29 +56,29 @@ class ValidateEveryTenth(Callback):
     `val_check_interval=1, check_val_every_n_epoch=None, num_sanity_val_steps=0`.
 
     Args:
-        times: parts of the training.
+        evaluations: number of validations, about; see `validation_steps`.
 
     Raises:
         ValueError: at the start of fit, for a Trainer whose own settings would interfere.
     """
 
-    def __init__(self, times: int = 10):
-        if times < 1:
-            raise ValueError(f"times={times}: at least 1")
-        self.times = times
+    def __init__(self, evaluations: int = 10):
+        if evaluations < 1:
+            raise ValueError(f"evaluations={evaluations}: at least 1")
+        self.evaluations = evaluations
         self._due: set[int] = set()
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.check_val_every_n_epoch is not None or trainer.val_check_interval != 1:
             raise ValueError(
-                "ValidateEveryTenth needs Trainer(val_check_interval=1, "
+                "ValidationSchedule needs Trainer(val_check_interval=1, "
                 "check_val_every_n_epoch=None), got "
                 f"val_check_interval={trainer.val_check_interval}, "
                 f"check_val_every_n_epoch={trainer.check_val_every_n_epoch}"
             )
         total = int(trainer.estimated_stepping_batches)
-        self._due = set(validation_steps(total, self.times))
+        self._due = set(validation_steps(total, self.evaluations))
 
     @override
     def on_train_batch_end(

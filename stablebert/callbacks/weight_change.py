@@ -7,8 +7,8 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from typing_extensions import override
 
-from stablebert.callbacks.step_reader import StepReader
-from stablebert.models.loading import layers, log_key
+from stablebert.callbacks.step_monitor import StepMonitor
+from stablebert.models.architectures import layers, log_key
 
 Weights = dict[str, list[Tensor]]
 
@@ -43,7 +43,7 @@ def weight_change(named: Mapping[str, nn.Module], start: Weights, start_norms: T
     return torch.stack([distances, distances / start_norms])
 
 
-class WeightChangeMonitor(StepReader):
+class WeightChangeMonitor(StepMonitor):
     """Logs `weight_change/<layer>` and `weight_change_relative/<layer>`.
 
     The start is where training starts, after any re-initialisation. Reads at steps 1, 2, 3, 5, 8,

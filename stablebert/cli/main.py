@@ -132,7 +132,7 @@ def grid(words: Sequence[str]) -> int:
     todo = plan.missing + (plan.crashed if typed.retry_crashed else [])
     todo.sort(key=lambda run: run.cfg.seed)
     gpus = machine.visible_gpus() * typed.workers_per_gpu
-    workers = typed.workers or len(gpus) or min(machine.cores(), executor.CPU_WORKERS)
+    workers = typed.workers or len(gpus) or min(machine.usable_cores(), executor.CPU_WORKERS)
     clock = executor.Clock(timed)
     retried = "" if typed.retry_crashed or not plan.crashed else " (--retry-crashed runs them)"
     print(

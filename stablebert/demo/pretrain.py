@@ -29,9 +29,11 @@ from torch.nn import functional as F
 from stablebert.demo.grammar import Dice
 from stablebert.demo.text import pairs
 from stablebert.machine import keep_freed_memory
-from stablebert.optim.adam import BertAdam, linear_warmup, parameter_groups
-from stablebert.packed.batch import PackedBatch, pack
-from stablebert.packed.dropout import Masks
+from stablebert.optim.adam import BertAdam
+from stablebert.optim.groups import parameter_groups
+from stablebert.optim.schedule import linear_warmup
+from stablebert.packed.batch import PackedBatch, pack_rows
+from stablebert.packed.dropout import DropoutMasks
 from stablebert.packed.forward import bert_states
 
 LAYERS, HIDDEN, HEADS = 12, 64, 4
@@ -80,7 +82,7 @@ def batches(tokenizer: Any, size: int, seed: str) -> Iterator[PackedBatch]:
         ids, types = (
             [np.asarray(row) for row in encoded[name]] for name in ("input_ids", "token_type_ids")
         )
-        yield pack(ids, types, labels.astype(np.int64))
+        yield pack_rows(ids, types, labels.astype(np.int64))
 
 
 def followers(sentences: Sequence[str]) -> dict[str, list[str]]:
@@ -155,7 +157,7 @@ class Guesses:
 def guess(model: Any, batch: PackedBatch, tokenizer: Any, random: np.random.Generator) -> Guesses:
     """Hide tokens of a batch and let the model guess."""
     ids, at, hidden = masked(batch.input_ids, tokenizer, random)
-    states = bert_states(model.bert, replace(batch, input_ids=ids), Masks(0))
+    states = bert_states(model.bert, replace(batch, input_ids=ids), DropoutMasks(0))
     pooled = model.bert.pooler(states[batch.starts].unsqueeze(1))
     tokens, whole = model.cls(states.index_select(0, at), pooled)
     return Guesses(tokens, hidden, whole, batch.labels)

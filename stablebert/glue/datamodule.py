@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from stablebert.glue import splits
 from stablebert.glue.sources import DataError, Source
-from stablebert.packed.batch import PackedBatch, pack
-from stablebert.seeds import generator
+from stablebert.packed.batch import PackedBatch, pack_rows
+from stablebert.seeds import stream_generator
 from stablebert.tasks import TASKS
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Permutations(Sampler):
 
     def __init__(self, n: int, seed: int):
         self.n = n
-        self.generator = generator(seed, "order")
+        self.generator = stream_generator(seed, "order")
 
     def __len__(self) -> int:
         return self.n
@@ -302,7 +302,7 @@ class GlueDataModule(L.LightningDataModule):
         if self.packed:
             names = ("input_ids", "token_type_ids")
             texts = [[example[name] for example in examples] for name in names]
-            return pack(*texts, np.array([example["labels"] for example in examples]))
+            return pack_rows(*texts, np.array([example["labels"] for example in examples]))
         lengths = [len(example["input_ids"]) for example in examples]
         shape = (len(examples), max(lengths))
         batch = {

@@ -26,7 +26,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
 from stablebert.grid.pruning import Pruning
 from stablebert.grid.worker import log_of, name_of, work
-from stablebert.machine import cores
+from stablebert.machine import usable_cores
 from stablebert.runs.claims import is_claimed
 from stablebert.runs.location import Identities, LocatedRun, Run
 from stablebert.runs.peek import Peek, read_peek
@@ -225,7 +225,7 @@ class _Grid:
         self.total = len(runs)
         self.gpus = gpus
         self.size = min(workers, len(runs))
-        self.threads = threads or max(1, cores() // max(1, self.size))
+        self.threads = threads or max(1, usable_cores() // max(1, self.size))
         self.looked = 0.0
         self.clock = Clock(records)
         self.say = say

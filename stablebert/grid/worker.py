@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from stablebert.machine import give_back_memory
+from stablebert.machine import release_free_memory
 from stablebert.runs.location import LocatedRun
 
 
@@ -41,7 +41,7 @@ def work(pipe: Connection, number: int, threads: int) -> None:
         except Exception as error:
             answer = ("crashed", (_message(error), getattr(error, "errno", None)))
         gc.collect()  # Trainer and module hold each other, and with them the last run's weights
-        give_back_memory()
+        release_free_memory()
         try:
             pipe.send(answer)
         except OSError:  # the parent is gone

@@ -24,7 +24,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
 from stablebert.glue.sources import resolve
 from stablebert.hub import GLUE, ask, fetch_glue, fetch_model, model_files
-from stablebert.machine import cores as available_cores
+from stablebert.machine import usable_cores
 from stablebert.runs.location import cache_folder
 from stablebert.tasks import TASKS
 from stablebert.timeouts import run_with_timeout
@@ -425,7 +425,7 @@ def _free(folder: Path) -> int:
 
 def cores(cfg: RunConfig) -> Iterator[Finding]:
     """Threads fit the cores."""
-    have = available_cores()
+    have = usable_cores()
     asked = os.environ.get("OMP_NUM_THREADS", "")
     threads = int(asked) if asked.isdigit() else 0
     many = [f"OMP_NUM_THREADS={threads}"] if threads > have else []

@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stablebert.packed.batch import Group, PackedBatch
-from stablebert.packed.dropout import Masks
+from stablebert.packed.dropout import DropoutMasks
 
 
-def attention(
+def packed_attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -19,7 +19,7 @@ def attention(
     *,
     heads: int,
     p: float,
-    masks: Masks,
+    masks: DropoutMasks,
     first: bool = False,
 ) -> Tensor:
     """Scaled dot-product attention with dropout on its weights (Vaswani et al., 2017, sec. 3.2).
@@ -39,7 +39,7 @@ def attention(
     """
     if q.device.type == "cpu":
         parts = _Parts(batch.groups, heads, q.shape[1], first)
-        dropped = masks.dropped(parts.size, p) if p else None
+        dropped = masks.dropped_indices(parts.size, p) if p else None
         # in half precision the small products gain nothing and conversions inside them cost
         exact = torch.promote_types(q.dtype, torch.float32)
         out = _RowByRow.apply(q.to(exact), k.to(exact), v.to(exact), parts, p, dropped)

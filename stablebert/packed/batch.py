@@ -91,7 +91,7 @@ class PackedBatch:
         return made
 
 
-def pack(
+def pack_rows(
     input_ids: Sequence[np.ndarray], token_type_ids: Sequence[np.ndarray], labels: np.ndarray
 ) -> PackedBatch:
     """Pack the rows of a batch.

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-class Masks:
+class DropoutMasks:
     """A stream of dropout masks for a CPU, from its own generator.
 
     Args:
@@ -24,7 +24,7 @@ class Masks:
     def __init__(self, seed: int):
         self._random = np.random.Generator(np.random.SFC64(seed))
 
-    def dropped(self, n: int, p: float) -> Tensor:
+    def dropped_indices(self, n: int, p: float) -> Tensor:
         """Indices below `n`, rising, int64: each is there with probability `p`, independently."""
         # P(gap >= k) = (1-p)^k = P(E >= k rate) for E of the standard exponential distribution
         rate = -math.log1p(-p)
@@ -60,10 +60,10 @@ def _zeroed(x: Tensor, indices: Tensor) -> Tensor:
     return x
 
 
-def dropout(x: Tensor, p: float, masks: Masks) -> Tensor:
+def dropout(x: Tensor, p: float, masks: DropoutMasks) -> Tensor:
     """Dropout at rate `p` (0 does nothing); on a GPU torch's own, from its global generator."""
     if not p:
         return x
     if x.device.type != "cpu":
         return F.dropout(x, p)
-    return _Dropout.apply(x.contiguous(), masks.dropped(x.numel(), p), 1 / (1 - p))
+    return _Dropout.apply(x.contiguous(), masks.dropped_indices(x.numel(), p), 1 / (1 - p))

@@ -8,34 +8,34 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stablebert.packed.attention import attention
+from stablebert.packed.attention import packed_attention
 from stablebert.packed.batch import PackedBatch
-from stablebert.packed.dropout import Masks, dropout
+from stablebert.packed.dropout import DropoutMasks, dropout
 
 # Logits `(B, C)` of each sequence-classification model, equal to those of its own forward pass.
 
 
-def bert_logits(model: Any, batch: PackedBatch, masks: Masks) -> Tensor:
+def bert_logits(model: Any, batch: PackedBatch, masks: DropoutMasks) -> Tensor:
     """Of a `BertForSequenceClassification`."""
     x = _first_states(model.bert, batch, masks)
     x = model.bert.pooler.activation(model.bert.pooler.dense(x))
     return model.classifier(_drop(x, model.dropout, masks))
 
 
-def roberta_logits(model: Any, batch: PackedBatch, masks: Masks) -> Tensor:
+def roberta_logits(model: Any, batch: PackedBatch, masks: DropoutMasks) -> Tensor:
     """Of a `RobertaForSequenceClassification`."""
     head = model.classifier
     x = _drop(_first_states(model.roberta, batch, masks), head.dropout, masks)
     return head.out_proj(_drop(head.dense(x).tanh(), head.dropout, masks))
 
 
-def electra_logits(model: Any, batch: PackedBatch, masks: Masks) -> Tensor:
+def electra_logits(model: Any, batch: PackedBatch, masks: DropoutMasks) -> Tensor:
     """Of an `ElectraForSequenceClassification` whose head is a `FirstTokenHead`."""
     x = _first_states(model.electra, batch, masks)
     return model.classifier.out_proj(_drop(x, model.classifier.dropout, masks))
 
 
-def bert_states(bert: Any, batch: PackedBatch, masks: Masks, blocks: Any = None) -> Tensor:
+def bert_states(bert: Any, batch: PackedBatch, masks: DropoutMasks, blocks: Any = None) -> Tensor:
     """States `(T, H)` of a model of BERT's shape after `blocks`; after all of them, if None."""
     embeddings = bert.embeddings
     # RoBERTa's positions start behind the one of padding
@@ -51,18 +51,20 @@ def bert_states(bert: Any, batch: PackedBatch, masks: Masks, blocks: Any = None)
     return x
 
 
-def _first_states(bert: Any, batch: PackedBatch, masks: Masks) -> Tensor:
+def _first_states(bert: Any, batch: PackedBatch, masks: DropoutMasks) -> Tensor:
     """States of every row's first token after the last block, `(B, H)`."""
     *blocks, last = bert.encoder.layer
     x = bert_states(bert, batch, masks, blocks=blocks)
     return _bert_block(last, x, batch, masks, first=True)
 
 
-def _bert_block(block: Any, x: Tensor, batch: PackedBatch, masks: Masks, *, first: bool) -> Tensor:
+def _bert_block(
+    block: Any, x: Tensor, batch: PackedBatch, masks: DropoutMasks, *, first: bool
+) -> Tensor:
     """One layer: `(T, H)` to `(T, H)`, or to `(B, H)` of the first tokens alone."""
     attend, out, feed = block.attention.self, block.attention.output, block.output
     asking = x.index_select(0, batch.starts) if first else x
-    mixed = attention(
+    mixed = packed_attention(
         attend.query(asking),
         attend.key(x),
         attend.value(x),
@@ -76,7 +78,7 @@ def _bert_block(block: Any, x: Tensor, batch: PackedBatch, masks: Masks, *, firs
     return feed.LayerNorm(_drop(feed.dense(block.intermediate(x)), feed.dropout, masks) + x)
 
 
-def _drop(x: Tensor, module: nn.Dropout, masks: Masks) -> Tensor:
+def _drop(x: Tensor, module: nn.Dropout, masks: DropoutMasks) -> Tensor:
     return dropout(x, _rate(module), masks)
 
 

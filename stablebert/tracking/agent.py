@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stablebert.machine import cores
+from stablebert.machine import usable_cores
 from stablebert.tracking.sweeps import read_wandb_sweep
 
 TERM_SECONDS = 90
@@ -75,7 +75,7 @@ def _environment(agents: int, gpu: str | None) -> dict[str, str]:
     if gpu is not None:
         env["CUDA_VISIBLE_DEVICES"] = gpu
     elif agents > 1:
-        env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // agents)))
+        env.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // agents)))
         env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return env
 

@@ -30,14 +30,9 @@ from stablebert.config.schema import RunConfig
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.glue.metrics import evaluate, majority_score
 from stablebert.machine import keep_freed_memory
-from stablebert.models.loading import (
-    has_dropout,
-    load_model,
-    max_positions,
-    packed_forward,
-    save_encoder,
-    train_only,
-)
+from stablebert.models.architectures import max_positions, packed_forward
+from stablebert.models.loading import load_model, save_encoder
+from stablebert.models.surgery import has_dropout, train_embedding_rows
 from stablebert.optim.adam import steps_taken
 from stablebert.runs.claims import ClaimedError, claimed
 from stablebert.runs.location import LocatedRun, cache_folder
@@ -202,7 +197,7 @@ def prepare(
         data = build_data(located, packed=packs(cfg, module))
         decays = cfg.optimizer.weight_decay and cfg.optimizer.decay_to == "zero"
         if data.packed and not decays:  # which moves every row of them
-            train_only(module.model, torch.from_numpy(data.vocabulary()))
+            train_embedding_rows(module.model, torch.from_numpy(data.vocabulary()))
         best = callbacks.BestWeights(f"val/{cfg.trainer.select_by or 'score'}")
         chosen = [*build_callbacks(cfg), best, *build_averaging(cfg), *watchers]
         trainer = build_trainer(cfg, chosen, loggers)
@@ -378,7 +373,7 @@ def build_module(located: LocatedRun) -> GlueClassifier:
 def build_callbacks(cfg: RunConfig) -> list[Callback]:
     """What the method and the monitors do around training."""
     chosen: list[Callback] = [
-        callbacks.ValidateEveryTenth(cfg.trainer.evaluations),
+        callbacks.ValidationSchedule(cfg.trainer.evaluations),
         callbacks.TrainingLossMonitor(),
     ]
     reinit = None

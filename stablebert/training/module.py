@@ -15,18 +15,13 @@ from typing_extensions import override
 from stablebert.callbacks.logging import log_now
 from stablebert.glue.metrics import evaluate
 from stablebert.losses import fine_tuning_loss, rdrop_loss
-from stablebert.models.loading import layers, packed_forward
-from stablebert.optim.adam import (
-    BertAdam,
-    decay_to_start,
-    layer_rates,
-    parameter_groups,
-    schedule,
-    split_by_rate,
-)
+from stablebert.models.architectures import layers, packed_forward
+from stablebert.optim.adam import BertAdam
+from stablebert.optim.groups import decay_to_start, layer_rates, parameter_groups, split_by_rate
+from stablebert.optim.schedule import warmup_scheduler
 from stablebert.packed.batch import PackedBatch
-from stablebert.packed.dropout import Masks
-from stablebert.seeds import stream
+from stablebert.packed.dropout import DropoutMasks
+from stablebert.seeds import stream_seed
 
 Batch = PackedBatch | dict[str, Tensor]
 
@@ -99,7 +94,7 @@ class GlueClassifier(L.LightningModule):
         self.warmup = warmup
         self.rdrop = rdrop
         self.dropout_seed = dropout_seed
-        self.masks = Masks(stream(dropout_seed, "dropout"))
+        self.masks = DropoutMasks(stream_seed(dropout_seed, "dropout"))
         """Dropout masks of packed batches on a CPU."""
         self.evaluated: dict[str, Predictions] = {}
         """Predictions of the latest pass over each split: `val`, `test`."""
@@ -120,9 +115,9 @@ class GlueClassifier(L.LightningModule):
     @override
     def on_train_start(self) -> None:
         # Re-initialisation has drawn from its own stream; methods that share a seed share masks.
-        seed = stream(self.dropout_seed, "dropout")
+        seed = stream_seed(self.dropout_seed, "dropout")
         torch.manual_seed(seed)
-        self.masks = Masks(seed)
+        self.masks = DropoutMasks(seed)
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -194,5 +189,5 @@ class GlueClassifier(L.LightningModule):
             groups = decay_to_start(groups, free=named["classifier"])
         optimizer = BertAdam(groups, **self.adam)
         total = int(self.trainer.estimated_stepping_batches)
-        factors = schedule(optimizer, total=total, warmup=self.warmup)
+        factors = warmup_scheduler(optimizer, total=total, warmup=self.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": factors, "interval": "step"}}

@@ -14,16 +14,18 @@ from stablebert.callbacks import (
     BestWeights,
     BiasRatioMonitor,
     ReinitTopLayers,
-    ValidateEveryTenth,
+    ValidationSchedule,
     WeightChangeMonitor,
 )
 from stablebert.callbacks.best_weights import is_better
 from stablebert.callbacks.bias_ratio import measure_bias_ratio
-from stablebert.callbacks.step_reader import is_reading_step
+from stablebert.callbacks.step_monitor import is_measured_step
 from stablebert.callbacks.validation import validation_steps
 from stablebert.callbacks.weight_change import snapshot, weight_change, weight_norms
-from stablebert.models.loading import layers, load_model
-from stablebert.optim.adam import BertAdam, analytic_bias_ratio
+from stablebert.models.architectures import layers
+from stablebert.models.loading import load_model
+from stablebert.optim.adam import BertAdam
+from stablebert.optim.bias_ratio import analytic_bias_ratio
 
 # ---------------------------------------------------------------- pure functions
 
@@ -41,7 +43,7 @@ def test_validation_steps_are_the_released_ones():
 
 
 def test_reading_steps():
-    read = [step for step in range(1, 1300) if is_reading_step(step)]
+    read = [step for step in range(1, 1300) if is_measured_step(step)]
     assert read == [
         *(1, 2, 3, 5, 8, 12, 20, 30, 50, 80),
         *(120, 200, 300, 500, 800, 1200),
@@ -190,7 +192,7 @@ def fit(module, callbacks, *, rows=32, batch_size=4, recorder=None, **kwargs):
 def test_validates_at_exactly_those_optimizer_steps(tiny_bert, rows, accumulate, total):
     """Traps 3, 9, 23: not per epoch, exact under accumulation, the last step included."""
     module = Foreign(tiny_bert)
-    trainer = fit(module, [ValidateEveryTenth()], rows=rows, accumulate_grad_batches=accumulate)
+    trainer = fit(module, [ValidationSchedule()], rows=rows, accumulate_grad_batches=accumulate)
     assert trainer.global_step == total
     assert module.validated == validation_steps(total)
 
@@ -198,13 +200,13 @@ def test_validates_at_exactly_those_optimizer_steps(tiny_bert, rows, accumulate,
 @pytest.mark.parametrize("max_steps", [1, 7, 20])
 def test_validates_by_steps_where_epochs_do_not_end(tiny_bert, max_steps):
     module = Foreign(tiny_bert)
-    fit(module, [ValidateEveryTenth()], max_steps=max_steps, max_epochs=-1)
+    fit(module, [ValidationSchedule()], max_steps=max_steps, max_epochs=-1)
     assert module.validated == validation_steps(max_steps)
 
 
 def test_other_trainer_settings_are_refused(tiny_bert):
     with pytest.raises(ValueError, match=r"needs Trainer\(val_check_interval=1"):
-        fit(Foreign(tiny_bert), [ValidateEveryTenth()], check_val_every_n_epoch=1)
+        fit(Foreign(tiny_bert), [ValidationSchedule()], check_val_every_n_epoch=1)
 
 
 def test_validating_changes_nothing_that_training_computes(tiny_bert):
@@ -213,7 +215,7 @@ def test_validating_changes_nothing_that_training_computes(tiny_bert):
     for times in (1, 10):
         torch.manual_seed(0)
         module = Foreign(tiny_bert)
-        trainer = fit(module, [ValidateEveryTenth(times)])
+        trainer = fit(module, [ValidationSchedule(times)])
         runs.append((module, trainer))
     (a, _), (b, _) = runs
     assert len(a.validated) < len(b.validated)
@@ -231,7 +233,7 @@ def test_best_weights_are_a_copy_of_the_earliest_best(tiny_bert):
         def on_validation_end(self, trainer, pl_module):
             kept[trainer.global_step] = [p.detach().clone() for p in pl_module.parameters()]
 
-    fit(module, [ValidateEveryTenth(6), Witness(), best])
+    fit(module, [ValidationSchedule(6), Witness(), best])
     assert (best.score, best.step) == (pytest.approx(0.7), 12)
     last = [p.detach().clone() for p in module.parameters()]
     assert best.restore(module)
@@ -243,7 +245,7 @@ def test_best_weights_are_a_copy_of_the_earliest_best(tiny_bert):
 def test_where_every_score_was_nan_the_last_weights_stay(tiny_bert):
     module = Foreign(tiny_bert, scores=[math.nan] * 3)
     best = BestWeights()
-    fit(module, [ValidateEveryTenth(3), best])
+    fit(module, [ValidationSchedule(3), best])
     last = [p.detach().clone() for p in module.parameters()]
     assert not best.restore(module)
     assert best.score is None
@@ -252,12 +254,12 @@ def test_where_every_score_was_nan_the_last_weights_stay(tiny_bert):
 
 def test_best_weights_names_what_it_can_monitor(tiny_bert):
     with pytest.raises(KeyError, match="'val/f1'; validation logged val/score"):
-        fit(Foreign(tiny_bert), [ValidateEveryTenth(), BestWeights("val/f1")])
+        fit(Foreign(tiny_bert), [ValidationSchedule(), BestWeights("val/f1")])
 
 
 def test_monitors_read_at_their_steps_and_at_validations(tiny_bert):
     recorder = Recorder()
-    callbacks = [ValidateEveryTenth(2), BiasRatioMonitor(), WeightChangeMonitor()]
+    callbacks = [ValidationSchedule(2), BiasRatioMonitor(), WeightChangeMonitor()]
     fit(Foreign(tiny_bert), callbacks, recorder=recorder, rows=36, log_every_n_steps=1000)
     read = [s for s, line in recorder.lines.items() if "bias_ratio/all" in line]
     assert read == [1, 2, 3, 5, 8, 12, 13, 20, 26, 27]
@@ -305,7 +307,7 @@ def test_best_weights_beside_weight_averaging_are_the_averaged_ones(tiny_bert):
 
     module = Witness(tiny_bert, scores=[0.1, 0.9, 0.2])
     best = BestWeights()
-    fit(module, [ValidateEveryTenth(3), best, EMAWeightAveraging(decay=0.5)], max_epochs=1)
+    fit(module, [ValidationSchedule(3), best, EMAWeightAveraging(decay=0.5)], max_epochs=1)
     best.restore(module)
     assert best.step == 4
     assert torch.equal(module.model.classifier.weight, validated[1])

@@ -14,16 +14,17 @@ from stablebert.callbacks import (
     LinearProbe,
     ReinitTopLayers,
     TrainPart,
-    ValidateEveryTenth,
+    ValidationSchedule,
 )
-from stablebert.callbacks.linear_probe import features_of, fit_linear
-from stablebert.callbacks.mixout import MixoutLinear, mix
-from stablebert.callbacks.reinit import reinitialise_top
-from stablebert.callbacks.train_part import train_part
+from stablebert.callbacks.linear_probe import fit_linear_head, head_inputs
+from stablebert.callbacks.mixout import MixoutLinear, apply_mixout
+from stablebert.callbacks.train_part import freeze_all_but
 from stablebert.config.compose import compose
 from stablebert.glue.datamodule import data_module
 from stablebert.glue.sources import resolve
-from stablebert.models.loading import has_dropout, layers, load_model, train_only
+from stablebert.models.architectures import layers
+from stablebert.models.loading import load_model
+from stablebert.models.surgery import has_dropout, reinitialize_top, train_embedding_rows
 from stablebert.tasks import TASKS
 from stablebert.training.fit import build_averaging
 from stablebert.training.module import GlueClassifier
@@ -101,7 +102,7 @@ def test_mixout_replaces_every_linear_but_the_classifiers(bert):
     names = {n for n, m in bert.named_modules() if isinstance(m, nn.Linear)} - {"classifier"}
     before, keys = dict(bert.named_parameters()), list(bert.state_dict())
     assert has_dropout(bert)
-    assert set(mix(bert, p=0.5)) == names
+    assert set(apply_mixout(bert, p=0.5)) == names
     assert len(names) == 2 * 6 + 1  # two blocks and the pooler
     assert type(bert.classifier) is nn.Linear
     assert not has_dropout(bert)
@@ -111,8 +112,8 @@ def test_mixout_replaces_every_linear_but_the_classifiers(bert):
 
 
 def test_mixout_after_reinit_mixes_with_the_new_start(bert):
-    reinitialise_top(bert, num_layers=1, seed=1)
-    mix(bert, p=0.5)
+    reinitialize_top(bert, num_layers=1, seed=1)
+    apply_mixout(bert, p=0.5)
     query = bert.bert.encoder.layer[1].attention.self.query
     assert torch.equal(query.target, query.weight)
 
@@ -122,21 +123,21 @@ def test_mixout_after_reinit_mixes_with_the_new_start(bert):
 )
 def test_mixout_refuses(bert, wrong, said):
     with pytest.raises(ValueError, match=said):
-        mix(bert, **wrong)
+        apply_mixout(bert, **wrong)
 
 
 # ---------------------------------------------------------------- training a part
 
 
 def test_bitfit_trains_biases_and_the_head(bert):
-    names = train_part(bert, ["*.bias", "classifier.*"])
+    names = freeze_all_but(bert, ["*.bias", "classifier.*"])
     assert set(names) == {n for n, p in bert.named_parameters() if p.requires_grad}
     assert all(n.endswith("bias") or n == "classifier.weight" for n in names)
     assert len([n for n in names if n.endswith("bias")]) == 1 + 2 * 8 + 2
 
 
 def test_top_layers(bert):
-    train_part(bert, num_layers=1)
+    freeze_all_but(bert, num_layers=1)
     trained = {
         name: {p.requires_grad for p in part.parameters()} for name, part in layers(bert).items()
     }
@@ -144,7 +145,7 @@ def test_top_layers(bert):
         "embeddings": {False}, "layer.0": {False},
         "layer.1": {True}, "pooler": {True}, "classifier": {True},
     }  # fmt: skip
-    train_part(bert, ["bert.embeddings.*"], num_layers=0)  # both: what either names
+    freeze_all_but(bert, ["bert.embeddings.*"], num_layers=0)  # both: what either names
     assert all(p.requires_grad for p in layers(bert)["embeddings"].parameters())
     assert not any(p.requires_grad for p in layers(bert)["layer.1"].parameters())
 
@@ -153,16 +154,16 @@ def test_a_pattern_that_matches_nothing_is_refused(bert):
     with pytest.raises(
         ValueError, match=r"bert\.encoder\.\*\.beta matches no parameter and no layer"
     ):
-        train_part(bert, ["classifier.*", "bert.encoder.*.beta"])
+        freeze_all_but(bert, ["classifier.*", "bert.encoder.*.beta"])
     with pytest.raises(ValueError, match=r"classifier\.bias matches no other parameter"):
-        train_part(bert, ["classifier", "classifier.bias"])  # a model without biases, say
+        freeze_all_but(bert, ["classifier", "classifier.bias"])  # a model without biases, say
     with pytest.raises(ValueError, match="num_layers=3: the model has 2 layers"):
-        train_part(bert, num_layers=3)
+        freeze_all_but(bert, num_layers=3)
 
 
 def test_what_starts_at_random_may_not_be_frozen(bert):
     with pytest.raises(ValueError, match="classifier starts at random and 1 of its parameters"):
-        train_part(bert, ["*.bias"])
+        freeze_all_but(bert, ["*.bias"])
     reinit = ReinitTopLayers(2)
     module = GlueClassifier(bert, metrics=["accuracy"])
     reinit.setup(None, module, "fit")
@@ -178,7 +179,7 @@ def test_linear_probe_is_a_logistic_regression():
     x = rng.normal(size=(60, 5))
     y = (x @ rng.normal(size=(5, 3)) + rng.normal(size=(60, 3))).argmax(1)
     theirs = LogisticRegression(C=0.5, tol=1e-10, max_iter=10_000).fit(x, y)
-    weight, bias = fit_linear(torch.from_numpy(x), torch.from_numpy(y), classes=3, l2=2.0)
+    weight, bias = fit_linear_head(torch.from_numpy(x), torch.from_numpy(y), classes=3, l2=2.0)
     np.testing.assert_allclose(weight, theirs.coef_, atol=1e-4)
     intercept = theirs.intercept_ - theirs.intercept_.mean()  # biases are free up to a constant
     np.testing.assert_allclose(bias - bias.mean(), intercept, atol=1e-4)
@@ -189,7 +190,7 @@ def test_linear_probe_is_a_ridge_regression():
     x, y = rng.normal(size=(40, 4)), rng.normal(size=40)
     theirs = Ridge(alpha=1.5).fit(x, y)
     # their loss is the sum of squares + alpha |w|²; ours the mean + l2 / (2 N) |w|²
-    weight, bias = fit_linear(torch.from_numpy(x), torch.from_numpy(y), classes=1, l2=3.0)
+    weight, bias = fit_linear_head(torch.from_numpy(x), torch.from_numpy(y), classes=1, l2=3.0)
     np.testing.assert_allclose(weight[0], theirs.coef_, atol=1e-5)
     assert bias.item() == pytest.approx(theirs.intercept_, abs=1e-5)
 
@@ -208,13 +209,13 @@ def test_the_head_is_fitted_before_the_first_step(tiny_bert, tiny_glue, tmp_path
         accelerator="cpu", max_steps=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         val_check_interval=1, check_val_every_n_epoch=None,
-        callbacks=[ValidateEveryTenth(1), LinearProbe(1.0)],
+        callbacks=[ValidationSchedule(1), LinearProbe(1.0)],
     )  # fmt: skip
     trainer.fit(module, datamodule=data)
     rows = data.rows_dataloader("train")
-    features, labels = features_of(module, model.classifier, rows)
+    features, labels = head_inputs(module, model.classifier, rows)
     assert features.shape == (len(data.labels("train")), 16)
-    weight, bias = fit_linear(features, labels, classes=TASKS[task].num_labels, l2=1.0)
+    weight, bias = fit_linear_head(features, labels, classes=TASKS[task].num_labels, l2=1.0)
     torch.testing.assert_close(model.classifier.weight, weight.float())
     torch.testing.assert_close(model.classifier.bias, bias.float())
     # nothing else has moved, and training goes on with dropout
@@ -238,7 +239,9 @@ def test_ema_is_what_is_validated_kept_and_left(tiny_bert, tiny_glue, tmp_path):
     data = data_module("rte")(
         source=source, tokenizer=tiny_bert, cache=tmp_path, batch_size=32, packed=True
     )
-    train_only(module.model, torch.from_numpy(data.vocabulary()))  # which brings integer buffers
+    train_embedding_rows(
+        module.model, torch.from_numpy(data.vocabulary())
+    )  # which brings integer buffers
 
     class Watch(L.Callback):
         live, validated = [], []
@@ -255,7 +258,7 @@ def test_ema_is_what_is_validated_kept_and_left(tiny_bert, tiny_glue, tmp_path):
         accelerator="cpu", max_steps=6, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         val_check_interval=1, check_val_every_n_epoch=None,
-        callbacks=[ValidateEveryTenth(2), watch, best, *averaging],
+        callbacks=[ValidationSchedule(2), watch, best, *averaging],
     )  # fmt: skip
     trainer.fit(module, datamodule=data)
     average, averages = watch.live[0], []

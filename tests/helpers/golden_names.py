@@ -6,9 +6,10 @@ A change of layout edits this file and nothing in `tests/test_golden.py` or `tes
 from stablebert.config.compose import compose, config_id
 from stablebert.demo import demo_rows
 from stablebert.glue.datamodule import Permutations
-from stablebert.packed.dropout import Masks
+from stablebert.packed.dropout import DropoutMasks
 from stablebert.runs.location import locate
-from stablebert.seeds import generator, stream
+from stablebert.seeds import stream_generator as generator
+from stablebert.seeds import stream_seed as stream
 from stablebert.tasks import TASKS
 
 __all__ = [
@@ -54,4 +55,4 @@ def permutation(n, seed):
 
 
 def dropped(seed, n, p):
-    return Masks(stream(seed, "dropout")).dropped(n, p).tolist()
+    return DropoutMasks(stream(seed, "dropout")).dropped_indices(n, p).tolist()

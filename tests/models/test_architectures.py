@@ -7,23 +7,16 @@ from itertools import product
 import pytest
 import torch
 
-from stablebert.callbacks.mixout import mix
-from stablebert.callbacks.reinit import reinitialise_top
+from stablebert.callbacks.mixout import apply_mixout
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
 from stablebert.config.schema import names
-from stablebert.models.loading import (
-    ARCHITECTURES,
-    has_dropout,
-    layers,
-    load_model,
-    max_positions,
-    packed_forward,
-    without_dropout,
-)
-from stablebert.optim.adam import layer_rates, parameter_groups, split_by_rate
-from stablebert.packed.batch import pack
-from stablebert.packed.dropout import Masks
+from stablebert.models.architectures import ARCHITECTURES, layers, max_positions, packed_forward
+from stablebert.models.loading import load_model
+from stablebert.models.surgery import disable_dropout, has_dropout, reinitialize_top
+from stablebert.optim.groups import layer_rates, parameter_groups, split_by_rate
+from stablebert.packed.batch import pack_rows
+from stablebert.packed.dropout import DropoutMasks
 from stablebert.runs.location import locate
 from stablebert.training.fit import train
 
@@ -157,12 +150,12 @@ def test_reinit_touches_exactly_the_top(kind, model):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     if kind == "albert":
         with pytest.raises(ValueError, match=r"all layers of Albert.* share one set of weights"):
-            reinitialise_top(model, num_layers=1)
-        assert reinitialise_top(model, num_layers=0, pooler=True) == ["pooler"]
+            reinitialize_top(model, num_layers=1)
+        assert reinitialize_top(model, num_layers=0, pooler=True) == ["pooler"]
     else:
         top = f"layer.{BLOCKS[kind] - 1}"
         pooler = ["pooler"] if kind in POOLED else []
-        assert reinitialise_top(model, num_layers=1) == [top, *pooler]
+        assert reinitialize_top(model, num_layers=1) == [top, *pooler]
     own = {name: {id(p) for p in part.parameters()} for name, part in layers(model).items()}
     fresh = set(own["pooler"] if kind in POOLED else ())
     if kind != "albert":
@@ -179,7 +172,7 @@ def test_reinit_touches_exactly_the_top(kind, model):
 def test_a_model_without_a_pooler_has_none_to_reinitialise(folders):
     model = load_model(folders["roberta"], num_labels=2, seed=0)
     with pytest.raises(ValueError, match="has no pooler: nothing is re-initialised"):
-        reinitialise_top(model, num_layers=0, pooler=True)
+        reinitialize_top(model, num_layers=0, pooler=True)
 
 
 def test_xlnets_attention_is_drawn_whole(folders):
@@ -188,7 +181,7 @@ def test_xlnets_attention_is_drawn_whole(folders):
     with torch.no_grad():
         for p in model.transformer.layer[1].rel_attn.parameters(recurse=False):
             p.zero_()
-    reinitialise_top(model, num_layers=1)
+    reinitialize_top(model, num_layers=1)
     attention = model.transformer.layer[1].rel_attn
     raw = dict(attention.named_parameters(recurse=False))
     biases = ("r_r_bias", "r_s_bias", "r_w_bias")
@@ -235,7 +228,7 @@ def test_dropout_can_be_turned_off_wherever_it_is(kind, model):
     assert has_dropout(model) == (kind != "modernbert")
     if has_dropout(model):
         assert not torch.equal(model(**batch).logits, model(**batch).logits)
-    without_dropout(model)
+    disable_dropout(model)
     assert not has_dropout(model)
     assert torch.equal(model(**batch).logits, model(**batch).logits)
     torch.testing.assert_close(model(**batch).logits, model.eval()(**batch).logits)
@@ -246,9 +239,9 @@ def test_mixout_leaves_an_untrained_model_as_it_is(kind, model):
     plain = model.eval()(**batch).logits
     if kind == "xlnet":
         with pytest.raises(ValueError, match="keeps weights outside any Linear"):
-            mix(model, p=0.5)
+            apply_mixout(model, p=0.5)
         return
-    mix(model, p=0.5)
+    apply_mixout(model, p=0.5)
     torch.testing.assert_close(model.train()(**batch).logits, plain)
     with torch.no_grad():
         for p in layers(model)["layer.0"].parameters():
@@ -266,8 +259,8 @@ def test_packed_logits_equal_the_models_own(kind, model):
     theirs = model(**batch, token_type_ids=types).logits
     rows = [ids[ids > 0].numpy() for ids in batch["input_ids"]]
     segments = [t[: len(r)].numpy() for t, r in zip(types, rows, strict=True)]
-    packed = pack(rows, segments, torch.arange(3).numpy())
-    ours = packed_forward(model)(model, packed, Masks(0))
+    packed = pack_rows(rows, segments, torch.arange(3).numpy())
+    ours = packed_forward(model)(model, packed, DropoutMasks(0))
     torch.testing.assert_close(ours, theirs[packed.labels], atol=1e-5, rtol=1e-4)
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from stablebert.callbacks.reinit import reinitialise_top
-from stablebert.models.loading import layers, load_model, log_key, reinitialise, top_layers
-from stablebert.seeds import stream
+from stablebert.models.architectures import layers, log_key
+from stablebert.models.loading import load_model
+from stablebert.models.surgery import reinitialize, reinitialize_top, top_layers
+from stablebert.seeds import stream_seed
 
 
 def weights(module):
@@ -95,15 +96,15 @@ def test_dropout_is_on(tiny_bert):
 
 def test_seed_zero_is_a_seed():
     """Trap 12."""
-    assert stream(0, "head") != stream(1, "head")
-    assert stream(0, "head") != stream(0, "reinit")
+    assert stream_seed(0, "head") != stream_seed(1, "head")
+    assert stream_seed(0, "head") != stream_seed(0, "reinit")
 
 
 @pytest.mark.parametrize(("depth", "pooler"), [(0, True), (1, True), (1, False), (2, True)])
 def test_reinit_touches_exactly_the_top(tiny_bert, depth, pooler):
     model = load_model(tiny_bert, num_labels=2, seed=0)
     before = {name: weights(part) for name, part in layers(model).items()}
-    changed = reinitialise_top(model, num_layers=depth, pooler=pooler, seed=0)
+    changed = reinitialize_top(model, num_layers=depth, pooler=pooler, seed=0)
     expected = ["layer.0", "layer.1"][2 - depth :] + ["pooler"] * pooler
     assert changed == expected
     for name, part in layers(model).items():
@@ -115,7 +116,7 @@ def test_reinit_draws_bert_s_initialisation(tiny_bert):
     model = load_model(tiny_bert, num_labels=2, seed=0)
     for p in model.parameters():
         p.data.fill_(7.0)
-    reinitialise_top(model, num_layers=2, pooler=True, seed=0)
+    reinitialize_top(model, num_layers=2, pooler=True, seed=0)
     parts = [part for name, part in layers(model).items() if name[:5] in ("layer", "poole")]
     linear = [m for part in parts for m in part.modules() if isinstance(m, nn.Linear)]
     norms = [m for part in parts for m in part.modules() if isinstance(m, nn.LayerNorm)]
@@ -137,7 +138,7 @@ def test_reinit_is_seeded_and_the_top_is_drawn_first(tiny_bert):
     drawn = {}
     for seed, depth in ((0, 1), (0, 2), (1, 1)):
         one = copy.deepcopy(model)
-        reinitialise_top(one, num_layers=depth, seed=seed)
+        reinitialize_top(one, num_layers=depth, seed=seed)
         drawn[seed, depth] = one.bert.encoder.layer[1].output.dense.weight
     assert torch.equal(drawn[0, 1], drawn[0, 2])
     assert not torch.equal(drawn[0, 1], drawn[1, 1])
@@ -154,4 +155,4 @@ def test_reinit_refuses_what_it_cannot_draw(tiny_bert):
     model = load_model(tiny_bert, num_labels=2, seed=0)
     model.bert.encoder.layer[1].extra = nn.Conv1d(2, 2, 1)
     with pytest.raises(ValueError, match=r"cannot re-initialise layer\.1\.extra: a Conv1d"):
-        reinitialise(model, ["layer.1"], rng=torch.Generator())
+        reinitialize(model, ["layer.1"], rng=torch.Generator())

@@ -8,19 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from stablebert.models.loading import layers, load_model
-from stablebert.optim.adam import (
-    BertAdam,
-    analytic_bias_ratio,
-    decay_to_start,
-    layer_rates,
-    linear_warmup,
-    parameter_groups,
-    schedule,
-    split_by_rate,
-    steps_taken,
-    update_norms,
-)
+from stablebert.models.architectures import layers
+from stablebert.models.loading import load_model
+from stablebert.optim.adam import BertAdam, steps_taken
+from stablebert.optim.bias_ratio import analytic_bias_ratio, update_norms
+from stablebert.optim.groups import decay_to_start, layer_rates, parameter_groups, split_by_rate
+from stablebert.optim.schedule import linear_warmup, warmup_scheduler
 
 SETTINGS = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-6}
 
@@ -143,7 +136,7 @@ def test_schedule_equals_hugging_face():
     for total in (1, 7, 20, 234, 96):
         ours = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=2e-5)
         theirs = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=2e-5)
-        a = schedule(ours, total=total, warmup=0.1)
+        a = warmup_scheduler(ours, total=total, warmup=0.1)
         b = get_linear_schedule_with_warmup(theirs, int(0.1 * total), total)
         rates = []
         for _ in range(total + 1):

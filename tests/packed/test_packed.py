@@ -8,11 +8,14 @@ from scipy import stats
 from torch.nn import functional as F
 from transformers import BertConfig, BertForSequenceClassification
 
-from stablebert.models.loading import load_model, packed_forward, train_only
-from stablebert.optim.adam import BertAdam, parameter_groups
-from stablebert.packed.attention import _padded, attention
-from stablebert.packed.batch import SINGLE_FROM, pack
-from stablebert.packed.dropout import Masks, dropout
+from stablebert.models.architectures import packed_forward
+from stablebert.models.loading import load_model
+from stablebert.models.surgery import train_embedding_rows
+from stablebert.optim.adam import BertAdam
+from stablebert.optim.groups import parameter_groups
+from stablebert.packed.attention import _padded, packed_attention
+from stablebert.packed.batch import SINGLE_FROM, pack_rows
+from stablebert.packed.dropout import DropoutMasks, dropout
 from stablebert.training.module import GlueClassifier
 
 LENGTHS = [5, 60, 3, 5, 9, 5, 60, 1, 48]  # groups of one and of many, twice the same long one
@@ -31,7 +34,7 @@ def batches(lengths=LENGTHS, vocabulary=80, seed=0):
         padded["input_ids"][i, :n], padded["token_type_ids"][i, :n] = ids[i], types[i]
     padded = {name: torch.from_numpy(array.astype(np.int64)) for name, array in padded.items()}
     order = np.argsort(-np.array(lengths), kind="stable")
-    return pack(ids, types, labels), padded, torch.from_numpy(order)
+    return pack_rows(ids, types, labels), padded, torch.from_numpy(order)
 
 
 def bert(dtype=torch.float32, **changes):
@@ -52,7 +55,7 @@ def bert(dtype=torch.float32, **changes):
 
 def test_a_batch_is_packed_longest_first():
     rows = [np.array([1, 2]), np.array([3, 4, 5]), np.array([6]), np.array([7, 8])]
-    batch = pack(rows, [row * 0 for row in rows], np.array([0, 1, 2, 3]))
+    batch = pack_rows(rows, [row * 0 for row in rows], np.array([0, 1, 2, 3]))
     assert batch.input_ids.tolist() == [3, 4, 5, 1, 2, 7, 8, 6]
     assert batch.position_ids.tolist() == [0, 1, 2, 0, 1, 0, 1, 0]
     assert batch.starts.tolist() == [0, 3, 5, 7]
@@ -63,7 +66,7 @@ def test_a_batch_is_packed_longest_first():
         (1, 2, 3, 2),
         (3, 1, 7, 1),
     ]
-    long = pack([np.ones(SINGLE_FROM)] * 2, [np.ones(SINGLE_FROM)] * 2, np.zeros(2))
+    long = pack_rows([np.ones(SINGLE_FROM)] * 2, [np.ones(SINGLE_FROM)] * 2, np.zeros(2))
     assert [group.rows for group in long.groups] == [1, 1]
     assert batch.to("cpu").lengths == batch.lengths
 
@@ -87,7 +90,7 @@ def test_logits_and_gradients_equal_the_padded_path(precision):
         model.zero_grad()
         with torch.autocast("cpu", dtype=lower or torch.bfloat16, enabled=lower is not None):
             if name == "packed":
-                logits = packed_forward(model)(model, packed, Masks(0)).to(dtype)
+                logits = packed_forward(model)(model, packed, DropoutMasks(0)).to(dtype)
             else:
                 logits = model(**padded).logits[order].to(dtype)
         F.cross_entropy(logits, packed.labels).backward()
@@ -113,7 +116,7 @@ def test_attention_of_a_cpu_and_of_a_gpu_agree(first):
     q, k, v = torch.randn(3, len(batch.input_ids), width, dtype=torch.float64)
     if first:
         q = q[batch.starts]
-    made = attention(q, k, v, batch, heads=heads, p=0.0, masks=Masks(0), first=first)
+    made = packed_attention(q, k, v, batch, heads=heads, p=0.0, masks=DropoutMasks(0), first=first)
     other = _padded(q, k, v, batch, heads=heads, p=0.0, first=first)
     twin = []
     for i, (start, n) in enumerate(zip(batch.starts.tolist(), batch.lengths, strict=True)):
@@ -125,14 +128,14 @@ def test_attention_of_a_cpu_and_of_a_gpu_agree(first):
     torch.testing.assert_close(other, torch.cat(twin))
 
 
-class Fixed(Masks):
+class Fixed(DropoutMasks):
     """The same masks at every call, so that a gradient can be checked by differences."""
 
     def __init__(self):
         pass
 
-    def dropped(self, n, p):
-        return Masks(7).dropped(n, p)
+    def dropped_indices(self, n, p):
+        return DropoutMasks(7).dropped_indices(n, p)
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -144,7 +147,7 @@ def test_gradients_of_attention_are_its_derivatives(first, p):
     inputs = [x.clone().requires_grad_() for x in (q, k, v)]
 
     def attend(q, k, v):
-        return attention(q, k, v, batch, heads=2, p=p, masks=Fixed(), first=first)
+        return packed_attention(q, k, v, batch, heads=2, p=p, masks=Fixed(), first=first)
 
     assert torch.autograd.gradcheck(attend, inputs)
     x = torch.randn(50, dtype=torch.float64, requires_grad=True)
@@ -155,7 +158,7 @@ def test_attention_drops_weights_and_keeps_their_mean():
     """With all values 1, an output is the kept weight of its row, scaled: 1 on average."""
     batch, _, _ = batches([40] * 20)
     q, k = torch.randn(2, 800, 8)
-    out = attention(q, k, torch.ones(800, 8), batch, heads=2, p=0.1, masks=Masks(3))
+    out = packed_attention(q, k, torch.ones(800, 8), batch, heads=2, p=0.1, masks=DropoutMasks(3))
     assert out.std() > 0.01
     assert out.mean().item() == pytest.approx(1, abs=5 * out.std().item() / 1600**0.5)
 
@@ -164,10 +167,10 @@ def test_attention_drops_weights_and_keeps_their_mean():
 def test_dropout_is_bernoulli(p):
     """Number, gaps and neighbours of dropped elements, against their exact distributions."""
     n, times = 4000, 500
-    masks = Masks(11)
+    masks = DropoutMasks(11)
     hits = np.zeros((times, n), bool)
     for row in hits:
-        row[masks.dropped(n, p).numpy()] = True
+        row[masks.dropped_indices(n, p).numpy()] = True
     counts = hits.sum(1)
     spread = (p * (1 - p) / n / times) ** 0.5
     assert abs(hits.mean() - p) < 4.5 * spread
@@ -188,10 +191,10 @@ def test_dropout_is_bernoulli(p):
 
 
 def test_dropped_indices_are_rising_and_in_range():
-    masks = Masks(0)
+    masks = DropoutMasks(0)
     for n in (1, 2, 3, 10, 1000):
         for _ in range(200):
-            found = masks.dropped(n, 0.3)
+            found = masks.dropped_indices(n, 0.3)
             assert found.dtype == torch.int64
             assert (found.diff() > 0).all()
             assert not len(found) or 0 <= found[0] <= found[-1] < n
@@ -199,16 +202,16 @@ def test_dropped_indices_are_rising_and_in_range():
 
 def test_dropout_scales_and_its_seed_decides():
     x = torch.ones(10_000)
-    one, same, other = (dropout(x, 0.25, Masks(seed)) for seed in (4, 4, 5))
+    one, same, other = (dropout(x, 0.25, DropoutMasks(seed)) for seed in (4, 4, 5))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert set(one.tolist()) == {0.0, torch.tensor(4 / 3).item()}
-    assert dropout(x, 0.0, Masks(0)) is x
+    assert dropout(x, 0.0, DropoutMasks(0)) is x
 
 
 def test_dropout_draws_from_no_other_stream():
     state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    dropout(torch.ones(1000), 0.5, Masks(0))
+    dropout(torch.ones(1000), 0.5, DropoutMasks(0))
     assert torch.equal(torch.get_rng_state(), state[0])
     assert np.array_equal(np.random.get_state()[1], state[1])
 
@@ -223,10 +226,10 @@ def test_training_some_embeddings_equals_training_all(bias_correction):
     for partly in (False, True):
         model = bert(torch.float64)
         if partly:
-            train_only(model, rows)
+            train_embedding_rows(model, rows)
             assert model.get_input_embeddings().weight.shape == (len(rows), 24)
         optimizer = BertAdam(parameter_groups(model, 0.0), lr=1e-2, bias_correction=bias_correction)
-        masks = Masks(0)
+        masks = DropoutMasks(0)
         for step in range(6):
             packed, _, _ = batches(lengths, seed=step % 3)
             loss = F.cross_entropy(packed_forward(model)(model, packed, masks), packed.labels)
@@ -246,10 +249,10 @@ def test_training_some_embeddings_equals_training_all(bias_correction):
 
 def test_a_word_that_training_cannot_meet_is_an_error():
     model = bert()
-    train_only(model, torch.tensor([5, 6, 7]))
+    train_embedding_rows(model, torch.tensor([5, 6, 7]))
     packed, _, _ = batches()
     with pytest.raises(IndexError):
-        packed_forward(model)(model, packed, Masks(0))
+        packed_forward(model)(model, packed, DropoutMasks(0))
 
 
 def test_pretrained_weights_are_loaded_once_and_never_trained(tiny_bert):

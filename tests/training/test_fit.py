@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from stablebert.callbacks.step_reader import is_reading_step
+from stablebert.callbacks.step_monitor import is_measured_step
 from stablebert.callbacks.validation import validation_steps
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
@@ -102,7 +102,7 @@ def test_a_run_leaves_its_record(words, capsys):
     assert [line["step"] for line in lines] == [
         step
         for step in range(1, steps + 1)
-        if is_reading_step(step) or step in validation_steps(steps)
+        if is_measured_step(step) or step in validation_steps(steps)
     ]
     validated = {line["step"]: line["val/score"] for line in lines if "val/score" in line}
     assert list(validated) == validation_steps(steps)
@@ -207,7 +207,7 @@ def test_the_two_seeds_are_separate(words, monkeypatch):
         if batch_idx == 0:
             weights = [self.model.classifier.weight, self.model.bert.pooler.dense.weight]
             drawn = torch.cat([w.detach().flatten() for w in weights])
-            mask = copy.deepcopy(self.masks).dropped(1000, 0.5)
+            mask = copy.deepcopy(self.masks).dropped_indices(1000, 0.5)
             seen["now"] = (drawn.tolist(), batch.input_ids.tolist(), mask.tolist())
         return step(self, batch, batch_idx)
 
@@ -378,7 +378,7 @@ def test_every_knob_reaches_its_object(words):
     assert trainer.precision == "bf16-mixed"
     assert (data.batch_size, data.eval_batch_size, data.max_length) == (8, 24, 16)
     by_name = {type(callback).__name__: callback for callback in trainer.callbacks}
-    assert by_name["ValidateEveryTenth"].times == 4
+    assert by_name["ValidationSchedule"].evaluations == 4
     reinit = by_name["ReinitTopLayers"]
     assert (reinit.num_layers, reinit.pooler, reinit.seed) == (1, False, 3)
     assert "BiasRatioMonitor" in by_name

@@ -14,7 +14,7 @@ from stablebert.cli.main import main
 from stablebert.config.compose import compose
 from stablebert.config.sweep import read_sweep
 from stablebert.grid.executor import execute
-from stablebert.models.loading import layers
+from stablebert.models.architectures import layers
 from stablebert.runs.claims import claimed
 from stablebert.runs.location import locate
 from stablebert.runs.record import read_record

@@ -6,12 +6,14 @@ import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch.utils.data import DataLoader
 
-from stablebert.callbacks import ReinitTopLayers, ValidateEveryTenth
+from stablebert.callbacks import ReinitTopLayers, ValidationSchedule
 from stablebert.callbacks.bias_ratio import measure_bias_ratio
 from stablebert.glue.datamodule import Permutations
 from stablebert.losses import fine_tuning_loss
-from stablebert.models.loading import layers, load_model
-from stablebert.optim.adam import BertAdam, analytic_bias_ratio, steps_taken
+from stablebert.models.architectures import layers
+from stablebert.models.loading import load_model
+from stablebert.optim.adam import BertAdam, steps_taken
+from stablebert.optim.bias_ratio import analytic_bias_ratio
 from stablebert.tasks import TASKS
 from stablebert.training.module import GlueClassifier
 
@@ -56,7 +58,7 @@ def trainer(*callbacks, **kwargs):
         "check_val_every_n_epoch": None,
         "max_epochs": 1,
     }
-    return L.Trainer(callbacks=[ValidateEveryTenth(1), *callbacks], **settings | kwargs)
+    return L.Trainer(callbacks=[ValidationSchedule(1), *callbacks], **settings | kwargs)
 
 
 class Norms(L.Callback):
@@ -148,7 +150,7 @@ def test_accumulated_micro_batches_equal_one_batch(tiny_bert, rows):
 
 
 class DropoutMasks(L.Callback):
-    """Masks that dropout on the embeddings drew in training."""
+    """DropoutMasks that dropout on the embeddings drew in training."""
 
     def __init__(self):
         self.masks = []

@@ -8,7 +8,7 @@ from typing_extensions import override
 from stablebert.callbacks.logging import log_now
 
 
-def is_reading_step(step: int) -> bool:
+def is_measured_step(step: int) -> bool:
     """Whether a monitor reads after this step: 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, ...
 
     Dense where the bias ratio moves, and a few dozen readings in all, as one reading of all layers
@@ -19,7 +19,7 @@ def is_reading_step(step: int) -> bool:
     return step in (1, 2, 3, 5, 8, 12, 20, 30, 50, 80)
 
 
-class StepReader(Callback):
+class StepMonitor(Callback):
     """Reads something after optimizer steps 1, 2, 3, 5, 8, 12, 20, ..., and at every validation.
 
     A subclass says what, in `measure`.
@@ -40,7 +40,7 @@ class StepReader(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if is_reading_step(trainer.global_step):
+        if is_measured_step(trainer.global_step):
             self._read(trainer, pl_module)
 
     @override
