@@ -110,8 +110,6 @@ class Job:
         """Our `train`, `val` and `test`, tokenised with the library as `run_glue.py` does it."""
         import datasets
 
-        from stablebert.glue.splits import split
-
         def encode(rows: dict[str, list]) -> dict[str, list]:
             texts = [rows[column] for column in self.task.columns]
             length = self.cfg.data.max_length
@@ -156,11 +154,11 @@ class Job:
 
     def score(self, logits: Any, labels: Any) -> float:
         """The task's reported metric, by our own code."""
-        from stablebert.glue.metrics import evaluate
+        from stablebert.glue.metrics import compute_metrics
 
         logits, labels = (torch.as_tensor(values).float() for values in (logits, labels))
         labels = labels if self.task.regression else labels.long()
-        return evaluate([self.task.metric], logits, labels)[self.task.metric]
+        return compute_metrics([self.task.metric], logits, labels)[self.task.metric]
 
 
 # ---------------------------------------------------------------- ours

@@ -24,9 +24,9 @@ from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 
 from stablebert.config.compose import model_folder
 from stablebert.config.sweep import read_sweep
-from stablebert.glue.metrics import evaluate, majority_score
+from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.glue.sources import resolve
-from stablebert.glue.splits import split
+from stablebert.glue.splits import split_rows
 from stablebert.report.cells import Summary, join
 from stablebert.report.expected import gather
 from stablebert.tasks import DEMO, TASKS
@@ -50,7 +50,7 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
     found = resolve(source, task)
     tables = {part: found.read(part).to_pydict() for part in ("train", task.dev_split)}
     labels = {part: np.array(table["label"]) for part, table in tables.items()}
-    parts = split(task, labels["train"], labels[task.dev_split], found.held_out)
+    parts = split_rows(task, labels["train"], labels[task.dev_split], found.held_out)
     texts, truth = {}, {}
     for which in ("train", "test"):
         source_part, rows = parts[which].source, parts[which].rows
@@ -75,7 +75,7 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
         logits = torch.nn.functional.one_hot(torch.from_numpy(guesses), task.num_labels).float()
     right = torch.from_numpy(truth["test"])
     majority = majority_score(task.metric, right, num_labels=task.num_labels)
-    return majority, evaluate([task.metric], logits, right)[task.metric]
+    return majority, compute_metrics([task.metric], logits, right)[task.metric]
 
 
 def summaries(sweep: str, words: Sequence[str], runs: Path) -> list[Summary]:

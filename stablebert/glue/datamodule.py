@@ -230,7 +230,7 @@ class GlueDataModule(L.LightningDataModule):
         except (OSError, ValueError) as e:
             raise DataError(f"{folder}: damaged, delete the folder to tokenise again: {e}") from e
         labels = [part["labels"] for part in arrays.values()]
-        self.parts = splits.split(self.task, *labels, self.source.held_out)
+        self.parts = splits.split_rows(self.task, *labels, self.source.held_out)
         self.sets = {n: Examples(**arrays[p.source], rows=p.rows) for n, p in self.parts.items()}
         for name in ("val", "test"):  # like lengths side by side: hardly any padding
             rows = self.sets[name].rows
@@ -334,55 +334,64 @@ def _load(folder: Path) -> dict:
     }
 
 
-class RTE(GlueDataModule):
+class RTEDataModule(GlueDataModule):
     """Recognizing Textual Entailment."""
 
     config = "rte"
 
 
-class MRPC(GlueDataModule):
+class MRPCDataModule(GlueDataModule):
     """Microsoft Research Paraphrase Corpus."""
 
     config = "mrpc"
 
 
-class STSB(GlueDataModule):
+class STSBDataModule(GlueDataModule):
     """Semantic Textual Similarity Benchmark, a regression on scores from 0 to 5."""
 
     config = "stsb"
 
 
-class CoLA(GlueDataModule):
+class CoLADataModule(GlueDataModule):
     """Corpus of Linguistic Acceptability."""
 
     config = "cola"
 
 
-class SST2(GlueDataModule):
+class SST2DataModule(GlueDataModule):
     """Stanford Sentiment Treebank, two classes."""
 
     config = "sst2"
 
 
-class QNLI(GlueDataModule):
+class QNLIDataModule(GlueDataModule):
     """Question-answering NLI: does the sentence hold the answer?"""
 
     config = "qnli"
 
 
-class QQP(GlueDataModule):
+class QQPDataModule(GlueDataModule):
     """Quora Question Pairs."""
 
     config = "qqp"
 
 
-class MNLI(GlueDataModule):
+class MNLIDataModule(GlueDataModule):
     """Multi-Genre NLI, tested on the matched dev set."""
 
     config = "mnli"
 
 
-DATA_MODULES = {m.config: m for m in (RTE, MRPC, STSB, CoLA, SST2, QNLI, QQP, MNLI)}
+DATA_MODULES: dict[str, type[GlueDataModule]] = {
+    "rte": RTEDataModule,
+    "mrpc": MRPCDataModule,
+    "stsb": STSBDataModule,
+    "cola": CoLADataModule,
+    "sst2": SST2DataModule,
+    "qnli": QNLIDataModule,
+    "qqp": QQPDataModule,
+    "mnli": MNLIDataModule,
+}
 
 
 def data_module(name: str) -> Callable[..., GlueDataModule]:

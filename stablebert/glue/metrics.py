@@ -13,12 +13,12 @@ from torchmetrics.functional.classification import (
 )
 
 
-def predictions(logits: Tensor) -> Tensor:
+def predictions_from_logits(logits: Tensor) -> Tensor:
     """Class of the largest logit, or the score itself for regression: `(N, C)` to `(N,)`."""
     return logits[:, 0] if logits.shape[1] == 1 else logits.argmax(1)
 
 
-def evaluate(metrics: Sequence[str], logits: Tensor, labels: Tensor) -> dict[str, float]:
+def compute_metrics(metrics: Sequence[str], logits: Tensor, labels: Tensor) -> dict[str, float]:
     """Score predictions as GLUE does.
 
     A correlation with constant predictions is 0, as scikit-learn's MCC has it (torchmetrics gives
@@ -35,7 +35,7 @@ def evaluate(metrics: Sequence[str], logits: Tensor, labels: Tensor) -> dict[str
     """
     if not torch.isfinite(logits).all():
         return dict.fromkeys(metrics, math.nan)
-    guesses = predictions(logits)
+    guesses = predictions_from_logits(logits)
     return {name: _METRICS[name](guesses, labels, logits.shape[1]) for name in metrics}
 
 
@@ -44,7 +44,7 @@ def majority_score(metric: str, labels: Tensor, *, num_labels: int) -> float:
     constant = torch.zeros(len(labels), num_labels)
     if num_labels > 1:
         constant[:, labels.mode().values] = 1
-    return evaluate([metric], constant, labels)[metric]
+    return compute_metrics([metric], constant, labels)[metric]
 
 
 def _accuracy(guesses: Tensor, labels: Tensor, num_labels: int) -> float:

@@ -34,7 +34,7 @@ class Split:
     rows: np.ndarray
 
 
-def split(
+def split_rows(
     task: Task, train_labels: np.ndarray, dev_labels: np.ndarray, held_out: int = SAMPLES
 ) -> dict[str, Split]:
     """Rows of `train`, `val` and `test`.
@@ -63,7 +63,7 @@ def split(
         val = Split(train, np.concatenate([rows[-held:] for rows in classes]))
         test = Split(dev, np.arange(len(dev_labels)))
     else:
-        val, test = (Split(dev, rows) for rows in halves(dev_labels))
+        val, test = (Split(dev, rows) for rows in halve_dev_rows(dev_labels))
     if not len(val.rows) or not len(test.rows):
         raise DataError(
             f"{task.name}: {len(dev_labels)} dev rows leave {len(val.rows)} for validation and "
@@ -82,7 +82,7 @@ def split(
     return {"train": Split(train, fit), "val": val, "test": test}
 
 
-def halves(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def halve_dev_rows(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Validation and test half of a dev set, each label value halved by its own shuffle.
 
     The first `n // 2` of a value validate, so a value that occurs once is tested (STS-B: 722/778).

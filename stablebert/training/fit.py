@@ -28,7 +28,7 @@ from stablebert import callbacks
 from stablebert.config.compose import to_yaml
 from stablebert.config.schema import RunConfig
 from stablebert.glue.datamodule import GlueDataModule, data_module
-from stablebert.glue.metrics import evaluate, majority_score
+from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.machine import keep_freed_memory
 from stablebert.models.architectures import max_positions, packed_forward
 from stablebert.models.loading import load_model, save_encoder
@@ -227,9 +227,9 @@ def execute(
     dev_at_last = test_at_last if task.holds_out else joined(val_at_last, test_at_last)
     scores = {
         "val_at_best": {name: best.metrics.get(f"val/{name}", math.nan) for name in task.metrics},
-        "test_at_best": evaluate(task.metrics, test_at_best.logits, test_at_best.labels),
-        "test_at_last": evaluate(task.metrics, test_at_last.logits, test_at_last.labels),
-        "dev_at_last": evaluate(task.metrics, dev_at_last.logits, dev_at_last.labels),
+        "test_at_best": compute_metrics(task.metrics, test_at_best.logits, test_at_best.labels),
+        "test_at_last": compute_metrics(task.metrics, test_at_last.logits, test_at_last.labels),
+        "dev_at_last": compute_metrics(task.metrics, dev_at_last.logits, dev_at_last.labels),
     }
     majority = {
         split: majority_score(task.metric, part.labels, num_labels=task.num_labels)

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from stablebert.callbacks.logging import log_now
-from stablebert.glue.metrics import evaluate
+from stablebert.glue.metrics import compute_metrics
 from stablebert.losses import fine_tuning_loss, rdrop_loss
 from stablebert.models.architectures import layers, packed_forward
 from stablebert.optim.adam import BertAdam
@@ -163,7 +163,7 @@ class GlueClassifier(L.LightningModule):
         logits, labels = (torch.cat(part).cpu() for part in zip(*self._outputs, strict=True))
         self._outputs.clear()
         self.evaluated[split] = Predictions(logits, labels)
-        scores = evaluate(self.metrics, logits, labels)
+        scores = compute_metrics(self.metrics, logits, labels)
         scores |= {
             "score": scores[self.metrics[0]],
             "loss": fine_tuning_loss(logits, labels).item(),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from stablebert.glue.metrics import evaluate, majority_score, predictions
+from stablebert.glue.metrics import compute_metrics, majority_score, predictions_from_logits
 from stablebert.tasks import Task
 from stablebert.training.loggers import finite
 from stablebert.training.module import Predictions
@@ -21,7 +21,7 @@ def has_failed(task: Task, dev: Predictions) -> bool:
     For scores (STS-B): no positive correlation.
     """
     metric = "spearman" if task.regression else "accuracy"
-    score = evaluate([metric], dev.logits, dev.labels)[metric]
+    score = compute_metrics([metric], dev.logits, dev.labels)[metric]
     majority = majority_score(metric, dev.labels, num_labels=task.num_labels)
     rounding = 1e-6  # of torchmetrics, which computes shares in float32
     return math.isnan(score) or score <= majority + rounding
@@ -39,7 +39,7 @@ def joined(val: Predictions, test: Predictions) -> Predictions:
 
 def count(task: Task, made: Predictions) -> dict[str, float | None]:
     """Predictions per class; for scores their mean, deviation and range."""
-    guesses = predictions(made.logits)
+    guesses = predictions_from_logits(made.logits)
     if task.regression:
         shape = {
             "mean": guesses.mean(),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from stablebert.glue.metrics import evaluate, majority_score
+from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.tasks import TASKS
 
 # CoLA's dev half: 160 unacceptable, 361 acceptable
@@ -24,32 +24,32 @@ def test_metrics_equal_scikit_learn_and_scipy():
     logits = torch.randn(200, 2, generator=rng)
     labels = (torch.rand(200, generator=rng) < 0.7).long()
     guesses = logits.argmax(1)
-    found = evaluate(["accuracy", "f1", "mcc"], logits, labels)
+    found = compute_metrics(["accuracy", "f1", "mcc"], logits, labels)
     assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, guesses))
     assert found["f1"] == pytest.approx(sk.f1_score(labels, guesses))
     assert found["mcc"] == pytest.approx(sk.matthews_corrcoef(labels, guesses), abs=1e-6)
     scores = torch.randn(200, 1, generator=rng)
     grades = (scores[:, 0] + torch.randn(200, generator=rng)).round()  # ties
-    found = evaluate(["spearman", "pearson"], scores, grades)
+    found = compute_metrics(["spearman", "pearson"], scores, grades)
     assert found["spearman"] == pytest.approx(stats.spearmanr(scores[:, 0], grades)[0])
     assert found["pearson"] == pytest.approx(stats.pearsonr(scores[:, 0], grades)[0])
     three = torch.randn(90, 3, generator=rng)
     third = torch.randint(3, (90,), generator=rng)
     expected = sk.accuracy_score(third, three.argmax(1))
-    assert evaluate(["accuracy"], three, third)["accuracy"] == pytest.approx(expected)
+    assert compute_metrics(["accuracy"], three, third)["accuracy"] == pytest.approx(expected)
 
 
 def test_collapsed_cola_scores_zero():
     """Trap 1: torchmetrics has 0.036 for constant predictions on CoLA's half dev."""
     for constant in (0, 1):
-        found = evaluate(["mcc"], logits_of(torch.full_like(COLA, constant)), COLA)
+        found = compute_metrics(["mcc"], logits_of(torch.full_like(COLA, constant)), COLA)
         assert found["mcc"] == 0.0
 
 
 def test_constant_scores_correlate_zero():
     """Trap 2: torchmetrics has NaN for Pearson."""
     grades = torch.rand(50) * 5
-    found = evaluate(["spearman", "pearson"], torch.full((50, 1), 2.5), grades)
+    found = compute_metrics(["spearman", "pearson"], torch.full((50, 1), 2.5), grades)
     assert found == {"spearman": 0.0, "pearson": 0.0}
 
 
@@ -57,7 +57,7 @@ def test_nan_logits_give_nan_and_not_a_score():
     """An argmax over NaN names a class; the majority class, with some luck."""
     logits = logits_of(COLA)
     logits[3, 0] = math.nan
-    assert all(math.isnan(v) for v in evaluate(["mcc", "accuracy"], logits, COLA).values())
+    assert all(math.isnan(v) for v in compute_metrics(["mcc", "accuracy"], logits, COLA).values())
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_majority_of_a_regression_is_zero():
 
 def test_second_metric_does_not_replace_the_first():
     """Trap 14."""
-    found = evaluate(TASKS["mrpc"].metrics, logits_of(1 - COLA), COLA)
+    found = compute_metrics(TASKS["mrpc"].metrics, logits_of(1 - COLA), COLA)
     assert list(found) == ["f1", "accuracy"]
     assert found == {"f1": 0.0, "accuracy": 0.0}

@@ -73,7 +73,7 @@ def labels_like(task, n, seed):
 
 
 def check(task, train, dev):
-    parts = splits.split(task, train, dev)
+    parts = splits.split_rows(task, train, dev)
     expected = brute_force(task, train.tolist(), dev.tolist())
     assert {name: part.rows.tolist() for name, part in parts.items()} == expected
     assert all(part.rows.dtype == np.int64 for part in parts.values())
@@ -118,7 +118,7 @@ def test_the_1k_versions_keep_validation_and_test():
     for name in ("rte", "stsb", "sst2", "mnli"):
         task = TASKS[name]
         train, dev = labels_like(task, 3600, 0), labels_like(task, 300, 1)
-        full, few = (splits.split(TASKS[n], train, dev) for n in (name, f"{name}_1k"))
+        full, few = (splits.split_rows(TASKS[n], train, dev) for n in (name, f"{name}_1k"))
         for half in ("val", "test"):
             assert full[half].rows.tolist() == few[half].rows.tolist()
 
@@ -131,7 +131,7 @@ def test_the_seeds_of_the_run_change_nothing():
         np.random.seed(seed)
         torch.manual_seed(seed)
         before = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-        parts = splits.split(task, train, dev)
+        parts = splits.split_rows(task, train, dev)
         assert (np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
         found.add(tuple(splits.fingerprint(part.rows) for part in parts.values()))
     assert len(found) == 1
@@ -155,18 +155,18 @@ def test_a_fingerprint_is_of_the_set():
 )
 def test_too_few_rows(name, train, needed):
     with pytest.raises(DataError, match=f"^{name}: needs {needed}"):
-        splits.split(TASKS[name], np.array(train), np.array([0, 1] * 20))
+        splits.split_rows(TASKS[name], np.array(train), np.array([0, 1] * 20))
 
 
 def test_just_enough_rows():
     dev = np.array([0, 1] * 20)
-    parts = splits.split(TASKS["sst2_1k"], np.array([0, 1] * 1000), dev)
+    parts = splits.split_rows(TASKS["sst2_1k"], np.array([0, 1] * 1000), dev)
     assert not set(parts["train"].rows) & set(parts["val"].rows)
-    assert len(splits.split(TASKS["sst2"], np.array([0, 1] * 501), dev)["train"].rows) == 2
+    assert len(splits.split_rows(TASKS["sst2"], np.array([0, 1] * 501), dev)["train"].rows) == 2
 
 
 def test_a_dev_set_that_cannot_be_halved():
     with pytest.raises(DataError, match="3 dev rows leave 0 for validation and 3 for the test"):
-        splits.split(TASKS["stsb"], np.arange(9.0), np.array([1.0, 2.0, 3.0]))
+        splits.split_rows(TASKS["stsb"], np.arange(9.0), np.array([1.0, 2.0, 3.0]))
     with pytest.raises(DataError, match="no training rows"):
-        splits.split(TASKS["rte"], np.array([], int), np.array([0, 0, 1, 1]))
+        splits.split_rows(TASKS["rte"], np.array([], int), np.array([0, 0, 1, 1]))
