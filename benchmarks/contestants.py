@@ -110,6 +110,8 @@ class Job:
         """Our `train`, `val` and `test`, tokenised with the library as `run_glue.py` does it."""
         import datasets
 
+        from stablebert.glue.splits import split_rows
+
         def encode(rows: dict[str, list]) -> dict[str, list]:
             texts = [rows[column] for column in self.task.columns]
             length = self.cfg.data.max_length
@@ -118,7 +120,8 @@ class Job:
         datasets.disable_progress_bars()
         parts = ("train", self.task.dev_split)
         tables = {part: self.located.source.read(part) for part in parts}
-        rows = split(self.task, *(table.column("label").to_numpy() for table in tables.values()))
+        labels = [table.column("label").to_numpy() for table in tables.values()]
+        rows = split_rows(self.task, *labels)
         return {
             name: datasets.Dataset(tables[part.source])
             .select(part.rows)
