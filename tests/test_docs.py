@@ -1,0 +1,215 @@
+"""Links, headings, wording and names of commands in the documentation; the code of the README."""
+
+import json
+import re
+import statistics
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("results/**/*.md"),
+]
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+TEXT = {".md", ".py", ".yaml", ".yml", ".toml", ".sbatch", ".txt"}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+# Translated or worn-out turns, each with a plain replacement: see CONTRIBUTING.md, "Language".
+AVOIDED = re.compile(
+    r"\b(told|anew|at hand|in turns|stands? in|for want of|last word wins|goes on where"
+    r"|learnt|spoilt|whence|thereby|looks whether|has left what|is trained on before)\b",
+    re.IGNORECASE,
+)
+# Documents that exist only where the project was developed.
+ABSENT = re.compile(r"\b[Tt]raps?(\.md)?,? \d|\bpaper\.md|\bstyle\.md|\bDESIGN\b|\.\./shared")
+PROSE = [
+    *("README.md", "CONTRIBUTING.md", "docs", "examples", "Makefile", "pyproject.toml"),
+    *("mkdocs.yml", ".github", ".ci"),
+]
+every_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
+
+
+def text_of(page):
+    return page.read_text("utf-8")
+
+
+def prose_of(page):
+    """Text of a page without its code blocks."""
+    return re.sub(r"^    .*$", "", FENCE.sub("", text_of(page)), flags=re.MULTILINE)
+
+
+def headings_of(page):
+    return re.findall(r"^(#+) (.*)$", prose_of(page), re.MULTILINE)
+
+
+def anchor_of(heading):
+    """Anchor that GitHub and the site give a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def code_of(page):
+    """Code spans and indented or fenced lines of a page, where its commands are."""
+    text = text_of(page)
+    blocks = chain.from_iterable(block.splitlines() for _, block in FENCE.findall(text))
+    indented = re.findall(r"^ {4,}(\S.*)$", text, re.MULTILINE)
+    spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+    return [*blocks, *indented, *spans]
+
+
+def test_all_pages_are_seen():
+    assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} <= set(IDS)
+    assert len(PAGES) >= 13
+
+
+@every_page
+def test_a_page_has_one_title(page):
+    assert [level for level, _ in headings_of(page)].count("#") == 1
+
+
+@every_page
+def test_relative_links_lead_somewhere(page):
+    broken = []
+    for target, anchor in LINK.findall(prose_of(page)):
+        file = page.parent / target if target else page
+        if not file.exists():
+            broken.append(target)
+        elif anchor and anchor not in {anchor_of(title) for _, title in headings_of(file)}:
+            broken.append(f"{target}#{anchor}")
+    assert not broken
+
+
+@every_page
+def test_commands_exist(page):
+    from stablebert.cli.main import COMMANDS
+
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    unknown = []
+    for line in code_of(page):
+        for name in re.findall(r"(?:^|[`;&] *)stablebert ([a-z]\w*)", line):
+            if name not in COMMANDS:
+                unknown.append(f"stablebert {name}")
+        for name in re.findall(r"(?:^|[`;&] *)make ([a-z][\w-]*)", line):
+            if name not in targets:
+                unknown.append(f"make {name}")
+    assert not unknown
+
+
+def names_of_tests():
+    """Return the path::name of every test function."""
+    return {
+        f"{path.relative_to(ROOT)}::{name}"
+        for path in ROOT.glob("tests/**/test_*.py")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", text_of(path), re.MULTILINE)
+    }
+
+
+@every_page
+def test_named_tests_exist(page):
+    named = set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", text_of(page)))
+    assert not named - names_of_tests()
+
+
+def test_every_pitfall_names_a_test_or_says_why_not():
+    sections = re.split(r"^### ", text_of(ROOT / "docs/pitfalls.md"), flags=re.MULTILINE)[1:]
+    assert [int(section.split(".")[0]) for section in sections] == list(range(1, 35))
+    bare = [s.splitlines()[0] for s in sections if "::test_" not in s and "Not applicable" not in s]
+    assert not bare
+
+
+def files_under(*names):
+    """Return the text files of folders and single files, by their path in the repository."""
+    for name in names:
+        path = ROOT / name
+        files = [path] if path.is_file() else path.rglob("*")
+        for file in sorted(files):
+            if file.suffix in TEXT or (file.is_file() and file == path):
+                yield file
+
+
+def matches(pattern, *names):
+    """Return `path:line: text` of every line that a pattern matches."""
+    return [
+        f"{file.relative_to(ROOT)}:{number}: {line.strip()}"
+        for file in files_under(*names)
+        if file != Path(__file__)
+        for number, line in enumerate(text_of(file).splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def test_prose_is_plain_english():
+    assert matches(AVOIDED, *PROSE) == []
+
+
+def test_nothing_refers_to_documents_that_are_not_here():
+    assert matches(ABSENT, *PROSE) == []
+
+
+# ---------------------------------------------------------------- the README
+
+
+def test_numbers_in_the_readme_are_those_of_the_records():
+    scores, failed = {}, {}
+    for name in ("table1", "bias_correction"):
+        lines = text_of(ROOT / f"results/demo/{name}.jsonl").splitlines()
+        for run in map(json.loads, lines):
+            cell = run["method"], run["length"]
+            if run["seed"] < 20 and run["task"] in ("rte", "mrpc", "stsb", "cola"):
+                by_seed = scores.setdefault((*cell, run["task"]), {})
+                by_seed[run["seed"]] = 100 * run["test_at_best"]
+                failed.setdefault(cell, {})[run["task"], run["seed"]] = run["status"] == "failed"
+    row = r"^\| (\w+) \| (3epochs|longer) \| (.*) \|$"
+    rows = re.findall(row, text_of(ROOT / "README.md"), re.MULTILINE)
+    assert len(rows) == 5
+    for method, length, cells in rows:
+        *shown, failures = cells.split(" | ")
+        for task, text in zip(("rte", "mrpc", "stsb", "cola"), shown, strict=True):
+            values = list(scores[method, length, task].values())
+            assert len(values) == 20
+            assert text == f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+        runs = failed[method, length]
+        assert failures == f"{sum(runs.values())} of {len(runs)}"
+
+
+@pytest.mark.slow
+def test_library_example_of_the_readme_runs(tiny_bert, tmp_path, monkeypatch):
+    import sys
+    from types import ModuleType
+
+    import lightning as L
+    import torch
+    from torch.utils.data import DataLoader
+
+    from stablebert.models.loading import load_model
+
+    class MyClassifier(L.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.model = load_model(tiny_bert, num_labels=2, seed=0)
+
+        def training_step(self, batch, batch_idx):
+            ids, labels = batch
+            return torch.nn.functional.cross_entropy(self.model(input_ids=ids).logits, labels)
+
+        def configure_optimizers(self):
+            return torch.optim.AdamW(self.parameters(), lr=1e-3)
+
+    rows = [(torch.arange(5, 13), torch.tensor(i % 2)) for i in range(8)]
+    project = ModuleType("my_project")
+    project.MyClassifier, project.my_data = MyClassifier, DataLoader(rows, batch_size=4)
+    monkeypatch.setitem(sys.modules, "my_project", project)
+    monkeypatch.chdir(tmp_path)
+    (code,) = [c for kind, c in FENCE.findall(text_of(ROOT / "README.md")) if kind == "python"]
+    assert len(code.splitlines()) <= 8
+    small = code.replace("ReinitTopLayers(5)", "ReinitTopLayers(1)").replace("=200", "=3")
+    names = {}
+    exec(small, names)
+    assert names["trainer"].global_step == 3
+    (log,) = tmp_path.rglob("metrics.csv")
+    assert "bias_ratio/all" in log.read_text().splitlines()[0].split(",")
