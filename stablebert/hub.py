@@ -246,8 +246,7 @@ def _download(
     import huggingface_hub as hf
     from huggingface_hub import constants
 
-    httpx = importlib.import_module("huggingface_hub.utils").httpx  # under hub 2 it is `httpx2`
-    if constants.is_offline_mode():
+    if constants.HF_HUB_OFFLINE:
         raise _UnreachableError("HF_HUB_OFFLINE is set")
     for wait in WAITS:
         time.sleep(wait)
@@ -257,9 +256,10 @@ def _download(
             commit = hf.HfApi().repo_info(
                 repo, repo_type=kind, revision=revision or "main", timeout=PROBE_SECONDS
             )
-        except (httpx.ConnectError, httpx.TimeoutException) as e:
-            raise _UnreachableError(f"{constants.ENDPOINT} does not answer ({_cause(e)})") from e
         except Exception as e:
+            if _is_unreachable(e):
+                problem = f"{constants.ENDPOINT} does not answer ({_cause(e)})"
+                raise _UnreachableError(problem) from e
             problem = _final(e, what)
             continue
         try:
@@ -302,11 +302,26 @@ def _final(error: Exception, what: str) -> str:
     return _cause(error)
 
 
+def _is_unreachable(error: Exception) -> bool:
+    """Return whether no server answered, as opposed to one that failed or hung up."""
+    # The client's HTTP library: httpx2 in huggingface_hub 2, httpx in 1, requests in 0.
+    library = getattr(importlib.import_module("huggingface_hub.utils"), "httpx", None)
+    if library:
+        return isinstance(error, library.ConnectError | library.TimeoutException)
+    requests, urllib3 = map(importlib.import_module, ("requests", "urllib3"))
+    if isinstance(error, requests.ConnectionError):
+        return isinstance(error.args[0], urllib3.exceptions.MaxRetryError)
+    return isinstance(error, requests.Timeout)
+
+
 def _limit_silence(session: Any) -> None:
     """Ends requests that get no byte for `SILENCE_SECONDS`; the client allows minutes or no end."""
     from huggingface_hub import constants
 
     limit = max(SILENCE_SECONDS, constants.HF_HUB_DOWNLOAD_TIMEOUT)
+    if not hasattr(session, "event_hooks"):  # requests, in huggingface_hub 0
+        session.request = functools.partial(session.request, timeout=limit)
+        return
 
     def limit_silence(request: Any) -> None:
         times = request.extensions.get("timeout") or dict.fromkeys(("connect", "read", "write"))
@@ -329,7 +344,7 @@ def _advice(kind: str) -> str:
         f"Set {key}=FOLDER to a local copy, or HF_ENDPOINT to a mirror that answers "
         f"(now {constants.ENDPOINT}), or copy HF_HOME (now {constants.HF_HOME}) from a machine "
         "with a network that fetched the same revision"
-        + ("; or unset HF_HUB_OFFLINE." if constants.is_offline_mode() else ".")
+        + ("; or unset HF_HUB_OFFLINE." if constants.HF_HUB_OFFLINE else ".")
     )
 
 

@@ -239,14 +239,14 @@ def hub(cfg: RunConfig) -> Iterator[Finding]:
     folder = Path(constants.HF_HUB_CACHE)
     free = _free(folder)
     text = f"hub: cache {folder} (HF_HOME), {free / 1e9:.0f} GB free"
-    if constants.is_offline_mode():
+    if constants.HF_HUB_OFFLINE:
         yield Finding("ok", f"{text}; HF_HUB_OFFLINE is set, so nothing is asked or fetched")
     elif silence := _silence_of_hub():
         todo = "only what is cached can be used, and with HF_HUB_OFFLINE=1 at once"
         yield Finding("note", f"{text}; the hub does not answer ({silence}): {todo}")
     else:
         yield Finding("ok", f"{text}; {constants.ENDPOINT} answers")
-    if free < ROOM and not constants.is_offline_mode():
+    if free < ROOM and not constants.HF_HUB_OFFLINE:
         todo = "set HF_HOME to another disk"
         yield Finding("note", f"hub: {free / 1e9:.1f} GB are little for BERT-large: {todo}")
     parts = [f.stat() for f in folder.glob("*/blobs/*.incomplete")]
@@ -312,7 +312,7 @@ def _from_hub(what: str, cached: Callable[[], Path], asked: Callable[[], str]) -
         return Finding("ok", f"{what}, cached at commit {cached().name[:12]}")
     except ActionableError as error:
         missing = str(error)
-    if constants.is_offline_mode():
+    if constants.HF_HUB_OFFLINE:
         return Finding("problem", f"{missing}, and HF_HUB_OFFLINE is set: see stablebert prefetch")
     if _silence_of_hub():
         text = f"{missing}, and the hub does not answer"
