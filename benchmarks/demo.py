@@ -22,7 +22,7 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 
-from stablebert.config.compose import model_folder
+from stablebert.config.files import model_folder
 from stablebert.config.sweep import read_sweep
 from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.glue.sources import resolve
@@ -80,7 +80,7 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
 
 def summaries(sweep: str, words: Sequence[str], runs: Path) -> list[Summary]:
     """The cells of a narrowed sweep with their runs; not one run is an error."""
-    cells, records, _ = gather(read_sweep(sweep).narrowed([*words, f"paths.runs={runs}"]))
+    cells, records, _ = gather(read_sweep(sweep).narrow([*words, f"paths.runs={runs}"]))
     found = join(cells, records).summaries
     if not any(s.n for s in found):
         raise SystemExit(f"no run of `stablebert grid {sweep} {' '.join(words)}` in {runs}")

@@ -73,7 +73,7 @@ def test_what_make_reproduce_table_runs(words, wanted):
     for grid in shlex.split(grids):
         name, *narrowed = grid.split()
         typed = [word for word in narrowed if "=" in word]
-        runs = read_sweep(name).narrowed([*typed, "wandb.tags=[]"]).runs()  # one run of two sweeps
+        runs = read_sweep(name).narrow([*typed, "wandb.tags=[]"]).configs()  # one run of two sweeps
         found.update(runs)
         assert [w for w in narrowed if w not in typed] == ["--fresh"] * ("demo" in grid)
     assert len(found) == wanted

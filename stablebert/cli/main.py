@@ -14,10 +14,13 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from stablebert.config.compose import ConfigError, compose, to_yaml
-from stablebert.config.schema import CONF, RunConfig, knobs, names, takes
-from stablebert.config.sweep import SWEEPS, read_sweep
-from stablebert.errors import ActionableError
+from stablebert.config.compose import compose
+from stablebert.config.files import CONF, SWEEPS, documented_keys, flatten, load_conf
+from stablebert.config.schema import RunConfig
+from stablebert.config.serialize import to_yaml
+from stablebert.config.sweep import read_sweep
+from stablebert.config.values import choices_of, describe_allowed_values
+from stablebert.errors import ActionableError, ConfigError
 from stablebert.runs.location import Identities, LocatedRun, locate
 from stablebert.runs.record import CRASH, RESULT, RunRecord, read_record, summary
 from stablebert.tracking.mirror import mirror_finished_run, mirror_refusal, started_by_agent
@@ -119,8 +122,8 @@ def grid(words: Sequence[str]) -> int:
     from stablebert.report import read_all
 
     pruning = Pruning.parse(typed.prune) if typed.prune else None
-    sweep = read_sweep(typed.sweep).narrowed(typed.words)
-    configs = executor.shard(sweep.runs(), typed.shard)
+    sweep = read_sweep(typed.sweep).narrow(typed.words)
+    configs = executor.shard(sweep.configs(), typed.shard)
     records, problems = read_all(*sweep.roots, *_committed(typed))
     _tell(f"skipped: {problem}" for problem in problems)
     timed = [*records, *read_all(RESULTS)[0]] if typed.fresh else records
@@ -196,7 +199,7 @@ def report(words: Sequence[str]) -> int:
         records, problems = reporter.read_all(runs, *_committed(typed))
         print(reporter.table3(records, problems, typed.out))
         return 0
-    sweep = read_sweep(typed.sweep).narrowed(typed.words)
+    sweep = read_sweep(typed.sweep).narrow(typed.words)
     cells, records, remarks = gather(sweep, *_committed(typed))
     if sought := [gather(search, *_committed(typed))[0] for search in searches(sweep)]:
         cells, chosen = pick(cells, [cell for found in sought for cell in found], records)
@@ -211,7 +214,7 @@ def select(words: Sequence[str]) -> int:
     from stablebert.report.expected import gather
     from stablebert.report.selection import select as choose
 
-    sweep = read_sweep(typed.sweep).narrowed(typed.words)
+    sweep = read_sweep(typed.sweep).narrow(typed.words)
     cells, records, remarks = gather(sweep, *_committed(typed))
     _tell(remarks)
     path = CONF / "selected.yaml"
@@ -301,7 +304,7 @@ def prefetch(words: Sequence[str]) -> int:
     typed = _parser("prefetch", prefetch, records=False).parse_intermixed_args(words)
     from stablebert.ops.prefetch import prefetch as fetch
 
-    problems = fetch(read_sweep(typed.sweep).narrowed(typed.words).runs())
+    problems = fetch(read_sweep(typed.sweep).narrow(typed.words).configs())
     _tell(f"not fetched: {problem}" for problem in problems)
     return 1 if problems else 0
 
@@ -411,7 +414,7 @@ def _main(argv: Sequence[str] | None) -> int:
 def overview() -> str:
     """The text of `stablebert --help`."""
     commands = "\n".join(f"  {name:11}{_first_line(run)}" for name, run in COMMANDS.items())
-    choices = "\n".join(f"  {key:8}{' '.join(names(key))}" for key in CHOICES)
+    choices = "\n".join(f"  {key:8}{' '.join(choices_of(key))}" for key in CHOICES)
     return f"""\
 usage: stablebert COMMAND KEY=VALUE...
        stablebert --help | --version
@@ -438,8 +441,10 @@ def usage(command: str) -> str:
         f"`stablebert config {' '.join(f'{key}=...' for key in CHOICES)}` shows what holds.",
         "",
     ]
-    for key, default, comment in knobs():
-        lines += [f"{key}={_typed(default)}", f"    {comment}", f"    takes {takes(key)}"]
+    defaults = flatten(load_conf("base"))
+    for key, comment in documented_keys():
+        allowed = describe_allowed_values(key)
+        lines += [f"{key}={_typed(defaults[key])}", f"    {comment}", f"    takes {allowed}"]
     return "\n".join(lines)
 
 

@@ -1,76 +1,57 @@
-"""What a configuration is: every key with the values that it takes, and how a value is read.
+"""The typed configuration: every key with its type, its range and its part in `config_id`."""
 
-No torch here, and no merging: that is `config`.
-"""
-
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from difflib import get_close_matches
-from functools import cache
-from math import isfinite
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
-
-from omegaconf import OmegaConf
-
-PACKAGE = Path(__file__).parents[1]
-# A wheel carries conf/ inside the package, a checkout beside it. Inside comes first: next to an
-# installed package lies everybody's site-packages.
-CONF = next(p for p in (PACKAGE / "conf", PACKAGE.parent / "conf") if p.is_dir())
-
-
-@cache
-def load(name: str) -> dict[str, Any]:
-    """A file of `conf/`. OmegaConf refuses a key given twice and reads 2e-5 as a number."""
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"), resolve=True)
-    return dict(loaded)
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, from dotted keys to values."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
-# ---------------------------------------------------------------- what a value may be
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, get_args
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A range: in words, to stand after "a number", and as a test."""
+    """A range of a number: a text that follows "a number" in a sentence, and a test."""
 
-    words: str
+    text: str
     test: Callable[[Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class NameIn:
-    """A name that heads an entry of a file in `conf/`; or several, joined by `+`."""
+    """The name of an entry of a file in `conf/`, or several names joined by `+`."""
 
     file: str
     several: bool = False
 
 
 Count = Annotated[int, Within("of at least 1", lambda v: v >= 1)]
+LayerCount = Annotated[int, Within("of at least 0", lambda v: v >= 0)]
 Seed = Annotated[int, Within("from 0 to 4294967295", lambda v: 0 <= v < 2**32)]
 Fraction = Annotated[float, Within("from 0 to 1", lambda v: 0 <= v <= 1)]
-Moment = Annotated[float, Within("from 0 to below 1", lambda v: 0 <= v < 1)]
+BelowOne = Annotated[float, Within("from 0 to below 1", lambda v: 0 <= v < 1)]
 NotNegative = Annotated[float, Within("of at least 0", lambda v: v >= 0)]
 Positive = Annotated[float, Within("above 0", lambda v: v > 0)]
+Rate = Annotated[float, Within("above 0, at most 1", lambda v: 0 < v <= 1)]
+
+NOT_IN_ID: Mapping[str, Any] = {"in_id": False}
+"""Metadata of a field or group that cannot change the result of a run, or whose content is hashed
+in place of its value."""
+
+
+def neutral(value: object) -> Mapping[str, Any]:
+    """Return the metadata of a field that changes nothing at this value.
+
+    At its neutral value a key is left out of `config_id`, so that a new key does not change the ids
+    of records from before it existed.
+    """
+    return {"neutral": value}
 
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """Where the task's rows come from, and how long an example may be."""
+    """Source of the task's rows, and the longest example in tokens."""
 
-    source: str
-    revision: str | None
+    # config_id has the content of the data instead of its address
+    source: str = field(metadata=NOT_IN_ID)
+    revision: str | None = field(metadata=NOT_IN_ID)
     max_length: Annotated[int, Within("of at least 8", lambda v: v >= 8)]
 
 
@@ -78,80 +59,81 @@ class DataConfig:
 class ModelConfig:
     """The pre-trained model."""
 
-    name: str
-    revision: str | None
+    # config_id has the content of the model instead of its address
+    name: str = field(metadata=NOT_IN_ID)
+    revision: str | None = field(metadata=NOT_IN_ID)
 
 
 @dataclass(frozen=True, slots=True)
 class ReinitConfig:
-    """What is drawn afresh before training."""
+    """Weights to re-initialize before training."""
 
-    num_layers: Annotated[int, Within("of at least 0", lambda v: v >= 0)]
+    num_layers: LayerCount
     pooler: bool
 
 
 @dataclass(frozen=True, slots=True)
 class IntermediateConfig:
-    """What is trained on before."""
+    """Intermediate task to fine-tune on first."""
 
-    task: Annotated[str, NameIn("tasks")] | None
+    task: Annotated[str, NameIn("tasks")] | None = field(metadata=neutral(None))
 
 
 @dataclass(frozen=True, slots=True)
 class MixoutConfig:
-    """How trained weights are mixed with pre-trained ones."""
+    """Mixing of trained weights with pre-trained ones."""
 
-    p: Moment
-    mask: Literal["neuron", "weight"]
+    p: BelowOne = field(metadata=neutral(0.0))
+    mask: Literal["neuron", "weight"] = field(metadata=neutral("neuron"))
 
 
 @dataclass(frozen=True, slots=True)
 class TrainableConfig:
-    """Which part of the model is trained."""
+    """The part of the model that is trained."""
 
-    patterns: tuple[str, ...]
-    top_layers: Annotated[int, Within("of at least 0", lambda v: v >= 0)] | None
+    patterns: tuple[str, ...] = field(metadata=neutral(()))
+    top_layers: LayerCount | None = field(metadata=neutral(None))
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeConfig:
-    """The head's fit before training."""
+    """Linear probe that initializes the head."""
 
-    l2: NotNegative | None
+    l2: NotNegative | None = field(metadata=neutral(None))
 
 
 @dataclass(frozen=True, slots=True)
 class RDropConfig:
-    """Two passes per step that are to agree."""
+    """Divergence between two dropout passes of one step (R-Drop)."""
 
-    alpha: NotNegative
+    alpha: NotNegative = field(metadata=neutral(0.0))
 
 
 @dataclass(frozen=True, slots=True)
 class EmaConfig:
-    """The average of the weights."""
+    """Moving average of the weights."""
 
-    decay: Moment | None
+    decay: BelowOne | None = field(metadata=neutral(None))
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizerConfig:
-    """Adam, its schedule and the clipping of its gradient."""
+    """Adam, its schedule and gradient clipping."""
 
-    lr: Annotated[float, Within("above 0, at most 1", lambda v: 0 < v <= 1)]
+    lr: Rate
     bias_correction: bool
-    betas: tuple[Moment, Moment]
+    betas: tuple[BelowOne, BelowOne]
     eps: Positive
     weight_decay: NotNegative
-    decay_to: Literal["zero", "start"]
-    layer_decay: Annotated[float, Within("above 0, at most 1", lambda v: 0 < v <= 1)]
+    decay_to: Literal["zero", "start"] = field(metadata=neutral("zero"))
+    layer_decay: Rate = field(metadata=neutral(1.0))
     warmup: Fraction
     clip_norm: Positive
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerConfig:
-    """How long, on what and how precisely; one of `epochs` and `max_steps` is always None."""
+    """Length, batches and precision of training; `epochs` or `max_steps` is always None."""
 
     epochs: Count | None
     max_steps: Count | None
@@ -161,20 +143,14 @@ class TrainerConfig:
     evaluations: Count
     precision: Literal["auto", "16-mixed", "bf16-mixed", "32-true"]
     packing: Literal["auto", "packed", "padded"]
-    accelerator: Literal["auto", "cpu", "cuda"]
-    devices: Annotated[
-        int,
-        Within(
-            "equal to 1: a few-sample run fits one device; use one run per GPU", lambda v: v == 1
-        ),
-    ]
+    accelerator: Literal["auto", "cpu", "cuda"] = field(metadata=NOT_IN_ID)
     select_by: Literal["accuracy", "f1", "mcc", "spearman", "pearson"] | None
-    threads: Count | None
+    threads: Count | None = field(metadata=NOT_IN_ID)
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorConfig:
-    """What is watched during training; reading changes no number."""
+    """Measurements during training, which change no number."""
 
     bias_ratio: bool
     weight_change: bool
@@ -182,7 +158,7 @@ class MonitorConfig:
 
 @dataclass(frozen=True, slots=True)
 class WandbConfig:
-    """The window on Weights & Biases."""
+    """The mirror in Weights & Biases."""
 
     mode: Literal["auto", "disabled", "offline", "online"]
     project: str
@@ -200,16 +176,16 @@ class PathsConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """One run: everything that decides it. Defaults, units and sources: `conf/base.yaml`."""
+    """Everything that decides one run. Defaults, units and sources: `conf/base.yaml`."""
 
     task: Annotated[str, NameIn("tasks")]
     method: Annotated[str, NameIn("methods", several=True)]
     length: Literal["3epochs", "longer"]
     scale: Annotated[str, NameIn("scales")]
-    seed: Seed
-    seed_init: Seed | None
-    seed_data: Seed | None
-    force: bool
+    seed: Seed = field(metadata=NOT_IN_ID)
+    seed_init: Seed | None = field(metadata=NOT_IN_ID)
+    seed_data: Seed | None = field(metadata=NOT_IN_ID)
+    force: bool = field(metadata=NOT_IN_ID)
     data: DataConfig
     model: ModelConfig
     reinit: ReinitConfig
@@ -221,13 +197,13 @@ class RunConfig:
     ema: EmaConfig
     optimizer: OptimizerConfig
     trainer: TrainerConfig
-    monitor: MonitorConfig
-    wandb: WandbConfig
-    paths: PathsConfig
+    monitor: MonitorConfig = field(metadata=NOT_IN_ID)
+    wandb: WandbConfig = field(metadata=NOT_IN_ID)
+    paths: PathsConfig = field(metadata=NOT_IN_ID)
 
     @property
     def init_seed(self) -> int:
-        """Seed of the head and of re-initialised weights."""
+        """Seed of the head and of re-initialized weights."""
         return self.seed if self.seed_init is None else self.seed_init
 
     @property
@@ -237,168 +213,45 @@ class RunConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
-    """What one dotted key holds: a value of a type, or perhaps None."""
+class Key:
+    """The type of one dotted key, and its metadata (`NOT_IN_ID`, `neutral`)."""
 
     hint: Any
     optional: bool
+    metadata: Mapping[str, Any]
 
 
-def _leaves(config: type, prefix: str = "") -> dict[str, Leaf]:
-    leaves: dict[str, Leaf] = {}
-    for field in fields(config):
-        if is_dataclass(field.type):
-            leaves |= _leaves(field.type, f"{prefix}{field.name}.")  # type: ignore[arg-type]
+def _keys(
+    config: type, prefix: str = "", inherited: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Key]:
+    keys: dict[str, Key] = {}
+    for entry in fields(config):
+        metadata = {**inherited, **entry.metadata}
+        if isinstance(entry.type, type) and is_dataclass(entry.type):
+            keys |= _keys(entry.type, f"{prefix}{entry.name}.", metadata)
         else:
-            args = get_args(field.type)
+            args = get_args(entry.type)
             optional = type(None) in args
-            leaves[prefix + field.name] = Leaf(args[0] if optional else field.type, optional)
-    return leaves
+            hint = args[0] if optional else entry.type
+            keys[prefix + entry.name] = Key(hint, optional, metadata)
+    return keys
 
 
-KEYS = _leaves(RunConfig)
+KEYS = _keys(RunConfig)
 
 
-def names(key: str) -> list[str]:
-    """The names that `key` chooses from (`task`, `trainer.precision`); none if it is no choice."""
-    args = get_args(KEYS[key].hint)
-    if get_origin(KEYS[key].hint) is Literal:
-        return list(args)
-    if args and isinstance(args[1], NameIn):
-        return list(load(args[1].file))
-    return []
+@dataclass(frozen=True, slots=True)
+class RetiredKey:
+    """A key that no longer exists: its only value, still part of every `config_id`, and advice."""
+
+    value: Any
+    advice: str
 
 
-def joins(key: str) -> bool:
-    """Whether `key` takes several names joined by `+`."""
-    args = get_args(KEYS[key].hint)
-    return bool(args) and isinstance(args[-1], NameIn) and args[-1].several
-
-
-def takes(key: str) -> str:
-    """What a value of `key` may be, in words."""
-    words = f"one of {', '.join(names(key))}" if names(key) else _words(KEYS[key].hint)
-    words += ", or several joined by +" if joins(key) else ""
-    return words + (", or null" if KEYS[key].optional else "")
-
-
-def is_list(key: str) -> bool:
-    """Whether a value of `key` is a list."""
-    return get_origin(KEYS[key].hint) is tuple
-
-
-def _words(hint: Any) -> str:
-    args = get_args(hint)
-    if get_origin(hint) is Annotated:
-        return f"{_words(args[0])} {args[1].words}"
-    if get_origin(hint) is tuple:
-        return f"a list{'' if args[1] is ... else f' of {len(args)}'}, each {_words(args[0])}"
-    return {bool: "true or false", int: "an integer", float: "a number", str: "text"}[hint]
-
-
-# ---------------------------------------------------------------- reading a value
-
-_BOOLS = {"true": True, "1": True, "yes": True, "on": True}
-_BOOLS |= {"false": False, "0": False, "no": False, "off": False}
-_NULL = {"null", "none", "~"}
-_ITEM = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,]*?)\s*(?:,|$)""")
-
-
-def read(text: str, key: str) -> Any:
-    """Read the value of `key` from what was typed; its type decides, never the look of the text.
-
-    Raises:
-        ValueError: the text is no such value. `takes` says what is.
-    """
-    if not text.strip():  # an unset shell variable, more likely than a wish
-        raise ValueError(text)
-    if text.strip().lower() in _NULL:
-        if KEYS[key].optional:
-            return None
-        raise ValueError(text)
-    choices = names(key)
-    if joins(key) and "+" in text:
-        parts = [_read_as(part, Literal[tuple(choices)]) for part in unquote(text).split("+")]
-        return "+".join(sorted(parts, key=choices.index))  # one name, however it was typed
-    return _read_as(text, Literal[tuple(choices)] if choices else KEYS[key].hint)
-
-
-def _read_as(text: str, hint: Any) -> Any:
-    origin, args = get_origin(hint), get_args(hint)
-    bare = unquote(text.strip())
-    value: Any = None
-    if hint is str:
-        value = text if bare == text.strip() else bare
-    elif hint is bool:
-        value = _BOOLS.get(bare.lower())
-    elif hint is int:
-        value = int(bare)
-    elif hint is float:
-        value = float(bare) if isfinite(float(bare)) else None
-    elif origin is Literal:
-        value = bare if bare in args else None
-    elif origin is Annotated:
-        inner = _read_as(text, args[0])
-        value = inner if args[1].test(inner) else None
-    else:  # a tuple, of one kind or of a kind for each place
-        items = _items(bare)
-        kinds = args[:1] * len(items) if args[1] is ... else args
-        if len(items) == len(kinds):
-            value = tuple(_read_as(*pair) for pair in zip(items, kinds, strict=True))
-    if value is None:
-        raise ValueError(text)
-    return value
-
-
-def _items(text: str) -> list[str]:
-    """The items of `[a, 'b']`, `(a, b)` or `a, b`, as typed or as Python prints a list."""
-    if text[:1] + text[-1:] in ("[]", "()"):
-        text = text[1:-1]
-    if not text.strip():
-        return []
-    items = _ITEM.findall(text.strip().removesuffix(","))[:-1]  # the last match is the empty end
-    if "" in items:
-        raise ValueError(text)
-    return [re.sub(r"\\(.)", r"\1", i[1:-1]) if i[0] in "'\"" else i for i in items]
-
-
-def unquote(text: str) -> str:
-    """Drop one pair of quotes around a text: a shell or a file left it."""
-    inner = text[1:-1]
-    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in inner
-    return inner if quoted else text
-
-
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """`; did you mean X?`, or nothing. A key's last part alone counts: `lr` is `optimizer.lr`."""
-    leaf = {name: name.rpartition(".")[2] for name in valid}
-    word = word.strip().lower()
-    last = word.rpartition(".")[2]
-    near = [name for name in leaf if leaf[name] == last]
-    near = near or get_close_matches(word, leaf, n=2, cutoff=0.7)
-    if not near:
-        close = get_close_matches(last, leaf.values(), n=1, cutoff=0.7)
-        near = [name for name in leaf if leaf[name] in close]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
-
-
-def unknown(key: str) -> str:
-    """What is wrong with a key that is none."""
-    inside = [name for name in KEYS if name.startswith(f"{key}.")]
-    if inside:
-        return f"{key} is a group, its keys are {', '.join(inside)}"
-    return f"unknown key {key}" + (nearest(key, KEYS) or "; `stablebert train --help` lists all")
-
-
-def knobs() -> Iterator[tuple[str, Any, str]]:
-    """Every key with its default and the comment that stands beside it in `base.yaml`."""
-    defaults = flatten(load("base"))
-    group = ""
-    for line in (CONF / "base.yaml").read_text("utf-8").splitlines():
-        if found := re.match(r"( *)(\w+):(.*?)(?:\s# (.*))?$", line):
-            indent, name, value, comment = found.groups()
-            key = f"{group}.{name}" if indent else name
-            if value.strip():
-                yield key, defaults[key], comment or ""
-            else:
-                group = name
+RETIRED_KEYS = {
+    "trainer.devices": RetiredKey(
+        1,
+        "a run uses one device; choose it with CUDA_VISIBLE_DEVICES, and start one run per GPU "
+        "(`stablebert grid` and `stablebert agent` do)",
+    ),
+}

@@ -1,7 +1,6 @@
-"""A sweep file, and the runs that it means: one grid language for `wandb agent` and for here.
+"""Sweep files, and the configurations of their runs: one grid language for W&B and for us.
 
-The files are ordinary W&B sweep configurations with `method: grid` and flat parameter names.
-Torch-free.
+A sweep file is an ordinary W&B sweep configuration with `method: grid` and flat parameter names.
 """
 
 import re
@@ -14,10 +13,11 @@ from typing import Any
 
 import yaml
 
-from stablebert.config.compose import ConfigError, compose
-from stablebert.config.schema import CONF, KEYS, RunConfig, is_list, nearest
-
-SWEEPS = CONF.parent / "sweeps"  # beside conf/, in a checkout as in a wheel
+from stablebert.config.compose import compose
+from stablebert.config.files import SWEEPS
+from stablebert.config.schema import KEYS, RunConfig
+from stablebert.config.values import did_you_mean, is_list_key
+from stablebert.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -28,110 +28,131 @@ class Sweep:
     parameters: Mapping[str, tuple[str, ...]]
     """Values by key, each as one would type it."""
     fixed: tuple[str, ...] = ()
-    """Words `KEY=VALUE` that its command gives to every run."""
+    """`KEY=VALUE` overrides that the sweep's command gives to every run."""
 
-    def narrowed(self, overrides: Sequence[str]) -> "Sweep":
-        """The grid with some values replaced or added: `task=rte,cola`, `seed=0..4`, `scale=mini`.
+    def narrow(self, overrides: Sequence[str]) -> "Sweep":
+        """Return the grid with the values of some keys replaced or added.
 
-        Ranges of integers are inclusive. Lists are of values, but for a key that takes a list.
+        Args:
+            overrides: For example `["task=rte,cola", "seed=0..4", "scale=mini"]`. Ranges of
+                integers are inclusive. A comma separates values, except for a key whose value is a
+                list.
 
         Raises:
-            ConfigError: a word that is no `KEY=VALUES`.
+            ConfigError: If an override is not of the form KEY=VALUES.
         """
-        typed: dict[str, tuple[str, ...]] = {}
+        replaced: dict[str, tuple[str, ...]] = {}
         problems = []
-        for word in overrides:
-            key, equals, text = word.partition("=")
+        for override in overrides:
+            key, equals, text = override.partition("=")
             if not equals or key not in KEYS:
-                near = nearest(key, KEYS)
-                problems.append(f"{word}: is not of the form KEY=VALUES with a known key{near}")
-            elif key in typed:
-                problems.append(f"{word}: {key} was typed before")
+                near = did_you_mean(key, KEYS)
+                problems.append(f"{override} is not of the form KEY=VALUES with a known key{near}")
+            elif key in replaced:
+                problems.append(f"{override}: {key} is given twice")
             else:
-                typed[key] = _values(key, text)
+                replaced[key] = _split_values(key, text)
         if problems:
             raise ConfigError(problems)
-        return Sweep(self.name, {**self.parameters, **typed}, self.fixed)
+        return Sweep(self.name, {**self.parameters, **replaced}, self.fixed)
 
     def combinations(self) -> list[dict[str, str]]:
-        """The parameters of every run, in the order in which W&B hands them out.
+        """Return the parameters of every run, in W&B's order.
 
-        Names sorted, the last varies fastest, equal values once.
+        W&B sorts the names, varies the last one fastest, and drops repeated values.
         """
         names = sorted(self.parameters)
         values = [dict.fromkeys(self.parameters[name]) for name in names]
-        return [dict(zip(names, chosen, strict=True)) for chosen in product(*values)]
+        return [dict(zip(names, combination, strict=True)) for combination in product(*values)]
 
-    def runs(self) -> list[RunConfig]:
-        """The configurations, seed by seed: a grid stopped early has every cell with fewer seeds.
+    def configs(self) -> list[RunConfig]:
+        """Return the configurations seed by seed, so that a partial grid has all of its cells.
 
         Raises:
-            ConfigError: as `composed`.
+            ConfigError: As for `points`.
         """
-        configs = [cfg for _, cfg in self.composed]
+        configs = [cfg for _, cfg in self.points]
         return sorted(configs, key=lambda cfg: (cfg.seed, cfg.init_seed, cfg.data_seed))
 
     @property
     def roots(self) -> list[Path]:
-        """Folders of its records."""
-        return sorted({Path(cfg.paths.runs).expanduser() for _, cfg in self.composed})
+        """The folders that hold its records (`paths.runs`)."""
+        return sorted({Path(cfg.paths.runs).expanduser() for _, cfg in self.points})
 
     @cached_property
-    def composed(self) -> list[tuple[dict[str, str], RunConfig]]:
+    def points(self) -> list[tuple[dict[str, str], RunConfig]]:
         """Every combination with its configuration, in W&B's order.
 
         Raises:
-            ConfigError: with every problem of every combination, each once.
+            ConfigError: If any is invalid; it holds every problem of every combination once.
         """
-        made: list[tuple[dict[str, str], RunConfig]] = []
+        points: list[tuple[dict[str, str], RunConfig]] = []
         problems: dict[str, None] = {}
-        fixed = [word for word in self.fixed if word.partition("=")[0] not in self.parameters]
+        fixed = [item for item in self.fixed if item.partition("=")[0] not in self.parameters]
         for combination in self.combinations():
+            overrides = [f"{key}={value}" for key, value in combination.items()]
             try:
-                words = [f"{key}={value}" for key, value in combination.items()]
-                made.append((combination, compose([*fixed, *words])))
+                points.append((combination, compose([*fixed, *overrides])))
             except ConfigError as error:
                 problems |= dict.fromkeys(error.problems)
         if problems:
             raise ConfigError([f"{self.name}: {problem}" for problem in problems])
-        return made
+        return points
+
+
+def _split_values(key: str, text: str) -> tuple[str, ...]:
+    if is_list_key(key):
+        return (text,)
+    values: list[str] = []
+    for item in text.split(","):
+        span = re.fullmatch(r"\s*(\d+)\.\.(\d+)\s*", item)
+        if span and int(span[1]) <= int(span[2]):  # an empty range is refused later, as a value
+            values += map(str, range(int(span[1]), int(span[2]) + 1))
+        else:
+            values.append(item.strip())
+    return tuple(values)
 
 
 def read_sweep(path: str) -> Sweep:
-    """Read a sweep file, or a name among those that ship.
+    """Read a sweep file, or one of the shipped sweeps by its name.
 
     Raises:
-        ConfigError: no such file, or one that is no flat grid.
+        ConfigError: If there is no such file, or it is not a flat grid.
     """
     file = Path(path)
     if not file.is_file() and path in (Path(path).stem, f"sweeps/{Path(path).stem}.yaml"):
         file = SWEEPS / f"{Path(path).stem}.yaml"
     if not file.is_file():
-        shipped = sorted(p.stem for p in SWEEPS.glob("*.yaml"))
-        near = nearest(Path(path).stem, shipped)
-        raise ConfigError([f"{path} is no sweep file; those that ship: {', '.join(shipped)}{near}"])
+        shipped = shipped_sweeps()
+        near = did_you_mean(Path(path).stem, shipped)
+        raise ConfigError([f"{path} is not a sweep file; shipped: {', '.join(shipped)}{near}"])
     return parse_sweep(file.stem, yaml.safe_load(file.read_text("utf-8")), str(file))
 
 
+def shipped_sweeps() -> list[str]:
+    """Return the names of the sweep files that ship with the package."""
+    return sorted(path.stem for path in SWEEPS.glob("*.yaml"))
+
+
 def parse_sweep(name: str, content: Any, where: str) -> Sweep:
-    """Understand the content of a sweep file.
+    """Parse the content of a sweep file.
 
     Args:
-        name: of the sweep.
-        content: as YAML or W&B has it.
-        where: it was found, for errors.
+        name: Name of the sweep.
+        content: Content as YAML or W&B returns it.
+        where: Origin of the content, for errors.
 
     Raises:
-        ConfigError: it is no flat grid.
+        ConfigError: If it is not a flat grid.
     """
     parameters = content.get("parameters") if isinstance(content, dict) else None
     if not isinstance(parameters, dict) or content.get("method") != "grid":
-        raise ConfigError([f"{where}: a sweep here has `method: grid` and `parameters`"])
+        raise ConfigError([f"{where}: a sweep needs `method: grid` and `parameters`"])
     problems = []
     grid: dict[str, tuple[str, ...]] = {}
     for key, entry in parameters.items():
         if key not in KEYS:
-            problems.append(f"{where}: parameter {key} is not a key{nearest(key, KEYS)}")
+            problems.append(f"{where}: parameter {key} is not a key{did_you_mean(key, KEYS)}")
         elif not isinstance(entry, dict) or len(entry.keys() & {"value", "values"}) != 1:
             problems.append(f"{where}: parameter {key} needs either `value` or `values`")
         else:
@@ -139,24 +160,9 @@ def parse_sweep(name: str, content: Any, where: str) -> Sweep:
             if isinstance(values, list) and values:
                 grid[key] = tuple(str(value) for value in values)
             else:
-                problems.append(
-                    f"{where}: parameter {key}: `values` is a list, here it is {values}"
-                )
+                problems.append(f"{where}: parameter {key}: `values` must be a list, not {values}")
     if problems:
         raise ConfigError(problems)
-    command = content.get("command") or []
-    fixed = tuple(str(w) for w in command if str(w).partition("=")[0] in KEYS)
+    command = [str(argument) for argument in content.get("command") or []]
+    fixed = tuple(argument for argument in command if argument.partition("=")[0] in KEYS)
     return Sweep(name, grid, fixed)
-
-
-def _values(key: str, text: str) -> tuple[str, ...]:
-    if is_list(key):
-        return (text,)
-    values: list[str] = []
-    for item in text.split(","):
-        span = re.fullmatch(r"\s*(\d+)\.\.(\d+)\s*", item)
-        if span and int(span[1]) <= int(span[2]):  # else it is refused as a value
-            values += map(str, range(int(span[1]), int(span[2]) + 1))
-        else:
-            values.append(item.strip())
-    return tuple(values)

@@ -21,9 +21,8 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from stablebert.config.compose import ConfigError
 from stablebert.config.schema import RunConfig
-from stablebert.errors import ActionableError
+from stablebert.errors import ActionableError, ConfigError
 from stablebert.grid.pruning import Pruning
 from stablebert.grid.worker import log_of, name_of, work
 from stablebert.machine import usable_cores

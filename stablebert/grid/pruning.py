@@ -8,7 +8,7 @@ machine: the state of a BERT-large takes 4 GB a seed, which costs more than a fr
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from stablebert.config.compose import ConfigError
+from stablebert.errors import ConfigError
 from stablebert.runs.location import Run
 from stablebert.runs.peek import read_peek
 from stablebert.runs.record import RunRecord

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from stablebert.config.compose import model_folder, prerequisite
+from stablebert.config.files import model_folder
+from stablebert.config.identity import prerequisite
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
 from stablebert.glue.sources import resolve

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from shlex import quote
 
-from stablebert.config.compose import model_folder, prerequisite
+from stablebert.config.files import model_folder
+from stablebert.config.identity import prerequisite
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
 from stablebert.glue.sources import resolve

@@ -37,7 +37,7 @@ def expected(sweep: Sweep, identities: Identities) -> list[Cell]:
         ContentError: data or model is neither at hand nor known from records.
     """
     groups: dict[tuple[tuple[str, str], ...], list[RunConfig]] = {}
-    for combination, cfg in sweep.composed:
+    for combination, cfg in sweep.points:
         params = tuple((key, value) for key, value in combination.items() if key not in SEEDS)
         groups.setdefault(params, []).append(cfg)
     cells = []

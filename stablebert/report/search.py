@@ -21,7 +21,7 @@ def searches(table: Sweep) -> list[Sweep]:
     same = [f"{k}={','.join(v)}" for k, v in table.parameters.items() if k not in _OWN]
     methods = table.parameters.get("method", ())
     names = [name for name in SEARCHES.get(table.name, ()) if name in methods]
-    return [read_sweep(name).narrowed(same) for name in names]
+    return [read_sweep(name).narrow(same) for name in names]
 
 
 def pick(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from stablebert.config.compose import config_id, model_folder, prerequisite
+from stablebert.config.files import model_folder
+from stablebert.config.identity import config_id, prerequisite
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
 from stablebert.glue.sources import Source, resolve

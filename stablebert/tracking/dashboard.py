@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from stablebert.config.sweep import SWEEPS
+from stablebert.config.files import SWEEPS
 from stablebert.errors import ActionableError
 from stablebert.report.paper import Printed, paper
 from stablebert.timeouts import run_with_timeout

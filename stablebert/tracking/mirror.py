@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from stablebert.config.compose import as_dict
 from stablebert.config.schema import RunConfig
+from stablebert.config.serialize import as_dict
 from stablebert.runs.record import HISTORY, RESULT, RunRecord
 from stablebert.tracking.client import connection_problem, server_url
 from stablebert.version import versions

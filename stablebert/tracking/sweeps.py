@@ -85,7 +85,7 @@ def select_expected_records(sweep: WandbSweep) -> tuple[list[RunRecord], list[st
         ContentError: If data or model is unavailable and the records do not identify it.
     """
     identities = Identities(sweep.records)
-    expected = {identities.run(cfg).key for cfg in sweep.grid.runs()}
+    expected = {identities.run(cfg).key for cfg in sweep.grid.configs()}
     selection: dict[Key, RunRecord] = {}
     rejections = list(sweep.problems)
     for record in sweep.records:

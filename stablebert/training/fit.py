@@ -25,8 +25,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from typing_extensions import override
 
 from stablebert import callbacks
-from stablebert.config.compose import to_yaml
 from stablebert.config.schema import RunConfig
+from stablebert.config.serialize import to_yaml
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.machine import keep_freed_memory
@@ -419,7 +419,7 @@ def build_trainer(cfg: RunConfig, chosen: list[Callback], loggers: list[Logger])
     kind = device(cfg)
     return L.Trainer(
         accelerator=kind,
-        devices=cfg.trainer.devices,
+        devices=1,
         precision=precision(cfg.trainer.precision, cuda=kind == "cuda"),
         max_epochs=cfg.trainer.epochs if cfg.trainer.max_steps is None else -1,
         max_steps=-1 if cfg.trainer.max_steps is None else cfg.trainer.max_steps,

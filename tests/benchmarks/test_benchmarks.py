@@ -171,7 +171,7 @@ def test_an_unfinished_measurement_does_not_replace_a_longer_one():
 
 def test_a_step_of_every_method_is_measured(tiny_glue, tiny_bert, monkeypatch, capsys):
     from benchmarks import methods
-    from stablebert.config.schema import names
+    from stablebert.config.values import choices_of
 
     monkeypatch.setattr(methods, "ROUNDS", 1)
     monkeypatch.setattr(methods, "STEPS", 2)
@@ -180,5 +180,5 @@ def test_a_step_of_every_method_is_measured(tiny_glue, tiny_bert, monkeypatch, c
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line[:1] == "|"]
     assert {row[0][2:] for row in rows} == set(methods.METHODS)
     as_standard = {"reinit", "longer", "intermediate", "lp_ft"}  # differ before training only
-    assert set(methods.METHODS) | as_standard == set(names("method"))
+    assert set(methods.METHODS) | as_standard == set(choices_of("method"))
     assert all(float(row[2].rstrip(" |")) > 0 for row in rows)

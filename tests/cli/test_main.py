@@ -6,8 +6,10 @@ import pytest
 import yaml
 
 from stablebert.cli.main import COMMANDS, EXAMPLES, main
-from stablebert.config.compose import as_dict, compose
-from stablebert.config.schema import KEYS, names
+from stablebert.config.compose import compose
+from stablebert.config.schema import KEYS
+from stablebert.config.serialize import as_dict
+from stablebert.config.values import choices_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +28,7 @@ def test_help_lists_every_choice(word, capsys):
     out = capsys.readouterr().out
     for key in ("task", "method", "length", "scale"):
         (line,) = [line for line in out.splitlines() if line.split()[:1] == [key]]
-        assert line.split()[1:] == names(key)
+        assert line.split()[1:] == choices_of(key)
     assert out.rstrip().endswith(EXAMPLES)
     assert "train" in out
 

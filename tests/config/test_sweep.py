@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from stablebert.config.compose import ConfigError, compose
-from stablebert.config.schema import CONF, KEYS
-from stablebert.config.sweep import SWEEPS, Sweep, read_sweep
+from stablebert.config.compose import compose
+from stablebert.config.files import CONF, SWEEPS
+from stablebert.config.schema import KEYS
+from stablebert.config.sweep import Sweep, read_sweep
+from stablebert.errors import ConfigError
 
 # file, runs, cells
 SHIPPED = {
@@ -64,7 +66,7 @@ def test_wandb_accepts_it(name):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_it_means_the_runs_that_it_promises(name):
-    runs = read_sweep(name).runs()
+    runs = read_sweep(name).configs()
     count, cells = SHIPPED[name]
     assert len(runs) == len(set(runs)) == count
     assert len({replace(r, seed=0) for r in runs}) == cells
@@ -82,15 +84,15 @@ def test_the_order_is_the_one_in_which_wandb_hands_out():
 
 
 def test_command_line_words_narrow_and_change():
-    sweep = read_sweep("sweeps/table1.yaml").narrowed(
+    sweep = read_sweep("sweeps/table1.yaml").narrow(
         ["task=rte,cola", "seed=0..4,9", "scale=mini", "trainer.threads=1"]
     )
     assert sweep.parameters["seed"] == ("0", "1", "2", "3", "4", "9")
-    runs = sweep.runs()
+    runs = sweep.configs()
     assert len(runs) == 2 * 2 * 2 * 6
     assert {(r.scale, r.trainer.threads) for r in runs} == {("mini", 1)}
-    betas = sweep.narrowed(["optimizer.betas=0.8,0.99"])
-    assert {r.optimizer.betas for r in betas.runs()} == {(0.8, 0.99)}
+    betas = sweep.narrow(["optimizer.betas=0.8,0.99"])
+    assert {r.optimizer.betas for r in betas.configs()} == {(0.8, 0.99)}
 
 
 @pytest.mark.parametrize(
@@ -107,12 +109,12 @@ def test_command_line_words_narrow_and_change():
 def test_a_file_that_is_no_grid_is_told(tmp_path, text, said):
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(ConfigError, match=said):
-        read_sweep(str(tmp_path / "s.yaml")).runs()
+        read_sweep(str(tmp_path / "s.yaml")).configs()
 
 
 def test_every_problem_once():
-    sweep = read_sweep("table1").narrowed(["task=sst2,qnli", "length=longer", "optimizer.lr=x"])
+    sweep = read_sweep("table1").narrow(["task=sst2,qnli", "length=longer", "optimizer.lr=x"])
     with pytest.raises(ConfigError) as caught:
-        sweep.runs()
+        sweep.configs()
     assert len(caught.value.problems) == len(set(caught.value.problems))
     assert any("optimizer.lr=x" in problem for problem in caught.value.problems)

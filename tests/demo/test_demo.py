@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stablebert import demo
-from stablebert.config.compose import ConfigError, compose
+from stablebert.config.compose import compose
 from stablebert.demo import tasks, world
 from stablebert.demo.broken import broken
 from stablebert.demo.grammar import (
@@ -27,6 +27,7 @@ from stablebert.demo.grammar import (
 from stablebert.demo.lexicon import ABOVE, ADJECTIVES, CLASSES, VERBS
 from stablebert.demo.reviews import BAD, DISLIKE, GOOD, LIKE, TURNED, opinion, review
 from stablebert.demo.text import pairs
+from stablebert.errors import ConfigError
 from stablebert.glue.datamodule import data_module
 from stablebert.glue.sources import DataError, resolve
 from stablebert.tasks import TASKS
@@ -356,5 +357,5 @@ def test_a_wrong_size_is_named(typed):
 
 
 def test_small_versions_are_refused():
-    with pytest.raises(ConfigError, match=r"task=rte_1k: demo tasks are small .* type task=rte"):
+    with pytest.raises(ConfigError, match=r"task=rte_1k: demo tasks have no .* use task=rte"):
         compose(["task=rte_1k", "data.source=demo"])

@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, BertForPreTraining
 
-from stablebert.config.compose import compose, model_folder
+from stablebert.config.compose import compose
+from stablebert.config.files import model_folder
 from stablebert.demo import demo_rows, pretrain
 from stablebert.demo.grammar import Dice
 from stablebert.demo.tasks import TASKS as DEMO_TASKS

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from stablebert.cli.main import main
-from stablebert.config.compose import ConfigError, compose
+from stablebert.config.compose import compose
 from stablebert.config.sweep import read_sweep
+from stablebert.errors import ConfigError
 from stablebert.grid import executor as grid
 from stablebert.grid import worker
 from stablebert.grid.executor import Clock, plan, shard
@@ -69,7 +70,7 @@ def words(tiny_bert, tiny_glue, cache, tmp_path):
 
 def runs_of(words):
     path, *overrides = words
-    return [locate(cfg) for cfg in read_sweep(path).narrowed(overrides).runs()]
+    return [locate(cfg) for cfg in read_sweep(path).narrow(overrides).configs()]
 
 
 def records_of(words):

@@ -3,7 +3,8 @@
 A change of layout edits this file and nothing in `tests/test_golden.py` or `tests/golden.json`.
 """
 
-from stablebert.config.compose import compose, config_id
+from stablebert.config.compose import compose
+from stablebert.config.identity import config_id
 from stablebert.demo import demo_rows
 from stablebert.glue.datamodule import Permutations
 from stablebert.packed.dropout import DropoutMasks

@@ -10,7 +10,7 @@ import torch
 from stablebert.callbacks.mixout import apply_mixout
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
-from stablebert.config.schema import names
+from stablebert.config.values import choices_of
 from stablebert.models.architectures import ARCHITECTURES, layers, max_positions, packed_forward
 from stablebert.models.loading import load_model
 from stablebert.models.surgery import disable_dropout, has_dropout, reinitialize_top
@@ -272,7 +272,7 @@ def test_positions(folders):
     assert found == dict.fromkeys(SHAPES, 140) | {"roberta": 139, "xlnet": None}
 
 
-METHODS = [m for m in names("method") if m != "longer"]  # which is standard at another length
+METHODS = [m for m in choices_of("method") if m != "longer"]  # which is standard at another length
 
 
 @pytest.mark.parametrize(("kind", "method"), list(product(SHAPES, METHODS)))

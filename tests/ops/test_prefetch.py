@@ -159,11 +159,11 @@ def test_nothing_is_fetched_for_folders_and_the_demo(capsys, tiny_glue, tiny_ber
 
 
 def test_every_sweep_that_ships_needs_what_the_paper_used():
-    items = [item.what for item in needed(read_sweep("table7").runs())]
+    items = [item.what for item in needed(read_sweep("table7").configs())]
     assert [what for what in items if "model" in what] == [
         "model FacebookAI/roberta-large", "model facebook/bart-large",
         "model google/electra-large-discriminator", "model xlnet/xlnet-large-cased",
     ]  # fmt: skip
-    table1 = [item.what for item in needed(read_sweep("table1").runs())]
+    table1 = [item.what for item in needed(read_sweep("table1").configs())]
     assert len(table1) == 9
     assert "model google-bert/bert-large-uncased" in table1

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stablebert.config.compose import compose, config_id
+from stablebert.config.compose import compose
+from stablebert.config.identity import config_id
 from stablebert.runs.location import ContentError, Identities, locate
 from tests.report.test_tables import cell, record
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from stablebert.cli.main import main
-from stablebert.config.compose import config_id
-from stablebert.config.schema import CONF
+from stablebert.config.files import CONF
+from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
 from stablebert.report import ReportError
 from stablebert.report.search import pick, searches
@@ -79,7 +79,7 @@ def test_the_command_names_what_it_could_not_read(tmp_path, path, monkeypatch, c
     words = ["task=rte", "method=reinit", "length=3epochs", "seed=0", "reinit.num_layers=1,2"]
     words += ["scale=mini", "data.source=/absent", f"paths.runs={tmp_path / 'runs'}"]
     some = record(cell(), data="sha256:1", model="sha256:2")
-    for cfg in read_sweep("reinit_depth").narrowed(words).runs():
+    for cfg in read_sweep("reinit_depth").narrow(words).configs():
         depth, own = cfg.reinit.num_layers, config_id(cfg, data=some.data, model=some.model)
         store(tmp_path / "runs", replace(some, method="reinit", config_id=own, val_best=depth / 4))
     torn = tmp_path / "runs" / "mini" / "torn" / "result.json"
@@ -127,10 +127,10 @@ def test_a_table_without_runs_picks_nothing():
 
 
 def test_table_2_searches_on_its_own_tasks_and_seeds():
-    table = read_sweep("table2").narrowed(["task=rte,cola", "seed=0..2", "scale=mini"])
+    table = read_sweep("table2").narrow(["task=rte,cola", "seed=0..2", "scale=mini"])
     found = {sweep.name: sweep for sweep in searches(table)}
     assert list(found) == ["llrd", "mixout", "pretrained_wd", "wd"]
-    assert len(found["llrd"].runs()) == 6 * 2 * 3
-    assert {(r.scale, r.method) for r in found["mixout"].runs()} == {("mini", "mixout")}
-    assert searches(table.narrowed(["method=standard,wd"]))[0].name == "wd"
+    assert len(found["llrd"].configs()) == 6 * 2 * 3
+    assert {(r.scale, r.method) for r in found["mixout"].configs()} == {("mini", "mixout")}
+    assert searches(table.narrow(["method=standard,wd"]))[0].name == "wd"
     assert searches(read_sweep("table1")) == []

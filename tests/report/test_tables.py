@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from stablebert.config.compose import config_id
+from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
 from stablebert.report import Cell, ReportError, collect, paper, read_all, report, table3
 from stablebert.report.cells import baseline_of, compare, fails_against_chance, join, marks, spans
@@ -581,7 +581,7 @@ def test_best_of_every_number_of_trials(tmp_path):
 def test_five_thousand_records_in_three_seconds(tmp_path):
     """Of the whole command, in processor time, which other processes do not add to."""
     words = ["table1", f"paths.runs={tmp_path}", "data.source=/absent", "model.name=org/absent"]
-    wanted = read_sweep("table1").narrowed([*words[1:], "seed=0..104"]).runs()
+    wanted = read_sweep("table1").narrow([*words[1:], "seed=0..104"]).configs()
     for i, cfg in enumerate(wanted[:5000]):
         own = config_id(cfg, data="d", model="m")
         of = cell(cfg.task, cfg.method, cfg.length, cfg.scale)

@@ -107,7 +107,7 @@ def test_two_agents_run_a_sweep_and_a_failing_run_does_not_stop_the_rest(home, s
     assert len(runs) == len({json.dumps(r.args, sort_keys=True) for r in runs}) == 4
     assert len({r.agent for r in runs}) == 2
     expected = {}
-    for cfg in read_sweep(str(file)).runs():
+    for cfg in read_sweep(str(file)).configs():
         if cfg.data.max_length == 128:
             (folder,) = home.glob(f"runs/mini/{cfg.task}/standard/*/seed{cfg.seed}/result.json")
             expected[cfg.task, cfg.seed] = folder.parent

@@ -42,7 +42,7 @@ def test_a_grid_makes_it_once_and_all_seeds_start_from_it(words, tmp_path, tiny_
     out = capsys.readouterr().out
     assert out.count("first, for runs that start from it: mnli standard 3epochs") == 1
     assert "[5/5]" in out
-    runs = [locate(cfg) for cfg in read_sweep(grid[0]).narrowed(grid[1:]).runs()]
+    runs = [locate(cfg) for cfg in read_sweep(grid[0]).narrow(grid[1:]).configs()]
     assert len({run.start.folder for run in runs}) == 1
     start = runs[0].start
     before = read_record(start.folder)

@@ -1,0 +1,268 @@
+"""Contradictions between the keys of a configuration: one small rule each.
+
+A value on the command line that repeats the files contradicts nothing, so that a printed
+configuration can be typed back.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from stablebert.config.files import load_conf, model_folder
+from stablebert.config.merge import entry_values
+from stablebert.tasks import DEMO, TASKS, is_generated
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A configuration before it is accepted: flat mappings from dotted keys to values."""
+
+    typed: Mapping[str, Any]
+    """Values from the command line."""
+    files: Mapping[str, Any]
+    """Values from the files of `conf/`, merged."""
+    values: Mapping[str, Any]
+    """Values from both, merged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A check of one contradiction.
+
+    Attributes:
+        keys: The keys whose values it compares. A rule is skipped if one of them has been refused
+            already, because it would then judge a default that the user did not ask for.
+        check: The check itself; yields one sentence per problem.
+    """
+
+    keys: frozenset[str]
+    check: Callable[[Candidate], Iterator[str]]
+
+
+RULES: list[Rule] = []
+"""Every rule, in the order in which problems are reported."""
+
+
+def _rule(*keys: str) -> Callable[[Callable[[Candidate], Iterator[str]]], Rule]:
+    def register(check: Callable[[Candidate], Iterator[str]]) -> Rule:
+        RULES.append(Rule(frozenset(keys), check))
+        return RULES[-1]
+
+    return register
+
+
+def contradictions(candidate: Candidate, refused: set[str]) -> list[str]:
+    """Return every contradiction that involves none of the refused keys."""
+    return [
+        problem for rule in RULES if not rule.keys & refused for problem in rule.check(candidate)
+    ]
+
+
+# ---------------------------------------------------------------- length of training
+
+_LENGTH = ("task", "method", "length", "scale", "trainer.epochs", "trainer.max_steps")
+
+
+@_rule("trainer.epochs", "trainer.max_steps")
+def epochs_or_steps(c: Candidate) -> Iterator[str]:
+    """Epochs and steps both set the length of training."""
+    epochs, steps = c.typed.get("trainer.epochs"), c.typed.get("trainer.max_steps")
+    if epochs is not None and steps is not None:
+        yield f"trainer.epochs={epochs} and trainer.max_steps={steps} both set the length; drop one"
+
+
+@_rule(*_LENGTH)
+def some_length(c: Candidate) -> Iterator[str]:
+    """Epochs and steps are both null."""
+    no_length = c.values["trainer.epochs"] is None and c.values["trainer.max_steps"] is None
+    if c.values["length"] != "longer" and no_length:
+        yield "trainer.epochs and trainer.max_steps are both null; set one"
+
+
+@_rule(*_LENGTH)
+def longer_without_epochs(c: Candidate) -> Iterator[str]:
+    """`length=longer` is a number of steps."""
+    epochs = c.typed.get("trainer.epochs")
+    if c.values["length"] == "longer" and epochs is not None:
+        yield f"length=longer is counted in steps; drop it or trainer.epochs={epochs}"
+
+
+@_rule(*_LENGTH)
+def longer_has_steps(c: Candidate) -> Iterator[str]:
+    """`length=longer` needs a number of steps, from the files or the command line."""
+    planned, steps = c.files["trainer.max_steps"], c.values["trainer.max_steps"]
+    if c.values["length"] == "longer" and planned is None and steps is None:
+        yield (
+            f"length=longer: the paper trains task={c.values['task']} for three epochs only, so "
+            "its number of steps is unknown; set trainer.max_steps=N"
+        )
+
+
+@_rule(*_LENGTH)
+def longer_as_planned(c: Candidate) -> Iterator[str]:
+    """Another number of steps is not `length=longer`."""
+    planned = c.files["trainer.max_steps"]
+    steps = c.typed.get("trainer.max_steps", planned)
+    if c.values["length"] == "longer" and planned is not None and steps != planned:
+        yield (
+            f"length=longer is {planned} steps for task={c.values['task']}; "
+            f"drop it or trainer.max_steps={'null' if steps is None else steps}"
+        )
+
+
+# ---------------------------------------------------------------- methods
+
+
+@_rule("task", "method")
+def each_method_once(c: Candidate) -> Iterator[str]:
+    """A method cannot be combined with itself."""
+    methods = c.values["method"].split("+")
+    if len(set(methods)) < len(methods):
+        yield f"method={c.values['method']}: name each method once"
+
+
+@_rule("task", "method")
+def standard_alone(c: Candidate) -> Iterator[str]:
+    """`standard` changes nothing, so it cannot be combined."""
+    methods = c.values["method"].split("+")
+    if len(methods) > 1 and "standard" in methods:
+        yield (
+            f"method={c.values['method']}: standard is the baseline that methods differ from; "
+            "drop it"
+        )
+
+
+@_rule("task", "method")
+def methods_agree(c: Candidate) -> Iterator[str]:
+    """Two methods set one key to different values.
+
+    Learning rates may differ: a rate is tuned for a method and does not define it.
+    """
+    selection = {"task": c.values["task"], "method": "", "length": ""}
+    settings = {
+        name: entry_values(load_conf("methods")[name] or {}, selection, "methods.yaml")
+        for name in c.values["method"].split("+")
+    }
+    for a, b in combinations(settings, 2):
+        common = settings[a].keys() & settings[b].keys() - {"optimizer.lr"}
+        differing = [key for key in settings[a] if key in common]
+        differing = [key for key in differing if settings[a][key] != settings[b][key]]
+        if differing:
+            has = [_assignments(differing, settings[name]) for name in (a, b)]
+            yield f"method={c.values['method']}: {a} has {has[0]}, {b} has {has[1]}"
+
+
+def _assignments(keys: Sequence[str], values: Mapping[str, Any]) -> str:
+    return " and ".join(f"{key}={values[key]}" for key in keys)
+
+
+@_rule("method", "scale", "trainable.top_layers", "reinit.num_layers")
+def reinitialized_is_trained(c: Candidate) -> Iterator[str]:
+    """Re-initialized layers must be trained."""
+    top, depth = c.values["trainable.top_layers"], c.values["reinit.num_layers"]
+    if top is not None and top < depth:
+        yield (
+            f"trainable.top_layers={top}: reinit.num_layers={depth} would freeze layers at random "
+            f"weights; train at least {depth}"
+        )
+
+
+@_rule("task", "method", "intermediate.task")
+def intermediate_differs(c: Candidate) -> Iterator[str]:
+    """The intermediate task is not the task itself."""
+    task = c.values["task"]
+    if c.values["intermediate.task"] == task:
+        yield f"intermediate.task={task} is the task itself; choose another"
+
+
+@_rule("method", "optimizer.decay_to", "optimizer.weight_decay")
+def decay_has_strength(c: Candidate) -> Iterator[str]:
+    """Decay toward the start needs a weight decay."""
+    if c.values["optimizer.decay_to"] == "start" and not c.values["optimizer.weight_decay"]:
+        yield "optimizer.decay_to=start has no effect with optimizer.weight_decay=0; set it above 0"
+
+
+# ---------------------------------------------------------------- model and data
+
+
+@_rule("task", "method", "length", "scale", "model.name", "reinit.num_layers")
+def reinit_depth_exists(c: Candidate) -> Iterator[str]:
+    """The model has the layers to re-initialize."""
+    depth, model = c.values["reinit.num_layers"], c.values["model.name"]
+    layers = _layer_count(model)
+    if layers is not None and depth > layers:
+        origin = "" if "reinit.num_layers" in c.typed else f" (method={c.values['method']})"
+        yield (
+            f"reinit.num_layers={depth}{origin}: model.name={model} has {layers} layers; "
+            f"choose 0 to {layers}"
+        )
+
+
+@_rule("scale", "model.name", "trainable.top_layers")
+def trainable_layers_exist(c: Candidate) -> Iterator[str]:
+    """The model has the layers to train."""
+    top, model = c.values["trainable.top_layers"], c.values["model.name"]
+    layers = _layer_count(model)
+    if layers is not None and top is not None and top > layers:
+        yield (
+            f"trainable.top_layers={top}: model.name={model} has {layers} layers; "
+            f"choose 0 to {layers}"
+        )
+
+
+def _layer_count(model: str) -> int | None:
+    """Return the number of layers of a model if it is known without loading it."""
+    if folder := model_folder(model):
+        try:
+            count = json.loads((folder / "config.json").read_text("utf-8"))["num_hidden_layers"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # no usable config.json: the loader reports it
+        return count if isinstance(count, int) else None
+    facts: Mapping[str, int] = load_conf("models").get(model) or {}
+    return facts.get("layers")
+
+
+@_rule("scale", "model.name", "data.source")
+def demo_model_on_demo_data(c: Candidate) -> Iterator[str]:
+    """The demo's model knows no other language."""
+    source = c.values["data.source"]
+    if c.values["model.name"] == DEMO and not is_generated(source):
+        yield (
+            f"data.source={source}: model.name=demo only knows the language of the demo tasks; "
+            "use scale=mini, scale=paper or model.name=..."
+        )
+
+
+@_rule("task", "scale", "data.source")
+def demo_tasks_are_small(c: Candidate) -> Iterator[str]:
+    """Demo tasks have no 1,000-sample version."""
+    task = TASKS[c.values["task"]]
+    if task.few_sample and is_generated(c.values["data.source"]):
+        yield (
+            f"task={task.name}: demo tasks have no 1,000-sample version; "
+            f"use task={task.config} or scale=mini"
+        )
+
+
+# ---------------------------------------------------------------- batches and metrics
+
+
+@_rule("trainer.batch_size", "trainer.accumulate")
+def batch_divides(c: Candidate) -> Iterator[str]:
+    """A batch splits into equal micro-batches."""
+    batch, parts = c.values["trainer.batch_size"], c.values["trainer.accumulate"]
+    if batch % parts:
+        yield (
+            f"trainer.batch_size={batch} is not divisible by trainer.accumulate={parts}, the "
+            "number of equal micro-batches"
+        )
+
+
+@_rule("task", "trainer.select_by")
+def metric_of_task(c: Candidate) -> Iterator[str]:
+    """The metric that selects the best weights is one of the task's."""
+    metric, task = c.values["trainer.select_by"], c.values["task"]
+    if metric is not None and metric not in TASKS[task].metrics:
+        yield f"trainer.select_by={metric}: task={task} has {', '.join(TASKS[task].metrics)}"

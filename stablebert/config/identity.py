@@ -1,0 +1,55 @@
+"""Identity of a configuration: its `config_id`, and the run that it starts from."""
+
+import hashlib
+import json
+
+from stablebert.config.compose import compose
+from stablebert.config.files import flatten
+from stablebert.config.schema import KEYS, RETIRED_KEYS, RunConfig
+from stablebert.config.serialize import as_dict, flat_values
+
+RECIPE_VERSION = 2  # part of every config_id; raise it when a code change alters numbers
+
+
+def config_id(cfg: RunConfig, *, data: str, model: str, start: str | None = None) -> str:
+    """Return ten hex digits that two runs share if they differ only in their seeds.
+
+    Args:
+        cfg: Configuration of the run.
+        data: Identity of the data's content, a digest or a hub revision; replaces its address.
+        model: Identity of the model's content, likewise.
+        start: `config_id` of the run whose encoder this one starts from.
+    """
+    hashed = {key: retired.value for key, retired in RETIRED_KEYS.items()}
+    for key, value in flat_values(cfg).items():
+        metadata = KEYS[key].metadata
+        is_neutral = "neutral" in metadata and metadata["neutral"] == value
+        if metadata.get("in_id", True) and not is_neutral:
+            hashed[key] = value
+    hashed |= {"data": data, "model": model, "recipe_version": RECIPE_VERSION}
+    if start:
+        hashed["start"] = start
+    canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+
+
+_SHARED_WITH_PREREQUISITE = {
+    *("scale", "data", "model", "paths", "trainer.precision", "trainer.packing"),
+    *("trainer.accelerator", "trainer.threads", "trainer.eval_batch_size"),
+}
+
+
+def prerequisite(cfg: RunConfig) -> RunConfig | None:
+    """Return the run whose encoder a run starts from, or None if it starts from the model.
+
+    It trains `standard` on `intermediate.task` for three epochs, at the same scale, with the same
+    model, data source and machine, and is one run for all seeds.
+    """
+    if cfg.intermediate.task is None:
+        return None
+    overrides = [
+        f"{key}={value}"
+        for key, value in flatten(as_dict(cfg)).items()
+        if {key, key.partition(".")[0]} & _SHARED_WITH_PREREQUISITE
+    ]
+    return compose([*overrides, f"task={cfg.intermediate.task}", "method=standard"])
