@@ -204,7 +204,7 @@ def released(job: Job) -> Callable[[], Scores]:
 
     from stablebert.callbacks.best_weights import is_better
     from stablebert.callbacks.validation import validation_steps
-    from stablebert.glue.datamodule import Permutations
+    from stablebert.glue.batches import Permutations
 
     cfg = job.cfg
     names = ("input_ids", "attention_mask", "token_type_ids", "label")
@@ -284,7 +284,7 @@ def hugging_face(job: Job, *, padding: str | bool, **settings: Any) -> tuple[Any
     """A Trainer with our data order, and its datasets; `settings` are its `TrainingArguments`."""
     import transformers
 
-    from stablebert.glue.datamodule import Permutations
+    from stablebert.glue.batches import Permutations
 
     class SameOrder(transformers.Trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> Permutations:

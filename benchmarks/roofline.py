@@ -26,7 +26,7 @@ import torch
 
 from benchmarks.contestants import DEVICE, HALF, ON_CUDA, enter, synchronize
 from stablebert.config.compose import compose
-from stablebert.glue.datamodule import Permutations
+from stablebert.glue.batches import Permutations
 from stablebert.runs.location import locate
 
 SQUARE = 8192 if ON_CUDA else 2048
@@ -138,7 +138,7 @@ def write_shape(pipe: Connection, log: Path, threads: int, *, name: str, model: 
 
     from transformers import BertConfig, BertModel
 
-    from stablebert.glue.datamodule import TOKENIZER_FILES
+    from stablebert.glue.token_cache import TOKENIZER_FILES
 
     enter(log, threads)
     folder = log.with_name(f"bert-{name}-random")

@@ -1,19 +1,17 @@
-"""The GLUE tasks of the paper: every fact about them, once.
+"""The GLUE tasks of the paper: each fact about them, in one place.
 
 Columns, label names and their order are those of the hub's `nyu-mll/glue`; metrics and hold-out
 follow Appendix A of Zhang et al. (ICLR 2021) and the released `run_glue.py`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 DEMO = "demo"
-"""What `data.source` and `model.name` say for what the package brings along."""
+"""Value of `data.source` and `model.name` that selects the data and the model in this package."""
 
 
 def is_generated(source: str) -> bool:
-    """Whether `data.source` means the demo's rows: `demo`, `demo:ROWS` or `demo:ROWS:SEED`."""
+    """Return whether `data.source` is generated: `demo`, `demo:ROWS` or `demo:ROWS:SEED`."""
     return source.partition(":")[0] == DEMO
 
 
@@ -22,17 +20,18 @@ class Task:
     """A task, full or in its 1,000-sample version.
 
     Attributes:
-        name: What the user types: `rte`, `rte_1k`.
+        name: The name that the user types: `rte`, `rte_1k`.
         config: The GLUE configuration that holds the data: `rte` for both.
         title: The name in tables.
         columns: Text columns, one or two, in the order in which the model reads them.
         labels: Label names in label order; empty for a regression (STS-B).
-        metric: The reported metric, whose value is the task's score.
-        metrics: Every metric that is logged, the reported one first.
+        metrics: Every metric that is logged, the reported one first; any of
+            `stablebert.glue.metrics`.
         holds_out: Validate on 1,000 training rows and test on the whole dev set (the large tasks);
             otherwise the dev set is halved.
         few_sample: Train on 1,000 rows.
         dev_split: The hub's name of the dev set.
+        score_range: Lowest and highest label of a regression.
     """
 
     name: str
@@ -44,20 +43,21 @@ class Task:
     holds_out: bool = False
     few_sample: bool = False
     dev_split: str = "validation"
+    score_range: tuple[int, int] = (0, 5)
 
     @property
     def metric(self) -> str:
-        """The reported metric: `accuracy`, `f1`, `mcc` or `spearman`."""
+        """The reported metric: `accuracy`, `f1`, `mcc`, `pearson` or `spearman`."""
         return self.metrics[0]
 
     @property
     def regression(self) -> bool:
-        """Whether the label is a number (STS-B: 0 to 5) and not a class."""
+        """True if the label is a number (STS-B: 0 to 5), not a class."""
         return not self.labels
 
     @property
     def num_labels(self) -> int:
-        """Outputs of the classifier: the number of classes, 1 for a regression."""
+        """Number of outputs of the classifier: the number of classes, 1 for a regression."""
         return len(self.labels) or 1
 
 
@@ -82,9 +82,14 @@ _FULL = [
 ]
 # fmt: on
 
-TASKS: dict[str, Task] = {task.name: task for task in _FULL} | {
-    f"{task.name}_1k": replace(
-        task, name=f"{task.name}_1k", title=f"{task.title} (1k)", few_sample=True
-    )
-    for task in _FULL
-}
+
+def with_few_sample_versions(tasks: list[Task]) -> dict[str, Task]:
+    """Return the tasks and their 1,000-sample versions, `rte` and `rte_1k`, by name."""
+    few = [
+        replace(task, name=f"{task.name}_1k", title=f"{task.title} (1k)", few_sample=True)
+        for task in tasks
+    ]
+    return {task.name: task for task in [*tasks, *few]}
+
+
+TASKS = with_few_sample_versions(_FULL)

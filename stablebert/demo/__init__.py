@@ -1,29 +1,33 @@
 """GLUE without a network: eight tasks in a generated language, in the shape of the real ones.
 
-`grammar` says a meaning in many wordings, with the words of `lexicon`; `world` draws meanings and
-changes them; `tasks` labels by meaning; `text` writes what `pretrain` learns from.
+`grammar` words a meaning in many ways, with the vocabulary of `lexicon`; `world` draws and changes
+meanings; `tasks` labels rows by meaning; `text` writes the text that `pretrain` learns from.
 """
 
 from functools import cache
 
+from stablebert.demo.tasks import TASKS as _TASKS
 from stablebert.demo.tasks import Row, rows
 
-__all__ = ["HELD_OUT", "ROWS", "Row", "demo_rows"]
+__all__ = ["DEMO_TASKS", "HELD_OUT", "ROWS", "Row", "demo_rows"]
+
+DEMO_TASKS = tuple(_TASKS)
+"""Tasks that the demo generates."""
 
 ROWS, HELD_OUT = 500, 300
-"""Training rows, unless more are asked for; rows of the validation and of the test part."""
+"""Default number of training rows; number of rows of the validation and of the test part."""
 
 
-@cache  # read to be named by content, and again to be tokenised
+@cache  # read once for the content's digest and once for tokenization
 def demo_rows(task: str, part: str, *, n: int, seed: int, holds_out: bool) -> list[Row]:
-    """Rows of `train` or of the dev split.
+    """Return the rows of `train` or of the dev split.
 
     Args:
-        task: name in GLUE.
-        part: `train`, else the dev split.
-        n: training rows, without what is held out of them.
-        seed: of everything drawn; a larger `n` adds rows and changes none.
-        holds_out: whether the task validates on training rows and tests on the whole dev split.
+        task: One of `DEMO_TASKS`.
+        part: `train`; any other name selects the dev split.
+        n: Training rows, not counting those held out.
+        seed: Seed of everything drawn; a larger `n` adds rows and changes none.
+        holds_out: Hold out training rows for validation and test on the whole dev split.
     """
     dev = rows(task, HELD_OUT * (1 if holds_out else 2), f"dev {seed}")
     if part != "train":

@@ -1,1 +1,1 @@
-"""GLUE tasks: where rows come from, how they are split, batched and scored."""
+"""GLUE tasks: reading, splitting, batching and scoring their rows."""

@@ -1,13 +1,11 @@
-"""Which rows train, validate and test: the released code's procedure (`run_glue.py`), exactly.
+"""Splits into training, validation and test rows, as in the released code (`run_glue.py`).
 
 The dev set is halved within each label value (L136-154); the large tasks validate on 1,000
 class-balanced training rows and test on the whole dev set; the 1,000-sample versions train on
-class-balanced rows (L559-589). Nothing here depends on a run's seed. One departure, on purpose:
+class-balanced rows (L559-589). Nothing here depends on a run's seed. One difference is intentional:
 the 1,000-sample versions keep the full task's validation and test rows, which the released code
-reshuffled by accident (STS-B even cut its dev set).
+reshuffles by accident (and truncates for STS-B).
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -15,15 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stablebert.glue.sources import DataError
+from stablebert.glue.rows import DataError
 from stablebert.tasks import Task
 
-SAMPLES = 1000  # rows of a 1k training set, and of the validation set held out by a large task
+SAMPLES = 1000
+"""Rows of a 1k training set, and of the validation set that a large task holds out."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of a source's split, in the order in which they are read.
+    """Selected rows of a source's split, in reading order.
 
     Attributes:
         source: `train` or the name of the dev split.
@@ -37,58 +36,55 @@ class Split:
 def split_rows(
     task: Task, train_labels: np.ndarray, dev_labels: np.ndarray, held_out: int = SAMPLES
 ) -> dict[str, Split]:
-    """Rows of `train`, `val` and `test`.
+    """Return the rows of `train`, `val` and `test`.
 
     Args:
         task: The task, full or few-sample.
         train_labels: Labels of all training rows, `(N,)`.
-        dev_labels: Labels of all dev rows, `(M,)`.
+        dev_labels: Labels of all dev rows, `(N,)` for another N.
         held_out: Training rows that a large task validates on.
 
     Raises:
-        DataError: There are too few rows; says what is needed and what was found.
+        DataError: If there are too few rows; the message gives the needed and the actual number.
     """
-    train, dev = "train", task.dev_split
+    few, held = SAMPLES // task.num_labels, held_out // task.num_labels  # of each class
+    classes: list[np.ndarray] = []
     if task.holds_out or (task.few_sample and not task.regression):
-        few, held = SAMPLES // task.num_labels, held_out // task.num_labels  # of each class
         classes = _shuffled_classes(train_labels)
-        needed = (few if task.few_sample else task.holds_out) + held * task.holds_out
-        if len(classes) != task.num_labels or min(map(len, classes)) < needed:
-            found = {task.labels[train_labels[rows[0]]]: len(rows) for rows in classes}
-            raise DataError(
-                f"{task.name}: needs {needed} training rows of each of {', '.join(task.labels)}; "
-                f"found {found}"
-            )
+        needed = (few if task.few_sample else 1) + held if task.holds_out else few
+        _check_class_sizes(task, train_labels, classes, needed)
     if task.holds_out:
-        val = Split(train, np.concatenate([rows[-held:] for rows in classes]))
-        test = Split(dev, np.arange(len(dev_labels)))
+        val = Split("train", np.concatenate([rows[-held:] for rows in classes]))
+        test = Split(task.dev_split, np.arange(len(dev_labels)))
     else:
-        val, test = (Split(dev, rows) for rows in halve_dev_rows(dev_labels))
+        val, test = (Split(task.dev_split, rows) for rows in halve_dev_rows(dev_labels))
     if not len(val.rows) or not len(test.rows):
         raise DataError(
             f"{task.name}: {len(dev_labels)} dev rows leave {len(val.rows)} for validation and "
-            f"{len(test.rows)} for the test; each needs one, and a label that occurs once is tested"
+            f"{len(test.rows)} for the test; each needs at least one, and the only row of a label "
+            "value goes to the test"
         )
     if task.few_sample and task.regression:
-        fit = _sample(task, len(train_labels))
+        train = _sample(task, len(train_labels))
     elif task.few_sample:
-        fit = np.concatenate([rows[:few] for rows in classes])
+        train = np.concatenate([rows[:few] for rows in classes])
     elif task.holds_out:
-        fit = np.sort(np.concatenate([rows[:-held] for rows in classes]))
+        train = np.sort(np.concatenate([rows[:-held] for rows in classes]))
     else:
-        fit = np.arange(len(train_labels))
-    if not len(fit):
+        train = np.arange(len(train_labels))
+    if not len(train):
         raise DataError(f"{task.name}: no training rows")
-    return {"train": Split(train, fit), "val": val, "test": test}
+    return {"train": Split("train", train), "val": val, "test": test}
 
 
 def halve_dev_rows(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Validation and test half of a dev set, each label value halved by its own shuffle.
+    """Return the validation and the test half of a dev set, each label value halved on its own.
 
-    The first `n // 2` of a value validate, so a value that occurs once is tested (STS-B: 722/778).
+    The first `n // 2` rows of a value validate, so that the only row of a value is a test row
+    (STS-B: 722 and 778 rows).
     """
     val, test = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for rows in _classes(labels):
+    for rows in _rows_by_class(labels):
         np.random.RandomState(1).shuffle(rows)  # the same stream for every value: as released
         val.append(rows[: len(rows) // 2])
         test.append(rows[len(rows) // 2 :])
@@ -96,27 +92,39 @@ def halve_dev_rows(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fingerprint(rows: np.ndarray) -> str:
-    """The set of rows in 16 hexadecimal digits, whatever their order."""
+    """Return 16 hexadecimal digits that identify a set of rows, whatever their order."""
     text = json.dumps(sorted(int(row) for row in rows))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _classes(labels: np.ndarray) -> list[np.ndarray]:
-    """Row numbers of each label value, values in the order of their first appearance."""
+def _rows_by_class(labels: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of each label value, values in the order of their first appearance."""
     values, first = np.unique(labels, return_index=True)
     return [np.flatnonzero(labels == values[i]) for i in np.argsort(first)]
 
 
 def _shuffled_classes(labels: np.ndarray) -> list[np.ndarray]:
-    """`_classes`, each shuffled by one seed-0 stream that runs through them."""
-    classes, random = _classes(labels), np.random.RandomState(0)
+    """Return `_rows_by_class`, shuffled one after the other by one stream with seed 0."""
+    classes, random = _rows_by_class(labels), np.random.RandomState(0)
     for rows in classes:
         random.shuffle(rows)
     return classes
 
 
+def _check_class_sizes(
+    task: Task, labels: np.ndarray, classes: list[np.ndarray], needed: int
+) -> None:
+    """Raise a DataError if a class has too few training rows."""
+    if len(classes) != task.num_labels or min(map(len, classes)) < needed:
+        sizes = {task.labels[labels[rows[0]]]: len(rows) for rows in classes}
+        raise DataError(
+            f"{task.name}: needs {needed} training rows of each of {', '.join(task.labels)}; "
+            f"found {sizes}"
+        )
+
+
 def _sample(task: Task, n: int) -> np.ndarray:
-    """1,000 of `n` rows by torch's generator with seed 0: STS-B (1k), not balanced."""
+    """Return 1,000 of `n` rows, drawn by torch's generator with seed 0: STS-B (1k)."""
     if n < SAMPLES:
         raise DataError(f"{task.name}: needs {SAMPLES} training rows; found {n}")
     import torch

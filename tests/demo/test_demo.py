@@ -29,7 +29,8 @@ from stablebert.demo.reviews import BAD, DISLIKE, GOOD, LIKE, TURNED, opinion, r
 from stablebert.demo.text import pairs
 from stablebert.errors import ConfigError
 from stablebert.glue.datamodule import data_module
-from stablebert.glue.sources import DataError, resolve
+from stablebert.glue.rows import DataError
+from stablebert.glue.sources import resolve
 from stablebert.tasks import TASKS
 
 FULL = [name for name in TASKS if not name.endswith("_1k")]

@@ -14,8 +14,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from stablebert.glue import datamodule, sources
+from stablebert.glue import sources, token_cache
 from stablebert.glue.datamodule import DATA_MODULES, RTEDataModule, data_module
+from stablebert.glue.rows import DataError
 from stablebert.tasks import TASKS
 from tests.helpers.tiny import write_tiny_task
 
@@ -256,7 +257,7 @@ def test_the_record_of_the_splits(make):
 def test_a_warm_start_does_not_tokenise(make, tmp_path, monkeypatch):
     cold = make(cache=tmp_path)
     cold.setup("fit")
-    monkeypatch.setattr(datamodule.GlueDataModule, "_tokenize", None)
+    monkeypatch.setattr(token_cache.TokenCache, "_tokenize", None)
     monkeypatch.setattr(sources.Source, "read", None)
     warm = make("rte_1k", cache=tmp_path)  # the 1k version shares the full task's tokens
     warm.prepare_data()
@@ -270,20 +271,20 @@ def test_what_shapes_the_tokens_names_the_cache(make, tiny_bert, tmp_path):
     tokenizer = tmp_path / "tokenizer"
     AutoTokenizer.from_pretrained(tiny_bert, model_max_length=32).save_pretrained(tokenizer)
     names = [
-        make().tokenized,
-        make(max_length=32).tokenized,
-        make(tokenizer=tokenizer).tokenized,
-        make(glue=tmp_path).tokenized,
+        make().cache.folder,
+        make(max_length=32).cache.folder,
+        make(tokenizer=tokenizer).cache.folder,
+        make(glue=tmp_path).cache.folder,
     ]
     assert len(set(names)) == 4
-    assert make("rte_1k", batch_size=5, seed=9).tokenized == names[0]
+    assert make("rte_1k", batch_size=5, seed=9).cache.folder == names[0]
 
 
 def test_malformed_rows_leave_no_cache(make, tiny_glue, tmp_path):
     shutil.copytree(tiny_glue / "cola", tmp_path / "glue" / "cola")
     dev = tmp_path / "glue" / "cola" / "validation-00000-of-00001.parquet"
     pq.write_table(pa.table({"sentence": ["fine"], "label": [9]}), dev)
-    with pytest.raises(sources.DataError, match="label 9"):
+    with pytest.raises(DataError, match="label 9"):
         make("cola", glue=tmp_path / "glue", cache=tmp_path / "cache").prepare_data()
     assert os.listdir(tmp_path / "cache") == []
 
@@ -291,8 +292,8 @@ def test_malformed_rows_leave_no_cache(make, tiny_glue, tmp_path):
 def test_a_damaged_cache_is_named(make, tmp_path):
     data = make(cache=tmp_path)
     data.prepare_data()
-    (data.tokenized / "padding.json").unlink()
-    with pytest.raises(sources.DataError, match="damaged, delete the folder"):
+    (data.cache.folder / "padding.json").unlink()
+    with pytest.raises(DataError, match="damaged, delete the folder"):
         data.setup("fit")
 
 

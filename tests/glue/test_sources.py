@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stablebert.glue.sources import DataError, resolve
+from stablebert.glue.rows import DataError
+from stablebert.glue.sources import resolve
 from stablebert.tasks import TASKS
 
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
@@ -152,7 +153,7 @@ def test_shards_are_read_in_order(tiny_glue, tmp_path):
 def test_a_folder_that_cannot_be_a_source(tiny_glue, tmp_path):
     task = TASKS["mnli"]
     with pytest.raises(
-        DataError, match=r"data\.source='/no/such' is no folder; allowed: hub, demo or a folder"
+        DataError, match=r"data\.source='/no/such' is not a folder; allowed: hub, demo or a folder"
     ):
         resolve("/no/such", task)
     looked = r"found nothing, looked for mnli/train-\*\.parquet.*MNLI/dev_matched\.tsv"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stablebert.glue import sources, splits
-from stablebert.glue.sources import DataError
+from stablebert.glue.rows import DataError
 from stablebert.tasks import TASKS
 
 # rows and fingerprint of train, val, test on the real data (../shared/glue); the sizes of val and

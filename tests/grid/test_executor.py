@@ -436,7 +436,7 @@ def test_committed_records_suffice_without_data_and_model(words, tmp_path, monke
     assert main(["grid", *more, "--dry-run"]) == 0
     assert "3 runs wanted, 2 done, 1 missing" in capsys.readouterr().out
     assert main(["grid", *more]) == 1  # to run it takes the data
-    assert "'/absent' is no folder" in capsys.readouterr().err
+    assert "'/absent' is not a folder" in capsys.readouterr().err
 
 
 def test_time_left_comes_from_runs_of_the_same_kind(words):

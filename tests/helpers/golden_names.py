@@ -6,7 +6,7 @@ A change of layout edits this file and nothing in `tests/test_golden.py` or `tes
 from stablebert.config.compose import compose
 from stablebert.config.identity import config_id
 from stablebert.demo import demo_rows
-from stablebert.glue.datamodule import Permutations
+from stablebert.glue.batches import Permutations
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.runs.location import locate
 from stablebert.seeds import stream_generator as generator

@@ -109,7 +109,7 @@ def test_what_cannot_be_had_is_named_and_the_rest_is_fetched(hub, tmp_path):
     assert "[1/4] data /no/such rte: failed" in out
     assert "[4/4] model me/none: failed" in out
     assert len(err.splitlines()) == 2
-    assert re.search(r"^not fetched: data /no/such rte: .*'/no/such' is no folder", err, re.M)
+    assert re.search(r"^not fetched: data /no/such rte: .*'/no/such' is not a folder", err, re.M)
     assert re.search(r"^not fetched: model me/none: .*no such repository", err, re.M)
     assert "models--me--bert" in out
 

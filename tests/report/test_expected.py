@@ -57,7 +57,7 @@ def test_records_that_do_not_tell_are_named_after_the_first_error(records, said)
     with pytest.raises(ContentError) as caught:
         Identities(records).run(cfg_of())
     problem, told = str(caught.value).splitlines()
-    assert ("'/absent' is no folder" if " data " in said else "model 'org/bert'") in problem
+    assert ("'/absent' is not a folder" if " data " in said else "model 'org/bert'") in problem
     assert told == f"Nor do the records of mini rte tell {said}."
 
 

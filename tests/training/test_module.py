@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from stablebert.callbacks import ReinitTopLayers, ValidationSchedule
 from stablebert.callbacks.bias_ratio import measure_bias_ratio
-from stablebert.glue.datamodule import Permutations
+from stablebert.glue.batches import Permutations
 from stablebert.losses import fine_tuning_loss
 from stablebert.models.architectures import layers
 from stablebert.models.loading import load_model

@@ -1,0 +1,64 @@
+"""Parquet files of the hub's layout: `rte/train-00000-of-00001.parquet`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stablebert.glue.rows import (
+    DataError,
+    fill_missing_text,
+    malformed_rows,
+    raise_if_malformed,
+    schema_of,
+)
+from stablebert.tasks import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def read_parquet(file: Path, task: Task) -> "pa.Table":
+    """Return the text and label columns of a file, checked.
+
+    Raises:
+        DataError: If the file is unreadable, a column is missing or of another type, the label
+            names differ from the task's, or rows are malformed (counted from 0).
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = [*task.columns, "label"]
+    try:
+        schema = pq.read_schema(file)
+        if missing := [c for c in columns if c not in schema.names]:
+            raise DataError(f"{file}: no column {missing}; has {schema.names}, needs {columns}")
+        table = pq.read_table(file, columns=columns)
+    except (OSError, pa.ArrowException) as e:
+        raise DataError(f"{file}: not a readable parquet file: {e}") from e
+    _check_label_names(file, schema, task)
+    _check_types(file, table.schema, task)
+    table = table.cast(schema_of(task))
+    raise_if_malformed(file, "row (from 0)", dict(malformed_rows(table, task)))
+    return fill_missing_text(table)
+
+
+def _check_label_names(file: Path, schema: "pa.Schema", task: Task) -> None:
+    """Raise a DataError if `datasets` stored other label names, or another order, in the file."""
+    info = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {})
+    names = info.get("features", {}).get("label", {}).get("names")
+    if names is not None and tuple(names) != task.labels:
+        raise DataError(f"{file}: labels are {names}, {task.config} needs {list(task.labels)}")
+
+
+def _check_types(file: Path, schema: "pa.Schema", task: Task) -> None:
+    """Raise a DataError if a column's type is wrong."""
+    import pyarrow as pa
+
+    label = schema.field("label").type
+    if not (pa.types.is_floating if task.regression else pa.types.is_integer)(label):
+        needed = "numbers (float32)" if task.regression else "class numbers (int64)"
+        raise DataError(f"{file}: column 'label' is {label}, not {needed}")
+    for column in task.columns:
+        kind = schema.field(column).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise DataError(f"{file}: column {column!r} is {kind}, not string")

@@ -1,0 +1,201 @@
+"""Tokenized rows on disk: written once, then read by any number of processes."""
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+
+from stablebert.glue.rows import DataError
+from stablebert.glue.sources import Source
+
+if TYPE_CHECKING:
+    import datasets
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Version of the files in the cache; raised when they change."""
+
+TOKENIZER_FILES = (
+    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"),
+)
+
+
+@dataclass(frozen=True)
+class TokenArrays:
+    """A tokenized split of N rows as flat arrays.
+
+    Attributes:
+        input_ids: Token ids of all rows, one row after the other, `(T,)`.
+        token_type_ids: Segments of the same tokens, `(T,)`.
+        offsets: Position of each row's first token, and the end, `(N + 1,)`.
+        labels: `(N,)`.
+    """
+
+    input_ids: np.ndarray
+    token_type_ids: np.ndarray
+    offsets: np.ndarray
+    labels: np.ndarray
+
+
+class Padding(TypedDict):
+    """Properties of the tokenizer that padding needs, and the number of rows of each split.
+
+    Attributes:
+        input_ids: Id of the padding token.
+        token_type_ids: Segment of the padding token.
+        side: `left` or `right`.
+        rows: Number of rows of `train` and of the dev split.
+    """
+
+    input_ids: int
+    token_type_ids: int
+    side: str
+    rows: dict[str, int]
+
+
+@dataclass(frozen=True)
+class TokenCache:
+    """The tokenized rows of a source.
+
+    Attributes:
+        root: Folder of all caches.
+        source: The rows.
+        tokenizer: Folder of the tokenizer.
+        max_length: Longest row in tokens, including special tokens.
+    """
+
+    root: Path
+    source: Source
+    tokenizer: Path
+    max_length: int
+
+    @property
+    def folder(self) -> Path:
+        """Folder of this cache, named after everything that determines its content."""
+        names = [*TOKENIZER_FILES, *sorted(f.name for f in self.tokenizer.glob("*.model"))]
+        files = [self.tokenizer / name for name in names]
+        digests = [
+            (file.name, hashlib.sha256(file.read_bytes()).hexdigest())
+            for file in files
+            if file.is_file()
+        ]
+        versions = [importlib.metadata.version(name) for name in ("transformers", "tokenizers")]
+        config = self.source.task.config
+        key = [FORMAT, config, self.source.identity, self.max_length, digests, versions]
+        digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+        return self.root / f"{config}-{digest[:16]}"
+
+    def build(self) -> None:
+        """Check and tokenize every row, unless a process has done so before.
+
+        Raises:
+            DataError: If rows are malformed; nothing is cached then.
+            ValueError: If the tokenizer has no padding token.
+        """
+        final = self.folder
+        if final.is_dir():
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        # A killed process leaves nothing but a draft, which no process reads.
+        draft = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=self.root))
+        try:
+            self._tokenize(draft)
+            draft.chmod(0o755)  # mkdtemp grants access to the owner alone
+            draft.rename(final)
+        except OSError:
+            if not final.is_dir():  # else another process was first, with the same content
+                raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def load(self) -> tuple[dict[str, TokenArrays], Padding]:
+        """Return `train` and the dev split, and how to pad their rows.
+
+        Raises:
+            DataError: If the cache is damaged.
+        """
+        folder = self.folder
+        try:
+            padding: Padding = json.loads((folder / "padding.json").read_text(encoding="utf-8"))
+            return {split: _load_arrays(folder / split) for split in padding["rows"]}, padding
+        except (OSError, ValueError) as e:
+            raise DataError(f"{folder}: damaged, delete the folder to tokenize again: {e}") from e
+
+    def _tokenize(self, folder: Path) -> None:
+        """Write `train` and the dev split as Arrow datasets, and `padding.json`."""
+        import datasets
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.tokenizer, local_files_only=True)
+        if tokenizer.pad_token_id is None:
+            raise ValueError(f"model.name={str(self.tokenizer)!r}: the tokenizer has no pad token")
+        task = self.source.task
+        # Most tasks take a second, and many workers share one screen.
+        datasets.disable_progress_bars()
+        log.info("tokenizing %s into %s", task.config, self.root)
+        # Both are read before either is tokenized: a malformed dev row is reported in seconds.
+        tables = {split: self.source.read(split) for split in ("train", task.dev_split)}
+        for split, table in tables.items():
+            datasets.Dataset(table).map(
+                _encoder(tokenizer, task.columns, self.max_length),
+                batched=True,
+                remove_columns=list(task.columns),
+                features=_features(regression=task.regression),
+                # `datasets` would otherwise pickle the tokenizer to compute one
+                new_fingerprint=f"{task.config}-{split}",
+            ).save_to_disk(folder / split)
+        padding: Padding = {
+            "input_ids": tokenizer.pad_token_id,
+            "token_type_ids": tokenizer.pad_token_type_id,
+            "side": tokenizer.padding_side,
+            "rows": {split: len(table) for split, table in tables.items()},
+        }
+        (folder / "padding.json").write_text(json.dumps(padding), encoding="utf-8")
+
+
+def _encoder(
+    tokenizer: Any, columns: tuple[str, ...], max_length: int
+) -> Callable[[dict[str, list[str]]], dict[str, list[list[int]]]]:
+    """Return a function that tokenizes a batch of rows for `datasets.Dataset.map`."""
+
+    def encode(rows: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+        texts = [rows[column] for column in columns]
+        encoded = tokenizer(*texts, truncation=True, max_length=max_length)
+        ids = encoded["input_ids"]
+        types = encoded.get("token_type_ids") or [[0] * len(row) for row in ids]
+        return {"input_ids": ids, "token_type_ids": types}
+
+    return encode
+
+
+def _features(*, regression: bool) -> "datasets.Features":
+    """Return the columns of a tokenized split."""
+    import datasets
+
+    return datasets.Features(
+        input_ids=datasets.List(datasets.Value("int32")),
+        token_type_ids=datasets.List(datasets.Value("int8")),
+        label=datasets.Value("float32" if regression else "int64"),
+    )
+
+
+def _load_arrays(folder: Path) -> TokenArrays:
+    """Return a tokenized split without building Python lists."""
+    import datasets
+
+    table = datasets.load_from_disk(str(folder)).data
+    lists = [table.column(name).combine_chunks() for name in ("input_ids", "token_type_ids")]
+    input_ids, token_type_ids = (array.flatten().to_numpy() for array in lists)
+    offsets = lists[0].offsets.to_numpy()
+    labels = table.column("label").to_numpy()
+    return TokenArrays(input_ids, token_type_ids, offsets - offsets[0], labels)
