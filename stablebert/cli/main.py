@@ -279,20 +279,20 @@ def dashboard(words: Sequence[str]) -> int:
     parser.add_argument(
         "--report",
         action="append",
-        choices=[*boards.tables(), "none"],
+        choices=[*boards.table_names(), "none"],
         help="a table whose report to make (default: all)",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="write it to a file (or -) instead; needs no server"
     )
     typed = parser.parse_args(words)
-    entity, project = boards.split(typed.project)
-    sweep = boards.sweep_id(typed.sweep) if typed.sweep else None
-    board = boards.workspace(entity, project, num_layers=typed.layers, sweep=sweep)
-    chosen = [table for table in typed.report or boards.tables() if table != "none"]
-    reports = [boards.report(entity, project, table, sweep=sweep) for table in chosen]
+    entity, project = boards.parse_project(typed.project)
+    sweep = boards.parse_sweep_id(typed.sweep) if typed.sweep else None
+    board = boards.build_workspace(entity, project, num_layers=typed.layers, sweep=sweep)
+    chosen = [table for table in typed.report or boards.table_names() if table != "none"]
+    reports = [boards.build_report(entity, project, table, sweep=sweep) for table in chosen]
     if typed.json:
-        boards.write_json(boards.as_json(board, reports), typed.json)
+        boards.write_json(boards.to_json(board, reports), typed.json)
         return 0
     for address in boards.save(board, reports):
         print(address)

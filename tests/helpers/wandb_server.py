@@ -1,7 +1,8 @@
-"""A W&B server on 127.0.0.1: what the client asks for when sweeps run, no more.
+"""A W&B server on 127.0.0.1 that answers what the client asks for when sweeps run.
 
-Answers go by the name of the operation and hold more than any version asks for, as GraphQL clients
-take what they know. A real server may treat states, re-queueing and limits differently.
+An answer depends on the name of the GraphQL operation only and contains more than any version of
+the client asks for; clients ignore what they do not know. A real server may treat states,
+re-queueing and limits differently.
 """
 
 import itertools
@@ -31,7 +32,7 @@ WHO |= {
 
 @dataclass
 class Run:
-    """A run, as the server knows it."""
+    """A run as the server sees it."""
 
     id: str
     project: str
@@ -56,7 +57,7 @@ class Run:
 
     @property
     def history(self):
-        """Its rows, without the client's own numbers."""
+        """The logged rows, without the client's own columns."""
         rows = [json.loads(self.lines[i]) for i in sorted(self.lines)]
         return [{k: v for k, v in row.items() if k[0] != "_"} for row in rows]
 
@@ -72,12 +73,21 @@ class Sweep:
 
 
 class WandbServer:
-    """Keeps everything in memory, also while it is stopped."""
+    """A server whose state is in memory and survives `stop` and `start`.
+
+    Attributes:
+        requests: Method, path and operation of each request, without telemetry.
+        unknown: Requests that the server cannot answer, and its own errors; empty if all is well.
+    """
 
     def __init__(self):
+        self.port, self.ids, self.lock = 0, itertools.count(1), threading.RLock()
+        self.reset()
+
+    def reset(self):
+        """Forget runs, sweeps, views, charts, faults and requests."""
         self.all, self.sweeps, self.views, self.charts, self.agents = {}, {}, {}, {}, {}
-        self.faults, self.unknown, self.port = [], [], 0
-        self.lock, self.ids = threading.RLock(), itertools.count(1)
+        self.faults, self.unknown, self.requests = [], [], []
 
     def __enter__(self):
         self.start()
@@ -89,7 +99,7 @@ class WandbServer:
     def start(self):
         handler = type("Handler", (_Handler,), {"of": self})
         self.http = _Server(("127.0.0.1", self.port), handler)
-        self.http.unknown = self.unknown
+        self.http.of = self
         self.port = self.http.server_port
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -102,14 +112,14 @@ class WandbServer:
         return f"http://127.0.0.1:{self.port}"
 
     def env(self, home):
-        """Environment of a client that knows this server and the folder `home` only."""
+        """Return the environment of a client that uses this server and writes to `home` only."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
         env |= {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": KEY, "no_proxy": "127.0.0.1"}
         env |= {f"WANDB_{kind}_DIR": f"{home}/{kind.lower()}" for kind in ("CACHE", "CONFIG")}
         return env | {"WANDB_DIR": str(home), "WANDB_ERROR_REPORTING": "false"}
 
     def fail(self, match, status, n=1):
-        """The next n requests that hold `match` get this status."""
+        """Answer the next n requests that contain `match` with this status."""
         self.faults += [(match, status)] * n
 
     def runs(self):
@@ -133,14 +143,14 @@ class WandbServer:
         return {"createAgent": {"agent": {"id": name}}}
 
     def heartbeat(self, v):
-        """One command at most: the next run of the grid, or one that was pre-empted."""
+        """Send at most one command: a preempted run, or the next run of the grid."""
         alive = {name for name, runs in json.loads(v["runState"] or "{}").items() if runs}
         sweep = self.sweeps[self.agents[v["id"]]]
         commands = []
         if not alive:
             for run in self.runs():
                 if run.agent == v["id"] and run.state in ("pending", "running"):
-                    self.ended(run, "crashed")  # its process is gone without a word
+                    self.ended(run, "crashed")  # its process ended without reporting
             if sweep.again:
                 run = sweep.again.pop(0)
                 run.handed_out += 1
@@ -292,7 +302,7 @@ ANSWERS = {
     "GetProjects": lambda s, v: {"models": edges([s.project("proj")])},
     "ProjectInternalId": lambda s, v: {"project": s.project(v["projectName"])},
     "CreateCustomChart": WandbServer.create_chart,
-    "SpecificReport": lambda s, v: {"view": s.views[v["reportId"]]},
+    "SpecificReport": lambda s, v: {"view": s.views[v["reportId"].rstrip("=")]},
 }
 
 
@@ -300,8 +310,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_):
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # of a client that has ended
-            self.unknown.append(traceback.format_exc())
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # the client has ended
+            self.of.unknown.append(traceback.format_exc())
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -319,6 +329,8 @@ class _Handler(BaseHTTPRequestHandler):
         operation = asked.get("operationName") or (found[1] if found else "")
         line = f"{self.command} {path} {operation}"
         with self.of.lock:
+            if not path.startswith("/sdk/"):
+                self.of.requests.append(line)
             fault = next((fault for fault in self.of.faults if fault[0] in line), None)
             if fault:
                 self.of.faults.remove(fault)
