@@ -6,15 +6,15 @@ READY   = $(VENV)/.ready
 DOCS_READY = $(VENV)/.docs-ready
 PIP     = $(BIN)/python -m pip install --quiet -c constraints.txt
 
-# TORCH chooses the build of torch: cpu, or default, which on Linux is the one for NVIDIA GPUs and
-# takes gigabytes. The CPU build has a version and an index of its own, asked where pip lacks it.
+# TORCH selects the build of torch: cpu, or default, which on Linux is the one for NVIDIA GPUs and takes
+# gigabytes. The CPU build has its own version and index, which is used if pip does not find it.
 TORCH  ?= $(if $(or $(shell command -v nvidia-smi),$(filter-out Linux,$(shell uname))),default,cpu)
 CPU     = torch==$(shell sed -n 's/^torch==//p' constraints.txt)+cpu
 CPU_INDEX = https://download.pytorch.org/whl/cpu
 
-# What `make reproduce-table` runs: sweeps, narrowed by what is set (TASKS=rte,cola SEEDS=0..4).
+# `make reproduce-table` runs sweeps, narrowed by variables (TASKS=rte,cola SEEDS=0..4).
 SCALE  ?= demo
-ifeq ($(SCALE),demo)  # on a laptop in about ten minutes, whatever results/ holds already
+ifeq ($(SCALE),demo)  # about ten minutes on a laptop; committed records do not count
 SWEEP  ?= table1 bias_correction
 TASKS  ?= rte,mrpc,stsb,cola
 FRESH   = --fresh
@@ -36,7 +36,7 @@ NARROW  = scale=$(SCALE) $(if $(TASKS),task=$(TASKS)) $(if $(METHODS),method=$(M
           $(if $(DATA),data.source=$(DATA)) $(if $(MODEL),model.name=$(MODEL)) $(FRESH)
 GRIDS   = $(foreach sweep,$(SWEEP),"$(sweep) $(call NARROW,$(notdir $(basename $(sweep))))")
 
-# What `make bench` measures: BENCH=steps, runs, roofline or all; BENCH_ARGS="--tasks rte --shape base".
+# `make bench` measures BENCH=steps, runs, roofline or all; BENCH_ARGS="--tasks rte --shape base".
 BENCH  ?= all
 
 .DEFAULT_GOAL := help
@@ -80,7 +80,7 @@ $(DOCS_READY): $(READY)
 	$(PIP) -e '.[docs]'
 	@touch $@
 
-reproduce-table: $(READY) ## run what SWEEP lacks at SCALE, then print its table
+reproduce-table: $(READY) ## run what is missing of SWEEP at SCALE, then print its table
 	$(if $(UNTOUCHED),@echo '$(PLAN)')
 	@worst=0; for grid in $(GRIDS); do \
 		$(BIN)/stablebert grid $$grid $(if $(WORKERS),--workers $(WORKERS)); status=$$?; \
@@ -90,7 +90,7 @@ reproduce-table: $(READY) ## run what SWEEP lacks at SCALE, then print its table
 	for grid in $(GRIDS); do $(BIN)/stablebert report $$grid || exit $$?; done; \
 	exit $$worst  # crashed runs are missing in the table
 ifeq ($(SCALE),demo)
-	@printf '%s\n' '' 'To go on:' \
+	@printf '%s\n' '' 'Next steps:' \
 	'  make reproduce-table SEEDS=0..19        more seeds, more certainty' \
 	'  make reproduce-table TASKS=sst2,qnli,qqp,mnli' \
 	'  make reproduce-table SCALE=mini         real GLUE and a six-layer BERT, from the hub' \
