@@ -22,7 +22,8 @@ LINK = re.compile(r"\[[^\]]*\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 # Translated or worn-out turns, each with a plain replacement: see CONTRIBUTING.md, "Language".
 AVOIDED = re.compile(
     r"\b(told|anew|at hand|in turns|stands? in|for want of|last word wins|goes on where"
-    r"|learnt|spoilt|whence|thereby|looks whether|has left what|is trained on before)\b",
+    r"|learnt|spoilt|whence|thereby|looks whether|has left what|is trained on before)\b"
+    r"|\binitialis\w*|\bre-?initialis\w*",
     re.IGNORECASE,
 )
 # Documents that exist only where the project was developed.
