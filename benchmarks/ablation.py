@@ -25,9 +25,10 @@ from stablebert.optim.adam import BertAdam
 from stablebert.optim.groups import parameter_groups
 from stablebert.packed import forward as packed
 from stablebert.packed.dropout import DropoutMasks
-from stablebert.runs.location import locate
-from stablebert.training import fit as train
+from stablebert.runs.locate import locate
+from stablebert.training.build import build_data, build_module
 from stablebert.training.module import labels_of
+from stablebert.training.quiet import silence_libraries
 
 ROUNDS, STEPS = 6, 12
 TAKEN_AWAY = ("nothing", "packing", "dropout by gaps", "embeddings in part", "first tokens only")
@@ -64,8 +65,8 @@ def stepper(task: str, data: str, model: str, what: str) -> Callable[[], None]:
     """A function that trains one step."""
     words = [f"task={task}", "scale=mini", f"data.source={data}", f"model.name={model}"]
     located = locate(compose(words))
-    module = train.build_module(located)
-    rows = train.build_data(located, packed=what != "packing")
+    module = build_module(located)
+    rows = build_data(located, packed=what != "packing")
     if what not in ("packing", "embeddings in part"):
         train_embedding_rows(module.model, torch.from_numpy(rows.vocabulary()))
     optimizer = BertAdam(parameter_groups(module.model, 0.0), lr=1e-6)
@@ -103,7 +104,7 @@ def main() -> None:
     if tasks[:1] == ["--memory"]:  # the process without it
         print(measure(tasks[1], data, model, ("nothing",))["nothing"])
         return
-    train.quiet()
+    silence_libraries()
     for task in tasks or ["cola", "rte"]:
         alone = [sys.executable, "-m", "benchmarks.ablation", data, model, "--memory", task]
         released = subprocess.run(alone, check=True, capture_output=True, text=True).stdout

@@ -23,8 +23,8 @@ from typing import Any
 
 from benchmarks.table import load, write_tables
 from stablebert.config.compose import compose
-from stablebert.runs.location import locate
-from stablebert.runs.record import write_json
+from stablebert.runs.files import write_json
+from stablebert.runs.locate import locate
 from stablebert.tasks import TASKS
 
 KINDS = ("released", "hf_default", "hf_tuned", "ours")

@@ -5,7 +5,7 @@
 | `released` | the paper's released recipe: a plain loop, all padded to 128, eager attention |
 | `hf_default` | Hugging Face's Trainer as its `run_glue.py` uses it with the documented flags |
 | `hf_tuned` | the same Trainer tuned: dynamic padding, no checkpoints, larger eval batch |
-| `ours` | `stablebert.training.fit.train`, all monitors on |
+| `ours` | `stablebert.training.lifecycle.train`, all monitors on |
 
 With `_mixed` after its name a contestant trains in mixed precision: fp16 on a GPU, bf16 on a CPU.
 All take their data, batch size, rates, clipping and steps from one configuration of ours.
@@ -30,7 +30,8 @@ import torch
 from stablebert.config.compose import compose
 from stablebert.config.schema import RunConfig
 from stablebert.optim.schedule import linear_warmup
-from stablebert.runs.location import LocatedRun, locate
+from stablebert.runs.locate import locate
+from stablebert.runs.run import LocatedRun
 from stablebert.tasks import TASKS, Task
 from stablebert.training.outcome import device_name, peak_memory
 
@@ -171,7 +172,8 @@ def ours(job: Job) -> Callable[[], Scores]:
     """The path of a user: `stablebert train`, its records going to a temporary folder."""
     from lightning.pytorch import Callback
 
-    from stablebert.training.fit import build_data, train
+    from stablebert.training.build import build_data
+    from stablebert.training.lifecycle import train
 
     class StepGate(Callback):
         def on_train_batch_end(self, *args: Any) -> None:

@@ -21,9 +21,16 @@ from stablebert.callbacks import Mixout, TrainPart
 from stablebert.config.compose import compose
 from stablebert.machine import keep_freed_memory
 from stablebert.models.surgery import train_embedding_rows
-from stablebert.runs.location import locate
-from stablebert.training import fit as train
+from stablebert.runs.locate import locate
+from stablebert.training.build import (
+    build_averaging,
+    build_callbacks,
+    build_data,
+    build_module,
+    use_packing,
+)
 from stablebert.training.module import GlueClassifier
+from stablebert.training.quiet import silence_libraries
 
 ROUNDS, STEPS = 7, 8
 METHODS = (
@@ -37,14 +44,14 @@ def stepper(method: str, data: str, model: str, task: str) -> Callable[[], None]
     typed = [f"task={task}", f"method={method}", "scale=mini", f"data.source={data}"]
     located = locate(compose([*typed, f"model.name={model}"]))
     cfg = located.cfg
-    module = train.build_module(located)
-    rows = train.build_data(located, packed=train.packs(cfg, module))
+    module = build_module(located)
+    rows = build_data(located, packed=use_packing(cfg, module))
     if not (cfg.optimizer.weight_decay and cfg.optimizer.decay_to == "zero"):
         train_embedding_rows(module.model, torch.from_numpy(rows.vocabulary()))
-    for callback in train.build_callbacks(cfg):
+    for callback in build_callbacks(cfg):
         if isinstance(callback, Mixout | TrainPart):
             callback.setup(None, module, "fit")
-    averaging = train.build_averaging(cfg)
+    averaging = build_averaging(cfg)
     trainer = SimpleNamespace(
         accumulate_grad_batches=1, estimated_stepping_batches=10_000, global_step=0
     )
@@ -72,7 +79,7 @@ def stepper(method: str, data: str, model: str, task: str) -> Callable[[], None]
 def main() -> None:
     """Measure all and print a table."""
     data, model, *task = sys.argv[1:]
-    train.quiet()
+    silence_libraries()
     keep_freed_memory()
     steppers = {method: stepper(method, data, model, *(task or ["rte"])) for method in METHODS}
     spent: dict[str, list[float]] = {method: [] for method in METHODS}

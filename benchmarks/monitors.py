@@ -17,8 +17,8 @@ import lightning as L
 from lightning.pytorch.profilers import SimpleProfiler
 
 from stablebert.config.compose import compose
-from stablebert.runs.location import locate
-from stablebert.training import fit as train
+from stablebert.runs.locate import locate
+from stablebert.training.lifecycle import train
 
 WATCHING = ("TrainingLossMonitor", "BiasRatioMonitor", "WeightChangeMonitor", "Stopwatch")
 PROCEDURE = ("ValidationSchedule", "BestWeights")
@@ -48,7 +48,7 @@ def main() -> None:
             profiled = partial(L.Trainer, profiler=profiler)
             start = time.perf_counter()
             with mock.patch.object(L, "Trainer", profiled):
-                train.train(located)
+                train(located)
             whole = time.perf_counter() - start
         found = {name: seconds_of(profiler, name) for name in (*WATCHING, *PROCEDURE)}
         sums = {"all watching": sum(found[n] for n in WATCHING), "the whole run": whole}

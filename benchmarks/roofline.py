@@ -27,7 +27,7 @@ import torch
 from benchmarks.contestants import DEVICE, HALF, ON_CUDA, enter, synchronize
 from stablebert.config.compose import compose
 from stablebert.glue.batches import Permutations
-from stablebert.runs.location import locate
+from stablebert.runs.locate import locate
 
 SQUARE = 8192 if ON_CUDA else 2048
 

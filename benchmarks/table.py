@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from stablebert.runs.record import write_text
+from stablebert.runs.files import write_text
 
 HEAD = """# Speed against the alternatives
 

@@ -21,8 +21,11 @@ from stablebert.config.serialize import to_yaml
 from stablebert.config.sweep import read_sweep
 from stablebert.config.values import choices_of, describe_allowed_values
 from stablebert.errors import ActionableError, ConfigError
-from stablebert.runs.location import Identities, LocatedRun, locate
-from stablebert.runs.record import CRASH, RESULT, RunRecord, read_record, summary
+from stablebert.runs.files import CRASH, RESULT
+from stablebert.runs.identities import Identities
+from stablebert.runs.locate import locate
+from stablebert.runs.record import RunRecord, read_record, summarize
+from stablebert.runs.run import Job, LocatedRun
 from stablebert.tracking.mirror import mirror_finished_run, mirror_refusal, started_by_agent
 
 RESULTS = CONF.parent / "results"  # committed records, in a checkout
@@ -51,7 +54,7 @@ def train(overrides: Sequence[str]) -> int:
         traceback.print_exc()
         print(f"stablebert train: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(summary(record))
+    print(summarize(record))
     print(run.folder / RESULT)
     return 0
 
@@ -67,11 +70,10 @@ def _trained(overrides: Sequence[str]) -> tuple[LocatedRun, RunRecord]:
         print("done already; force=true runs it again")
         mirror_finished_run(record, run)
         return run, record
-    from stablebert.training.fit import train as fit  # torch: only if there is work
-    from stablebert.training.fit import train_when_free
+    from stablebert.training.lifecycle import train, train_when_free  # torch: only if needed
 
-    # a sweep does not hand a run out twice, so one that is at work elsewhere is waited for
-    return run, (train_when_free if started_by_agent() else fit)(run)
+    # a sweep hands out a run only once, so wait if it is being executed elsewhere
+    return run, train_when_free(Job(run)) if started_by_agent() else train(run)
 
 
 @contextmanager
@@ -118,62 +120,65 @@ def grid(words: Sequence[str]) -> int:
     typed = parser.parse_intermixed_args(words)
     from stablebert import machine
     from stablebert.grid import executor
-    from stablebert.grid.pruning import Pruning
+    from stablebert.grid.clock import Clock
+    from stablebert.grid.plan import clear_crashes, make_plan, select_shard
+    from stablebert.grid.pruning import Pruning, run_pruned_grid
     from stablebert.report import read_all
 
     pruning = Pruning.parse(typed.prune) if typed.prune else None
     sweep = read_sweep(typed.sweep).narrow(typed.words)
-    configs = executor.shard(sweep.configs(), typed.shard)
+    configs = select_shard(sweep.configs(), typed.shard)
     records, problems = read_all(*sweep.roots, *_committed(typed))
     _tell(f"skipped: {problem}" for problem in problems)
     timed = [*records, *read_all(RESULTS)[0]] if typed.fresh else records
     if typed.missing_of:
         configs = _missing_of(typed.missing_of, configs, records)
     identities = Identities(records)
-    plan = executor.plan(configs, records, identities)
-    _tell(identities.taken)
+    plan = make_plan(configs, records, identities)
+    _tell(identities.assumptions)
     todo = plan.missing + (plan.crashed if typed.retry_crashed else [])
     todo.sort(key=lambda run: run.cfg.seed)
     gpus = machine.visible_gpus() * typed.workers_per_gpu
     workers = typed.workers or len(gpus) or min(machine.usable_cores(), executor.CPU_WORKERS)
-    clock = executor.Clock(timed)
+    clock = Clock(timed)
     retried = "" if typed.retry_crashed or not plan.crashed else " (--retry-crashed runs them)"
     print(
-        f"{sweep.name}: {plan.wanted} runs wanted, {len(plan.done)} done, {len(plan.missing)} "
+        f"{sweep.name}: {plan.total} runs wanted, {len(plan.done)} done, {len(plan.missing)} "
         f"missing, {len(plan.crashed)} crashed{retried}\n"
         f"{len(todo)} to run on {workers} worker{'s' * (workers > 1)}, estimated time "
-        f"{clock.left(todo, workers)}"
+        f"{clock.remaining(todo, workers)}"
     )
     if typed.dry_run or not todo:
         return 0
     located = [locate(run.cfg) for run in todo]
     if typed.retry_crashed:
-        executor.retry(plan.crashed)
+        clear_crashes(plan.crashed)
     try:
         if pruning:
-            outcome = executor.prune(
+            outcome = run_pruned_grid(
                 located, pruning, records, done=plan.done, workers=workers, gpus=gpus
             )
         else:
-            outcome = executor.execute(located, workers=workers, gpus=gpus, records=timed)
+            jobs = [Job(run) for run in located]
+            outcome = executor.run_grid(jobs, workers=workers, gpus=gpus, records=timed)
     except KeyboardInterrupt:
         print("stopped: finished runs are kept; the same command goes on", file=sys.stderr)
         return 130
-    for run in outcome.crashed:
-        print(f"crashed: {run.folder / CRASH}", file=sys.stderr)
+    for job in outcome.crashed:
+        print(f"crashed: {job.run.folder / CRASH}", file=sys.stderr)
     return 1 if outcome.crashed else 0
 
 
 def _missing_of(
     path: str, configs: Sequence[RunConfig], records: Sequence[RunRecord]
 ) -> list[RunConfig]:
-    from stablebert.tracking.sweeps import missing_keys, read_wandb_sweep
+    from stablebert.tracking.sweeps import find, lacking
 
-    sweep = read_wandb_sweep(path)
-    _tell(sweep.problems)
-    identities = Identities([*records, *sweep.records])
+    found = find(path)
+    _tell(found.problems)
+    identities = Identities([*records, *found.records])
     runs = {run.key: run for run in map(identities.run, configs)}
-    missing = [runs[key] for key in missing_keys(sweep, runs)]
+    missing = [runs[key] for key in lacking(found, runs)]
     cells: dict[str, list[str]] = {}
     for run in missing:
         cfg = run.cfg
@@ -238,12 +243,12 @@ def collect(words: Sequence[str]) -> int:
     from stablebert import report as reporter
 
     if typed.from_wandb:
-        from stablebert.tracking.sweeps import read_wandb_sweep, select_expected_records
+        from stablebert.tracking.sweeps import find, fitting
 
-        sweep = read_wandb_sweep(typed.from_wandb)
-        records, refused = select_expected_records(sweep)
+        found = find(typed.from_wandb)
+        records, refused = fitting(found)
         _tell(f"refused: {reason}" for reason in refused)
-        _tell(f"not finished: {line}" for line in sweep.failures())
+        _tell(f"not finished: {line}" for line in found.bad())
     else:
         refused = []
         records, problems = reporter.read_all(*typed.folders)

@@ -1,473 +1,256 @@
-"""A sweep's missing runs, executed here by worker processes that stay warm.
+"""Do the jobs of a grid in warm worker processes.
 
-The parent never imports torch: it plans, hands out runs, shows progress, and outlives any worker.
+The parent never imports torch: it hands out jobs, shows progress, and outlives any worker.
 """
 
-import multiprocessing
-import os
-import signal
-import statistics
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-
-from stablebert.config.schema import RunConfig
-from stablebert.errors import ActionableError, ConfigError
-from stablebert.grid.pruning import Pruning
-from stablebert.grid.worker import log_of, name_of, work
+from stablebert.errors import ActionableError
+from stablebert.grid.clock import Clock
+from stablebert.grid.display import Display, describe
+from stablebert.grid.launchers import Worker, start_worker
+from stablebert.grid.worker import log_file
 from stablebert.machine import usable_cores
 from stablebert.runs.claims import is_claimed
-from stablebert.runs.location import Identities, LocatedRun, Run
-from stablebert.runs.peek import Peek, read_peek
-from stablebert.runs.record import (
-    CRASH,
-    NO_ROOM,
-    RESULT,
-    RecordError,
-    RunRecord,
-    read_record,
-    write_json,
-)
+from stablebert.runs.early_score import EarlyScore, read_early_score
+from stablebert.runs.files import CRASH, FOLDER_ERRORS, write_json
+from stablebert.runs.record import RecordError, RunRecord, read_record
+from stablebert.runs.run import Job
 
 CPU_WORKERS = 4
-"""Workers on a CPU by default, one per core: a step of few tokens gains little by more threads."""
-POLL = 2.0
-"""Seconds between two looks at runs that other processes execute."""
+"""Default number of workers on a CPU: short steps gain little from more threads."""
+POLL_SECONDS = 2.0
+"""Seconds between two checks of runs that other processes execute."""
 
 
 class GridError(ActionableError):
-    """The grid cannot go on; what is finished is kept."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a sweep wants, sorted by what there is; every run in one list."""
-
-    done: list[Run]
-    missing: list[Run]
-    crashed: list[Run]
-
-    @property
-    def wanted(self) -> int:
-        """Number of runs."""
-        return len(self.done) + len(self.missing) + len(self.crashed)
-
-
-def plan(
-    configs: Iterable[RunConfig], records: Iterable[RunRecord], identities: Identities
-) -> Plan:
-    """Look up what is finished.
-
-    Args:
-        configs: the runs that are wanted.
-        records: of finished runs, here or committed; a damaged one is not among them.
-        identities: what tells runs apart.
-
-    Raises:
-        ContentError: as `Identities.run`.
-    """
-    finished = {record.key for record in records}
-    made = Plan([], [], [])
-    for cfg in configs:
-        run = identities.run(cfg)
-        if run.key in finished or _is_done(run):
-            made.done.append(run)
-        elif (run.folder / CRASH).exists() or (run.folder / RESULT).exists():
-            made.crashed.append(run)  # a record that cannot be read is as good as none
-        else:
-            made.missing.append(run)
-    return made
-
-
-def _is_done(run: Run) -> bool:
-    """Whether a record stands that was not there a moment ago."""
-    try:
-        return read_record(run.folder) is not None
-    except RecordError:
-        return False
-
-
-def retry(runs: Iterable[Run]) -> None:
-    """Make crashed runs missing again; a damaged record is kept beside the new one."""
-    for run in runs:
-        for name in (CRASH, RESULT):
-            with suppress(FileNotFoundError):
-                (run.folder / name).replace(run.folder / f"{name}.before")
-
-
-def shard(configs: Sequence[RunConfig], text: str) -> list[RunConfig]:
-    """Part i of n of the runs, `i/n` from 1: every n-th, so that all parts hold all seeds.
-
-    Raises:
-        ConfigError: not of that form.
-    """
-    i, slash, n = text.partition("/")
-    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
-        raise ConfigError([f"--shard {text}: takes i/n with i from 1 to n, such as 2/8"])
-    return list(configs[int(i) - 1 :: int(n)])
-
-
-class Clock:
-    """How long runs take, from finished ones of the same kind."""
-
-    def __init__(self, records: Iterable[RunRecord]):
-        self._seconds: dict[tuple[Any, ...], list[float]] = {}
-        for record in records:
-            self.learn(record)
-
-    def learn(self, record: RunRecord) -> None:
-        """Note how long a run took."""
-        kind = (record.scale, record.config_id, record.task)
-        spent = sum(record.seconds.values())
-        for key in (kind[:2], kind[::2], kind[:1]):
-            self._seconds.setdefault(key, []).append(spent)
-
-    def estimate(self, run: Run) -> float | None:
-        """Seconds that a run will take: as others of its cell, task or scale; None without any."""
-        kind = (run.cfg.scale, run.config_id, run.cfg.task)
-        for key in (kind[:2], kind[::2], kind[:1]):
-            if key in self._seconds:
-                return statistics.median(self._seconds[key])
-        return None
-
-    def left(self, runs: Sequence[Run], workers: int) -> str:
-        """Time that the runs will take on so many workers, in words."""
-        estimates = [self.estimate(run) for run in runs]
-        known = [seconds for seconds in estimates if seconds is not None]
-        if len(known) < len(estimates):
-            return "unknown until a run has finished"
-        busy = max(1, min(workers, len(known)))
-        return str(timedelta(seconds=round(sum(known) / busy)))
+    """The grid cannot continue; finished runs are kept."""
 
 
 @dataclass
-class Worker:
-    """A process that executes runs one after another."""
-
-    number: int
-    process: BaseProcess
-    pipe: Connection
-    row: TaskID | None = None
-    run: LocatedRun | None = None
-    started: float = field(default_factory=time.monotonic)
-
-
-@dataclass
-class Outcome:
-    """What a grid did."""
+class GridOutcome:
+    """Number of finished jobs, and the jobs that crashed."""
 
     finished: int = 0
-    crashed: list[LocatedRun] = field(default_factory=list)
+    crashed: list[Job] = field(default_factory=list)
 
 
-def execute(
-    runs: Sequence[LocatedRun],
+def run_grid(
+    jobs: Sequence[Job],
     *,
     workers: int,
     gpus: Sequence[str] = (),
     threads: int | None = None,
     records: Iterable[RunRecord] = (),
     say: Callable[[str], None] = print,
-) -> Outcome:
-    """Execute runs in warm workers until each has a record or has crashed.
+) -> GridOutcome:
+    """Do jobs in warm workers until each is done or has crashed.
 
-    What runs start from is executed before, and once. A worker that dies is replaced and its run
-    tried once more. Runs that another process executes are waited for.
+    The runs that others start from are trained first, once. A worker that dies is replaced, and
+    its job is tried once more. Runs that another process executes are waited for.
 
     Args:
-        runs: in order.
-        workers: number of processes.
-        gpus: device of each worker in turn, as CUDA_VISIBLE_DEVICES has it; none on a CPU.
+        jobs: Jobs, in order.
+        workers: Number of worker processes.
+        gpus: Devices that the workers share round-robin, as in CUDA_VISIBLE_DEVICES; empty on a
+            CPU.
         threads: CPU threads of each worker; None for cores // workers.
-        records: finished runs, for the time left.
-        say: prints a line.
+        records: Finished runs, to estimate the remaining time.
+        say: Function that prints a line.
 
     Raises:
-        GridError: the disk is full or cannot be written.
-        KeyboardInterrupt: Ctrl-C, after the workers were stopped.
+        GridError: If the disk is full or not writable.
+        KeyboardInterrupt: On Ctrl-C, after the workers have been stopped.
     """
-    if not runs:
-        return Outcome()
-    starts = {run.start.folder: run.start for run in runs if run.start and not run.start.done}
+    if not jobs:
+        return GridOutcome()
+    starts = {s.run.folder: s for job in jobs if (s := job.prerequisite) and not s.is_done}
     for start in starts.values():
-        say(f"first, for runs that start from it: {name_of(start)}")
-    grid = _Grid([*starts.values(), *runs], workers, gpus, threads, records, say)
+        say(f"training first, because other runs start from it: {start.run.name}")
+    queue = [*starts.values(), *jobs]
+    executor = _Executor(
+        queue,
+        size=min(workers, len(queue)),
+        gpus=gpus,
+        threads=threads,
+        clock=Clock(records),
+        display=Display(len(queue), say),
+    )
     try:
-        return grid.run_all()
+        return executor.run()
     finally:
-        grid.stop()
+        executor.stop()
 
 
-class _Grid:
+class _Executor:
+    """Hands out jobs to workers and collects their answers."""
+
     def __init__(
         self,
-        runs: Sequence[LocatedRun],
-        workers: int,
+        jobs: Sequence[Job],
+        *,
+        size: int,
         gpus: Sequence[str],
         threads: int | None,
-        records: Iterable[RunRecord],
-        say: Callable[[str], None],
+        clock: Clock,
+        display: Display,
     ):
-        self.waiting = deque(runs)
-        self.elsewhere: list[LocatedRun] = []
-        self.died: set[Path] = set()
-        self.total = len(runs)
+        self.queue = deque(jobs)
+        self.elsewhere: list[Job] = []
+        """Jobs that another process is doing or has done."""
+        self.retried: set[Path] = set()
+        """Folders of the runs during which a worker died once."""
+        self.size = size
         self.gpus = gpus
-        self.size = min(workers, len(runs))
-        self.threads = threads or max(1, usable_cores() // max(1, self.size))
-        self.looked = 0.0
-        self.clock = Clock(records)
-        self.say = say
-        self.outcome = Outcome()
-        self.bar: Progress | None = None
+        self.threads = threads or max(1, usable_cores() // max(1, size))
+        self.clock = clock
+        self.display = display
+        self.outcome = GridOutcome()
         self.workers: list[Worker] = []
+        self.last_check = 0.0
 
-    # ---------------------------------------------------------------- the loop
-
-    def run_all(self) -> Outcome:
-        if sys.stdout.isatty():
-            title = TextColumn("{task.description}", markup=False)
-            note = TextColumn("{task.fields[note]}", markup=False)
-            self.bar = Progress(title, BarColumn(), MofNCompleteColumn(), note)
-            self.bar.start()
-            self.whole = self.bar.add_task("all runs", total=self.total, note="")
+    def run(self) -> GridOutcome:
+        """Do all jobs."""
         for number in range(self.size):
             self.workers.append(self._start(number))
-        while self.waiting or self.elsewhere or any(worker.run for worker in self.workers):
-            self._look_elsewhere()
+        while self.queue or self.elsewhere or any(worker.job for worker in self.workers):
+            self._check_elsewhere()
             for worker in self.workers:
-                if worker.run is None:
-                    self._hand_out(worker)
-            ready = wait([w.pipe for w in self.workers], timeout=POLL / 4)
+                if worker.job is None:
+                    self._assign(worker)
+            ready = wait([w.pipe for w in self.workers], timeout=POLL_SECONDS / 4)
             for worker in list(self.workers):
                 if worker.pipe in ready:
-                    self._listen(worker)
+                    self._receive(worker)
         return self.outcome
 
-    def _hand_out(self, worker: Worker) -> None:
-        for _ in range(len(self.waiting)):
-            run = self.waiting.popleft()
-            if run.done or is_claimed(run.folder):
-                self.elsewhere.append(run)  # since the plan was made
-                continue
-            if run.start and not run.start.done:
-                if run.start.folder in {crashed.folder for crashed in self.outcome.crashed}:
-                    self._crashed(run, f"what it starts from has crashed: {name_of(run.start)}")
-                else:
-                    self.waiting.append(run)
-                continue
-            worker.run, worker.started = run, time.monotonic()
-            self._show(worker, 0, None, name_of(run))
-            with suppress(OSError):  # it has just died: the next look at its pipe tells
-                worker.pipe.send(run)
-            return
+    def stop(self) -> None:
+        """End all workers; the claim of a dead process expires at once."""
+        for worker in self.workers:
+            worker.close()
+        for worker in self.workers:
+            worker.join()
+        self.display.close()
 
-    def _listen(self, worker: Worker) -> None:
+    def _start(self, number: int) -> Worker:
+        self.display.add_worker(number)
+        return start_worker(number, threads=self.threads, gpus=self.gpus)
+
+    def _assign(self, worker: Worker) -> None:
+        """Give the next job that can start to an idle worker."""
+        crashed = {job.run.folder for job in self.outcome.crashed}
+        for _ in range(len(self.queue)):
+            job = self.queue.popleft()
+            start = job.prerequisite
+            if job.is_done or is_claimed(job.run.folder):
+                self.elsewhere.append(job)
+            elif start and not start.is_done and start.run.folder in crashed:
+                self._crash(job, f"the run that it starts from crashed: {start.run.name}")
+            elif start and not start.is_done:
+                self.queue.append(job)
+            else:
+                self.display.start(worker.number, job.run.name)
+                worker.assign(job)
+                return
+
+    def _receive(self, worker: Worker) -> None:
+        """Act on one message of a worker."""
         try:
             kind, content = worker.pipe.recv()
         except (EOFError, OSError):
-            self._replace(worker)
+            self._replace_dead(worker)
             return
         if kind == "step":
-            step, total = content
-            self._show(worker, step, total)
+            self.display.advance(worker.number, *content)
             return
-        run, worker.run = worker.run, None
-        if run is None:
+        job, worker.job = worker.job, None
+        if job is None:
             return
         if kind == "done":
-            self._finished(run, content, time.monotonic() - worker.started)
+            self._finish(job, content, time.monotonic() - worker.started)
         elif kind == "elsewhere":
-            self.elsewhere.append(run)
+            self.elsewhere.append(job)
         else:
-            message, number = content
-            if number in NO_ROOM:
-                raise GridError(f"{run.folder}: {message}; every further run would meet it too")
-            self._crashed(run, message)
-            # an exception may leave a worker useless, a CUDA context above all
+            message, errno = content
+            if errno in FOLDER_ERRORS:
+                raise GridError(f"{job.run.folder}: {message}; every other run would fail too")
+            self._crash(job, message)
+            # an exception may leave a worker unusable, its CUDA context above all
             self._renew(worker)
 
-    def _replace(self, worker: Worker) -> None:
-        """A worker died: by the OOM killer, a signal, a fault in a library."""
-        worker.process.join()
-        run, code = worker.run, worker.process.exitcode or 0
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        if run is not None:
-            if run.done:
-                self.elsewhere.append(run)
-            elif run.folder in self.died:
-                self._crashed(
-                    run, f"its worker died twice ({how}); see {log_of(run, worker.number)}"
-                )
-            else:
-                self.died.add(run.folder)
-                self.waiting.appendleft(run)
-                self.say(f"worker {worker.number} died ({how}); {name_of(run)} is tried once more")
+    def _replace_dead(self, worker: Worker) -> None:
+        """Replace a worker that the OOM killer, a signal or a fault in a library has ended."""
+        job, cause = worker.job, worker.cause_of_death
+        if job and job.is_done:
+            self.elsewhere.append(job)
+        elif job and job.run.folder in self.retried:
+            log = log_file(job, worker.number)
+            self._crash(job, f"its worker died twice ({cause}); see {log}")
+        elif job:
+            self.retried.add(job.run.folder)
+            self.queue.appendleft(job)
+            self.display.say(f"worker {worker.number} died ({cause}); retrying {job.run.name} once")
         self._renew(worker)
 
     def _renew(self, worker: Worker) -> None:
-        worker.process.kill()
-        worker.process.join()
-        worker.pipe.close()
-        if self.bar and worker.row is not None:
-            self.bar.remove_task(worker.row)
+        worker.kill()
         self.workers[self.workers.index(worker)] = self._start(worker.number)
 
-    def _look_elsewhere(self) -> None:
-        """Take up runs that another process has finished, or given up."""
-        if not self.elsewhere or time.monotonic() - self.looked < POLL:
+    def _check_elsewhere(self) -> None:
+        """Collect runs that another process has finished, and take up those it has given up."""
+        if not self.elsewhere or time.monotonic() - self.last_check < POLL_SECONDS:
             return
-        self.looked = time.monotonic()
-        still = []
-        for run in self.elsewhere:
+        self.last_check = time.monotonic()
+        pending, self.elsewhere = self.elsewhere, []
+        for job in pending:
             try:
-                record = found(run)
+                result = read_result(job)
             except RecordError as error:
-                self._crashed(run, str(error))
+                self._crash(job, str(error))
                 continue
-            if record and run.done:
-                self._finished(run, record, None)
-            elif is_claimed(run.folder):
-                still.append(run)
-            elif (run.folder / CRASH).exists():
-                self._crashed(run, "in another process")
+            if result and job.is_done:
+                self._finish(job, result, None)
+            elif is_claimed(job.run.folder):
+                self.elsewhere.append(job)
+            elif (job.run.folder / CRASH).exists():
+                self._crash(job, "in another process")
             else:
-                self.waiting.append(run)
-        self.elsewhere = still
+                self.queue.append(job)
 
-    # ---------------------------------------------------------------- processes
-
-    def _start(self, number: int) -> Worker:
-        ours, theirs = multiprocessing.Pipe()
-        device = {"CUDA_VISIBLE_DEVICES": self.gpus[number % len(self.gpus)]} if self.gpus else {}
-        # libraries read these once, when the child loads them; busy waiting costs ten times more
-        # where workers outnumber idle cores
-        calm = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(self.threads), **device}
-        kept = {name: os.environ.get(name) for name in calm}
-        os.environ.update(calm)
-        # inherited: Ctrl-C reaches the whole group, and is for the parent alone to act on
-        heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            process = multiprocessing.get_context("spawn").Process(
-                target=work, args=(theirs, number, self.threads), daemon=True
-            )
-            process.start()
-        finally:
-            signal.signal(signal.SIGINT, heeded)
-            for name, value in kept.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-        theirs.close()
-        worker = Worker(number, process, ours)
-        if self.bar:
-            worker.row = self.bar.add_task(f"worker {number}", total=None, note="starting")
-        return worker
-
-    def stop(self) -> None:
-        """End all workers; a claim of a dead process falls at once."""
-        for worker in self.workers:
-            if worker.run is not None:
-                worker.process.kill()
-            worker.pipe.close()  # an idle worker ends at this
-        for worker in self.workers:
-            worker.process.join(timeout=10)
-            worker.process.kill()
-            worker.process.join()
-        if self.bar:
-            self.bar.stop()
-
-    # ---------------------------------------------------------------- what is said
-
-    def _finished(self, run: LocatedRun, record: RunRecord | Peek, seconds: float | None) -> None:
+    def _finish(self, job: Job, result: RunRecord | EarlyScore, seconds: float | None) -> None:
         self.outcome.finished += 1
-        spent = f"{seconds:.0f} s" if seconds is not None else "elsewhere"
-        if isinstance(record, Peek):
-            step = f"val {100 * record.val_score:.1f} at step {record.step} of {record.steps}"
-            self._say_run(run, f"{step} ({spent})")
-            return
-        self.clock.learn(record)
-        score = f"val {100 * record.val_best:.1f} test {100 * record.test_at_best:.1f}"
-        self._say_run(run, f"{score} ({record.status}, {spent})")
+        if isinstance(result, RunRecord):
+            self.clock.learn(result)
+        self._show_end(job, describe(result, seconds))
 
-    def _crashed(self, run: LocatedRun, message: str) -> None:
-        if not (run.folder / CRASH).exists():  # it never got so far as to write its own
+    def _crash(self, job: Job, message: str) -> None:
+        folder = job.run.folder
+        if not (folder / CRASH).exists():  # it did not get far enough to write its own
             with suppress(OSError):
-                run.folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(parents=True, exist_ok=True)
                 crash = {"error": "GridError", "message": message, "step": None}
-                write_json(run.folder / CRASH, crash)
-        self.outcome.crashed.append(run)
-        self._say_run(run, f"crashed: {message}")
+                write_json(folder / CRASH, crash)
+        self.outcome.crashed.append(job)
+        self._show_end(job, f"crashed: {message}")
 
-    def _say_run(self, run: LocatedRun, what: str) -> None:
+    def _show_end(self, job: Job, result: str) -> None:
         ended = self.outcome.finished + len(self.outcome.crashed)
-        ahead = [*self.waiting, *(w.run for w in self.workers if w.run)]
-        left = self.clock.left(ahead, self.size)
-        if self.bar:
-            self.bar.update(self.whole, completed=ended, note=f"left {left}")
-            self.bar.console.print(f"{name_of(run)}: {what}", highlight=False, markup=False)
-        else:
-            self.say(f"[{ended}/{self.total}] {name_of(run)}: {what}; left {left}")
-
-    def _show(self, worker: Worker, step: int, total: int | None, title: str = "") -> None:
-        if self.bar and worker.row is not None:
-            changes: dict[str, Any] = {"completed": step, "total": total, "note": ""}
-            if title:
-                changes["description"] = f"worker {worker.number}: {title}"
-            self.bar.update(worker.row, **changes)
+        jobs = [*self.queue, *(worker.job for worker in self.workers if worker.job)]
+        remaining = self.clock.remaining([job.run for job in jobs], self.size)
+        self.display.end(job.run.name, result, ended=ended, remaining=remaining)
 
 
-def found(run: LocatedRun) -> RunRecord | Peek | None:
-    """What a run has left of what is wanted.
+def read_result(job: Job) -> RunRecord | EarlyScore | None:
+    """Read what a job has stored.
 
     Raises:
-        RecordError: a record that cannot be read.
+        RecordError: If the record cannot be read.
     """
-    peeked = read_peek(run, run.until) if run.until else None
-    return peeked or read_record(run.folder)
-
-
-def prune(
-    runs: Sequence[LocatedRun],
-    pruning: Pruning,
-    records: Sequence[RunRecord],
-    *,
-    done: Sequence[Run],
-    workers: int,
-    gpus: Sequence[str] = (),
-    say: Callable[[str], None] = print,
-) -> Outcome:
-    """`execute` the best seeds of each cell, after a peek at all of them.
-
-    Args:
-        runs: that have no record yet.
-        pruning: when to look, and how many go on.
-        records: finished runs, of these cells among others.
-        done: runs of the same cells that have one.
-        workers: as `execute`.
-        gpus: as `execute`.
-        say: prints a line.
-    """
-    settings: dict[str, Any] = {"workers": workers, "gpus": gpus, "records": records, "say": say}
-    seen = [replace(run, until=pruning.fraction) for run in runs]
-    looked = execute([run for run in seen if not run.done], **settings)
-    finished = {record.key: record for record in records}
-    chosen = pruning.survivors([*done, *runs], finished)
-    say(f"{len(chosen)} of {len(runs)} seeds go on")
-    outcome = execute([run for run in chosen if isinstance(run, LocatedRun)], **settings)
-    for run in chosen:
-        if record := read_record(run.folder):
-            finished[run.key] = record
-    say(pruning.saving([*done, *runs], finished))
-    return Outcome(outcome.finished, [*looked.crashed, *outcome.crashed])
+    score = read_early_score(job.run, job.stop_after) if job.stop_after else None
+    return score or read_record(job.run.folder)

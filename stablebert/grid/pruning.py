@@ -1,83 +1,139 @@
-"""Start many seeds and finish the best: Dodge et al. (2020), section 5. Torch-free.
+"""Seed pruning: start many seeds and finish the best (Dodge et al., 2020, Section 5).
 
-Every seed of a cell is trained for a fraction of its steps, on the schedule of the whole; those
-that validate best by then are finished. They start over, bit by bit the same on one kind of
-machine: the state of a BERT-large takes 4 GB a seed, which costs more than a fraction of a run.
+Every seed of a cell is trained for a fraction of its steps, on the schedule of the whole run; those
+that validate best are finished. They start over, which gives the same bits on one kind of machine:
+storing the state of a BERT-large takes 4 GB per seed, which costs more than a fraction of a run.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self, TypeVar
 
 from stablebert.errors import ConfigError
-from stablebert.runs.location import Run
-from stablebert.runs.peek import read_peek
-from stablebert.runs.record import RunRecord
+from stablebert.grid.executor import GridOutcome, run_grid
+from stablebert.runs.early_score import read_early_score
+from stablebert.runs.record import Key, RunRecord, read_record
+from stablebert.runs.run import Job, LocatedRun, Run
+
+R = TypeVar("R", bound=Run)
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """`--prune F/K`: after the fraction F of training, the K best seeds of a cell go on."""
+    """The option `--prune F/K`: after a fraction F of training, finish the K best seeds of a cell.
+
+    Attributes:
+        fraction: Fraction of the optimizer steps, between 0 and 1.
+        keep: Number of seeds of each cell to finish.
+    """
 
     fraction: float
     keep: int
 
     @classmethod
-    def parse(cls, text: str) -> "Pruning":
-        """Read `0.25/5`.
+    def parse(cls, text: str) -> Self:
+        """Parse `F/K`, such as `0.25/5`.
 
         Raises:
-            ConfigError: not of that form.
+            ConfigError: If the text does not have that form.
         """
         fraction, _, keep = text.partition("/")
         try:
-            made = cls(float(fraction), int(keep))
+            pruning = cls(float(fraction), int(keep))
         except ValueError:
-            made = cls(0, 0)
-        if not (0 < made.fraction < 1 and made.keep >= 1):
+            pruning = cls(0, 0)
+        if not (0 < pruning.fraction < 1 and pruning.keep >= 1):
             raise ConfigError(
-                [f"--prune {text}: takes F/K, such as 0.25/5: after a quarter the 5 best go on"]
+                [
+                    f"--prune {text}: expected F/K, such as 0.25/5: after a quarter of the steps, "
+                    "finish the 5 best seeds"
+                ]
             )
-        return made
+        return pruning
 
-    def survivors(
-        self, runs: Iterable[Run], records: Mapping[tuple[str, int, int], RunRecord]
-    ) -> list[Run]:
-        """The runs of each cell to be finished: the best by their peeks, the earlier of equals.
+    def survivors(self, runs: Iterable[R], records: Mapping[Key, RunRecord]) -> list[R]:
+        """Return the runs of each cell to finish: those with the best early scores.
+
+        Of equal scores the earlier run wins. Runs without a score or record have crashed and are
+        left out.
 
         Args:
-            runs: all that are wanted; those without a peek or record (crashed) take no part.
-            records: of those finished already, by configuration and seeds: they take the place of
-                one to be kept.
+            runs: All runs of the cells.
+            records: Finished runs by key; each takes one of the places.
         """
-        kept: list[Run] = []
-        for cell in by_cell(runs).values():
-            done = sum(run.key in records for run in cell)
-            seen = [(run, read_peek(run, self.fraction)) for run in cell if run.key not in records]
-            ranked = sorted(
-                ((run, peek) for run, peek in seen if peek), key=lambda pair: -pair[1].val_score
+        chosen: list[R] = []
+        for cell in group_by_cell(runs).values():
+            finished = sum(run.key in records for run in cell)
+            unfinished = [run for run in cell if run.key not in records]
+            scores = [(run, read_early_score(run, self.fraction)) for run in unfinished]
+            ranking = sorted(
+                ((run, score.val_score) for run, score in scores if score),
+                key=lambda pair: -pair[1],
             )
-            kept += [run for run, _ in ranked[: max(0, self.keep - done)]]
-        return kept
+            chosen += [run for run, _ in ranking[: max(0, self.keep - finished)]]
+        return chosen
 
-    def saving(self, runs: Sequence[Run], records: Mapping[tuple[str, int, int], RunRecord]) -> str:
-        """What was spent of the steps that all runs would have taken, in words."""
-        taken = whole = finished = 0
+    def describe_savings(self, runs: Sequence[Run], records: Mapping[Key, RunRecord]) -> str:
+        """Describe how many of the optimizer steps of all runs were saved."""
+        steps_taken = steps_in_all = finished = 0
         for run in runs:
-            peek, record = read_peek(run, self.fraction), records.get(run.key)
-            whole += record.steps if record else peek.steps if peek else 0
-            taken += (record.steps if record else 0) + (peek.step if peek else 0)
+            score, record = read_early_score(run, self.fraction), records.get(run.key)
+            steps_in_all += record.steps if record else score.steps if score else 0
+            steps_taken += (record.steps if record else 0) + (score.step if score else 0)
             finished += record is not None
-        spent = taken / whole if whole else 1
+        share = steps_taken / steps_in_all if steps_in_all else 1
         return (
-            f"seed pruning: {len(runs)} seeds started, {finished} finished; {taken} of {whole} "
-            f"steps ({1 - spent:.0%} saved; what is looked at and goes on takes its first steps "
-            "twice)"
+            f"seed pruning: {len(runs)} seeds started, {finished} finished; {steps_taken} of "
+            f"{steps_in_all} steps ({1 - share:.0%} saved; seeds that are finished take their "
+            "first steps twice)"
         )
 
 
-def by_cell(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Runs by configuration, in order."""
-    cells: dict[str, list[Run]] = {}
+def run_pruned_grid(
+    runs: Sequence[LocatedRun],
+    pruning: Pruning,
+    records: Sequence[RunRecord],
+    *,
+    done: Sequence[Run],
+    workers: int,
+    gpus: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> GridOutcome:
+    """Validate all seeds of each cell early, then finish the best.
+
+    Args:
+        runs: Runs without a record.
+        pruning: When to validate, and how many seeds to finish.
+        records: Finished runs, of these cells among others.
+        done: Runs of the same cells that have a record.
+        workers: Number of worker processes.
+        gpus: Devices, as in `run_grid`.
+        say: Function that prints a line.
+    """
+    early = [Job(run, stop_after=pruning.fraction) for run in runs]
+    first = run_grid(
+        [job for job in early if not job.is_done],
+        workers=workers,
+        gpus=gpus,
+        records=records,
+        say=say,
+    )
+    finished = {record.key: record for record in records}
+    keys = {run.key for run in pruning.survivors([*done, *runs], finished)}
+    survivors = [run for run in runs if run.key in keys]
+    say(f"finishing {len(survivors)} of {len(runs)} seeds")
+    jobs = [Job(run) for run in survivors]
+    second = run_grid(jobs, workers=workers, gpus=gpus, records=records, say=say)
+    for run in survivors:
+        if record := read_record(run.folder):
+            finished[run.key] = record
+    say(pruning.describe_savings([*done, *runs], finished))
+    return GridOutcome(second.finished, [*first.crashed, *second.crashed])
+
+
+def group_by_cell(runs: Iterable[R]) -> dict[str, list[R]]:
+    """Group runs by configuration, in order."""
+    cells: dict[str, list[R]] = {}
     for run in runs:
         cells.setdefault(run.config_id, []).append(run)
     return cells

@@ -1,6 +1,6 @@
-"""A worker process of a grid: executes runs one after another and stays warm.
+"""A worker process of a grid: does jobs one after another and stays warm.
 
-Torch is imported with the first run: the parent, which only starts this, never loads it.
+Torch is imported with the first job; the parent, which only starts this, never loads it.
 """
 
 import faulthandler
@@ -12,75 +12,80 @@ from pathlib import Path
 from typing import Any
 
 from stablebert.machine import release_free_memory
-from stablebert.runs.location import LocatedRun
+from stablebert.runs.claims import ClaimedError
+from stablebert.runs.run import Job
+
+PARENT_GONE = 143
+"""Exit code of a worker whose parent has ended, as after SIGTERM."""
 
 
 def work(pipe: Connection, number: int, threads: int) -> None:
-    """Execute the runs that come through the pipe; the target of a worker process.
+    """Do the jobs that arrive through a pipe; the target of a worker process.
 
-    Answers `("step", (step, total))` now and then, and per run one of `("done", record)`,
-    `("elsewhere", None)` where another process was faster, and `("crashed", (message, errno))`.
+    Sends `("step", (step, total))` at intervals, and for each job one of `("done", result)`,
+    `("elsewhere", None)` if another process has it, and `("crashed", (message, errno))`.
+
+    Args:
+        pipe: Connection to the parent.
+        number: Number of the worker.
+        threads: CPU threads of torch.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     log: Path | None = None
     while True:
         try:
-            run = pipe.recv()
+            job: Job = pipe.recv()
         except EOFError:
             return
         try:
-            if log_of(run, number) != log:
-                log = log_of(run, number)
-                log.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-                os.dup2(descriptor, 1)
-                os.dup2(descriptor, 2)
-                os.close(descriptor)
-            answer = _work_on(run, pipe, threads)
+            if log_file(job, number) != log:
+                log = log_file(job, number)
+                _redirect_output(log)
+            answer = _do(job, pipe, threads)
         except Exception as error:
-            answer = ("crashed", (_message(error), getattr(error, "errno", None)))
-        gc.collect()  # Trainer and module hold each other, and with them the last run's weights
+            message = f"{type(error).__name__}: {error}"
+            answer = ("crashed", (message, getattr(error, "errno", None)))
+        gc.collect()  # Trainer and module refer to each other, and keep the last run's weights
         release_free_memory()
         try:
             pipe.send(answer)
-        except OSError:  # the parent is gone
+        except OSError:  # the parent has ended
             return
 
 
-def _work_on(run: LocatedRun, pipe: Connection, threads: int) -> tuple[str, Any]:
+def _do(job: Job, pipe: Connection, threads: int) -> tuple[str, Any]:
+    """Do one job and return the answer to the parent."""
     import torch
 
-    from stablebert.runs.claims import ClaimedError
-    from stablebert.training.fit import peek, train
+    from stablebert.training.lifecycle import run_job
     from stablebert.training.progress import StepSender
 
     def send(step: int, total: int) -> None:
         try:
             pipe.send(("step", (step, total)))
-        except OSError:  # the parent is gone: end as by SIGTERM, the run is not to blame
-            raise SystemExit(143) from None
+        except OSError:  # the parent has ended, which is not the fault of the run
+            raise SystemExit(PARENT_GONE) from None
 
-    torch.set_num_threads(run.cfg.trainer.threads or threads)
-    if run.done:
+    torch.set_num_threads(job.run.cfg.trainer.threads or threads)
+    if job.is_done:
         return "elsewhere", None
-    print(f"--- {name_of(run)}", flush=True)
+    print(f"--- {job.run.name}", flush=True)
     try:
-        return "done", (peek if run.until else train)(run, [StepSender(send)])
+        return "done", run_job(job, [StepSender(send)])
     except ClaimedError:
         return "elsewhere", None
 
 
-def _message(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+def log_file(job: Job, number: int) -> Path:
+    """Return the file that collects the output of a worker."""
+    return Path(job.run.cfg.paths.runs).expanduser() / "logs" / f"worker{number}.log"
 
 
-def name_of(run: LocatedRun) -> str:
-    """A run in a line that is printed."""
-    cfg = run.cfg
-    return f"{cfg.task} {cfg.method} {cfg.length} {run.config_id} {run.folder.name}"
-
-
-def log_of(run: LocatedRun, number: int) -> Path:
-    """File of what a worker prints."""
-    return Path(run.cfg.paths.runs).expanduser() / "logs" / f"worker{number}.log"
+def _redirect_output(log: Path) -> None:
+    """Append the output of this process, and of libraries in it, to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)

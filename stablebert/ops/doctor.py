@@ -26,7 +26,7 @@ from stablebert.errors import ActionableError
 from stablebert.glue.sources import resolve
 from stablebert.hub import GLUE, ask, fetch_glue, fetch_model, model_files
 from stablebert.machine import usable_cores
-from stablebert.runs.location import cache_folder
+from stablebert.runs.locate import cache_folder
 from stablebert.tasks import TASKS
 from stablebert.timeouts import run_with_timeout
 from stablebert.tracking.client import (

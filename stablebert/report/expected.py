@@ -6,7 +6,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep
 from stablebert.report.cells import Cell
 from stablebert.report.records import read_all
-from stablebert.runs.location import Identities
+from stablebert.runs.identities import Identities
 from stablebert.runs.record import RunRecord
 
 SEEDS = ("seed", "seed_init", "seed_data")
@@ -26,7 +26,11 @@ def gather(sweep: Sweep, *committed: Path) -> tuple[list[Cell], list[RunRecord],
     records, problems = read_all(*sweep.roots, *committed)
     identities = Identities(records)
     cells = expected(sweep, identities)
-    return cells, records, [*identities.taken, *(f"skipped: {problem}" for problem in problems)]
+    return (
+        cells,
+        records,
+        [*identities.assumptions, *(f"skipped: {problem}" for problem in problems)],
+    )
 
 
 def expected(sweep: Sweep, identities: Identities) -> list[Cell]:

@@ -15,7 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from stablebert.errors import ActionableError
-from stablebert.runs.record import RESULT, RunRecord, parse, write_text
+from stablebert.runs.files import RESULT, write_text
+from stablebert.runs.record import RunRecord, parse_record
 
 
 class ReportError(ActionableError):
@@ -37,7 +38,7 @@ def read_all(*roots: Path) -> tuple[list[RunRecord], list[str]]:
     for root in roots:
         for where, text in _texts(root, problems):
             try:
-                record = parse(text)
+                record = parse_record(text)
             except ValueError as error:
                 problems.append(f"{where}: {error}")
                 continue

@@ -9,7 +9,8 @@ import yaml
 
 from stablebert.report import Cell, ReportError
 from stablebert.report.cells import Summary, join, varying
-from stablebert.runs.record import RunRecord, write_text
+from stablebert.runs.files import write_text
+from stablebert.runs.record import RunRecord
 
 SEARCHED = ("reinit.num_layers", "trainer.max_steps")
 """What `conf/selected.yaml` can hold: a depth; a step count, which `length=longer` then means."""

@@ -1,8 +1,8 @@
-"""One process at a time executes a run, on one machine or over a shared file system.
+"""Claims: one process at a time executes a run, on one machine or over a shared file system.
 
-A claim is a file in the run's folder that its holder touches every minute. It falls when the holder
-is known to be dead, or has not touched it for five minutes. A claim only saves work: what makes
-records safe is that the first one written wins.
+A claim is a file in the run's folder that its holder touches every minute. It expires when the
+holder is known to be dead, or has not touched it for five minutes. A claim only saves work: records
+are safe because the first one written wins.
 """
 
 import json
@@ -17,7 +17,8 @@ from uuid import uuid4
 from stablebert.errors import ActionableError
 
 CLAIM = "claim.json"
-LITTER = {".part", ".fallen"}
+LEFTOVERS = {".part", ".expired"}
+"""Suffixes of files that a killed process leaves in the folder."""
 HEARTBEAT = 60.0
 """Seconds between two touches."""
 STALE = 300.0
@@ -25,7 +26,7 @@ STALE = 300.0
 
 
 class ClaimedError(ActionableError):
-    """Another process executes this run."""
+    """Another process is executing the run."""
 
 
 @contextmanager
@@ -33,31 +34,31 @@ def claimed(folder: Path) -> Iterator[None]:
     """Hold the claim on a run while the block runs.
 
     Raises:
-        ClaimedError: another process holds it, and is alive as far as one can tell.
+        ClaimedError: If another process holds it and appears to be alive.
     """
     path = folder / CLAIM
-    me = {**_here(), "token": uuid4().hex}
-    while not _create(path, me):
-        _take_over(path)
+    holder = {**_this_process(), "token": uuid4().hex}
+    while not _create(path, holder):
+        _remove_expired(path)
     stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=(path, me["token"], stop), daemon=True)
-    beat.start()
+    heartbeat = threading.Thread(target=_beat, args=(path, holder["token"], stop), daemon=True)
+    heartbeat.start()
     try:
         for file in folder.iterdir():
-            if file.suffix in LITTER:
-                file.unlink(missing_ok=True)  # of a killed process
+            if file.suffix in LEFTOVERS:
+                file.unlink(missing_ok=True)
         yield
     finally:
         stop.set()
-        beat.join()
-        if _read(path).get("token") == me["token"]:  # else it was taken over meanwhile
+        heartbeat.join()
+        if _read(path).get("token") == holder["token"]:  # otherwise it was taken over meanwhile
             path.unlink(missing_ok=True)
 
 
 def is_claimed(folder: Path) -> bool:
-    """Whether a process that seems alive executes this run."""
+    """Return whether a process that appears to be alive is executing the run."""
     path = folder / CLAIM
-    return path.exists() and not _has_fallen(path)
+    return path.exists() and not _has_expired(path)
 
 
 def _create(path: Path, content: dict[str, object]) -> bool:
@@ -66,9 +67,9 @@ def _create(path: Path, content: dict[str, object]) -> bool:
         part.write_text(json.dumps(content), encoding="utf-8")
         os.link(part, path)
     except FileExistsError:
-        # over NFS a repeated request finds what the first one made
+        # over NFS a repeated request finds the file that the first one created
         return _read(path).get("token") == content["token"]
-    except OSError:  # no hard links on this file system
+    except OSError:  # the file system has no hard links
         try:
             with path.open("x", encoding="utf-8") as file:
                 json.dump(content, file)
@@ -79,38 +80,41 @@ def _create(path: Path, content: dict[str, object]) -> bool:
     return True
 
 
-def _take_over(path: Path) -> None:
-    """Remove a claim that has fallen.
+def _remove_expired(path: Path) -> None:
+    """Remove an expired claim.
 
-    Of two processes that see it fall the slower one may remove the faster one's new claim; both
-    then execute the run, and the first record stands.
+    If two processes see it expire, the slower one may remove the new claim of the faster one. Both
+    then execute the run, and the first record is kept.
+
+    Raises:
+        ClaimedError: If the claim has not expired.
     """
     holder = _read(path)
-    if not _has_fallen(path):
+    if not _has_expired(path):
         if path.exists():
             raise ClaimedError(
                 f"{path.parent} is being run by process {holder.get('pid')} on {holder.get('host')}"
             )
         return  # released this moment
-    aside = path.with_name(f"{path.name}.{uuid4().hex}.fallen")
+    aside = path.with_name(f"{path.name}.{uuid4().hex}.expired")
     with suppress(FileNotFoundError):  # another process was faster
         path.rename(aside)
         aside.unlink(missing_ok=True)
 
 
-def _has_fallen(path: Path) -> bool:
-    """Whether the holder of a claim is dead, or has been silent for too long."""
+def _has_expired(path: Path) -> bool:
+    """Return whether the holder of a claim is dead, or has not touched it for too long."""
     holder = _read(path)
-    here = _here()
+    here = _this_process()
     if holder and all(holder.get(key) == here[key] for key in ("host", "boot", "namespace")):
         return _started(int(str(holder.get("pid", 0)))) != holder.get("started")
     probe = path.with_name(f"{path.name}.{uuid4().hex}.probe")
-    try:  # both times by the clock of the file system, whatever the clocks of the machines
+    try:  # take both times from the clock of the file system: machines' clocks may differ
         probe.touch()
         return probe.stat().st_mtime - path.stat().st_mtime > STALE
     except FileNotFoundError:
         return True
-    except OSError:  # nothing can be written here: for whoever runs it to say
+    except OSError:  # the folder is not writable: executing the run will report it
         return False
     finally:
         with suppress(OSError):
@@ -125,8 +129,8 @@ def _read(path: Path) -> dict[str, object]:
         return {}
 
 
-def _here() -> dict[str, object]:
-    """This process: a number means something only on its machine, boot and namespace."""
+def _this_process() -> dict[str, object]:
+    """Describe this process; its number is unique only within a machine, boot and namespace."""
     return {
         "host": platform.node(),
         "boot": _text("/proc/sys/kernel/random/boot_id"),
@@ -137,14 +141,14 @@ def _here() -> dict[str, object]:
 
 
 def _started(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot; None where there is no such process."""
+    """Return when a process started, in clock ticks since boot; None if it does not exist."""
     stat = _text(f"/proc/{pid}/stat")
     if stat:
         state, *rest = stat.rpartition(")")[2].split()
         return None if state in "ZX" else rest[18]
     if Path("/proc/self").exists():
         return None
-    try:  # no /proc: whether it lives is all that can be known
+    try:  # without /proc, only the existence of the process is known
         os.kill(pid, 0)
     except OSError:
         return None
@@ -167,6 +171,6 @@ def _link(path: str) -> str:
 
 def _beat(path: Path, token: object, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT):
-        if _read(path).get("token") == token:  # else it was taken over
+        if _read(path).get("token") == token:  # otherwise it was taken over
             with suppress(OSError):
                 os.utime(path)

@@ -15,7 +15,8 @@ from typing import Any, Literal, Protocol
 
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import as_dict
-from stablebert.runs.record import HISTORY, RESULT, RunRecord
+from stablebert.runs.files import HISTORY, RESULT
+from stablebert.runs.record import RunRecord
 from stablebert.tracking.client import connection_problem, server_url
 from stablebert.version import versions
 

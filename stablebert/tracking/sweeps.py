@@ -10,8 +10,8 @@ from typing import Any
 
 from stablebert.config.sweep import Sweep, parse_sweep
 from stablebert.errors import ActionableError
-from stablebert.runs.location import Identities
-from stablebert.runs.record import NAMES, Key, RunRecord, parse
+from stablebert.runs.identities import Identities
+from stablebert.runs.record import FIELDS, Key, RunRecord, parse_record
 from stablebert.timeouts import run_with_timeout
 from stablebert.tracking.client import connection_problem, server_url
 
@@ -124,8 +124,8 @@ def _record(summary: Any) -> RunRecord:
     Raises:
         ValueError: If the summary is not a record.
     """
-    return parse(
-        json.dumps({name: summary[name] for name in NAMES if name in summary}, default=dict)
+    return parse_record(
+        json.dumps({name: summary[name] for name in FIELDS if name in summary}, default=dict)
     )
 
 

@@ -1,4 +1,4 @@
-"""The LightningModule: a BERT with its head, its loss, its metrics and its optimizer."""
+"""The LightningModule: a BERT with its head, loss, metrics and optimizer."""
 
 import inspect
 import math
@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import override
@@ -27,13 +28,13 @@ Batch = PackedBatch | dict[str, Tensor]
 
 
 def labels_of(batch: Batch) -> Tensor:
-    """Labels `(B,)` of a packed or padded batch."""
+    """Return the labels `(B,)` of a packed or padded batch."""
     return batch.labels if isinstance(batch, PackedBatch) else batch["labels"]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a pass over a split gave, on the CPU: `logits (N, C)` and `labels (N,)`."""
+    """Predictions of one pass over a split, on the CPU: `logits (N, C)` and `labels (N,)`."""
 
     logits: Tensor
     labels: Tensor
@@ -42,24 +43,24 @@ class Predictions:
 class GlueClassifier(L.LightningModule):
     """Fine-tunes a pre-trained encoder on a GLUE task.
 
-    Cross-entropy for classes; mean squared error on the raw scores where `num_labels` is 1 (STS-B).
-    Every validation logs `val/<metric>` and, for any task alike, `val/score`, the reported metric.
+    The loss is cross-entropy, or mean squared error if the model has one output (STS-B). Every
+    validation logs `val/<metric>` and, for every task, `val/score`, the reported metric.
 
     Args:
-        model: sequence-classification model, called with a batch without its labels; where it has
-            a packed forward pass (`models.loading.packed_forward`), batches may be packed.
-        metrics: names for `stablebert.glue.metrics.evaluate`; the first is the reported one.
-        lr: peak learning rate.
-        betas: decay rates of Adam's moments.
+        model: Sequence-classification model, called with a batch without its labels. If it has a
+            packed forward pass (`packed_forward`), batches may be packed.
+        metrics: Names for `stablebert.glue.metrics.compute_metrics`; the first is the reported one.
+        lr: Peak learning rate.
+        betas: Decay rates of Adam's moments.
         eps: Adam's epsilon.
-        weight_decay: decoupled; never on biases and LayerNorm.
-        decay_to: "zero", or "start": towards the weights that training starts from, the classifier
-            left out.
-        layer_decay: factor on the learning rate from each layer to the next below (LLRD).
-        bias_correction: False is BERTAdam.
-        warmup: fraction of all optimizer steps with a rising learning rate.
-        rdrop: weight of the divergence of two dropout passes; 0 makes one pass.
-        dropout_seed: seed of the dropout masks.
+        weight_decay: Decoupled weight decay; never applied to biases and LayerNorm.
+        decay_to: "zero", or "start" to decay toward the weights that training starts from, except
+            for the classifier.
+        layer_decay: Factor on the learning rate from each layer to the next lower one (LLRD).
+        bias_correction: Whether Adam corrects its bias; False is BERTAdam.
+        warmup: Fraction of all optimizer steps during which the learning rate rises.
+        rdrop: Weight of the divergence between two dropout passes; 0 makes one pass.
+        dropout_seed: Seed of the dropout masks.
     """
 
     def __init__(
@@ -82,12 +83,10 @@ class GlueClassifier(L.LightningModule):
         self.model = model
         self._inputs = set(inspect.signature(model.forward).parameters) - {"labels"}
         self.metrics = tuple(metrics)
-        self.adam = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "bias_correction": bias_correction,
-        }
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.bias_correction = bias_correction
         self.weight_decay = weight_decay
         self.decay_to = decay_to
         self.layer_decay = layer_decay
@@ -95,26 +94,34 @@ class GlueClassifier(L.LightningModule):
         self.rdrop = rdrop
         self.dropout_seed = dropout_seed
         self.masks = DropoutMasks(stream_seed(dropout_seed, "dropout"))
-        """Dropout masks of packed batches on a CPU."""
+        """Dropout masks for packed batches on a CPU."""
         self.evaluated: dict[str, Predictions] = {}
-        """Predictions of the latest pass over each split: `val`, `test`."""
+        """Predictions of the latest pass over each split, `val` and `test`."""
         self.losses: list[Tensor] = []
         """Training losses since the last validation, on the device."""
         self.rate = math.nan
-        """Learning rate of the last step."""
+        """Learning rate of the last optimizer step."""
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
     @override
     def forward(self, batch: Batch) -> Tensor:
-        """Logits `(B, C)` in float32."""
-        if isinstance(batch, PackedBatch):
-            return packed_forward(self.model)(self.model, batch, self.masks).float()
-        inputs = {name: tensor for name, tensor in batch.items() if name in self._inputs}
-        return self.model(**inputs).logits.float()
+        """Return the logits `(B, C)` of a batch in float32.
+
+        Raises:
+            ValueError: If the batch is packed and the model has no packed forward pass.
+        """
+        if not isinstance(batch, PackedBatch):
+            inputs = {name: tensor for name, tensor in batch.items() if name in self._inputs}
+            logits: Tensor = self.model(**inputs).logits
+            return logits.float()
+        packed = packed_forward(self.model)
+        if packed is None:
+            raise ValueError(f"{type(self.model).__name__} has no packed forward pass")
+        return packed(self.model, batch, self.masks).float()
 
     @override
     def on_train_start(self) -> None:
-        # Re-initialisation has drawn from its own stream; methods that share a seed share masks.
+        # Re-initialization draws from its own stream, so methods with one seed share their masks.
         seed = stream_seed(self.dropout_seed, "dropout")
         torch.manual_seed(seed)
         self.masks = DropoutMasks(seed)
@@ -130,18 +137,18 @@ class GlueClassifier(L.LightningModule):
         return loss * self._share_of_window(len(labels), batch_idx)
 
     def _share_of_window(self, rows: int, batch_idx: int) -> float:
-        """Weight of a micro-batch, so that accumulated micro-batches equal one batch of their rows.
+        """Return the weight of a micro-batch, so that accumulating equals one batch of all rows.
 
-        Lightning divides every loss by the number of micro-batches of a full window and steps on
-        what is left at the end of an epoch (lightning#21808), whose gradient would be too small.
+        Lightning divides every loss by the number of micro-batches per step. It also steps on the
+        incomplete set at the end of an epoch (lightning#21808), whose gradient would be too small.
         """
         micro_batches = self.trainer.accumulate_grad_batches
         if micro_batches == 1:
             return 1.0
-        loader = self.trainer.train_dataloader
-        full = loader.batch_size * micro_batches
-        start = batch_idx // micro_batches * full
-        return rows * micro_batches / min(full, len(loader.dataset) - start)
+        loader: Any = self.trainer.train_dataloader
+        batch_size = loader.batch_size * micro_batches
+        first_row = batch_idx // micro_batches * batch_size
+        return float(rows * micro_batches / min(batch_size, len(loader.dataset) - first_row))
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -169,25 +176,31 @@ class GlueClassifier(L.LightningModule):
             "loss": fine_tuning_loss(logits, labels).item(),
         }
         logged = {f"{split}/{name}": value for name, value in scores.items()}
-        # for callbacks and progress bar; sent to the loggers here, at the true optimizer step
+        # for callbacks and progress bar; the loggers get it below, at the true optimizer step
         self.log_dict(logged, logger=False, batch_size=1)
         if split == "val":
             log_now(self.trainer, logged)
 
     @override
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        # before the schedule moves on; layer-wise rates fall from the head's
+        # read before the schedule advances; with layer-wise rates the head's is the largest
         self.rate = max(group["lr"] for group in optimizer.param_groups)
 
     @override
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         groups, named = parameter_groups(self.model, self.weight_decay), layers(self.model)
         if self.layer_decay != 1:
-            rates = layer_rates(list(named), lr=self.adam["lr"], decay=self.layer_decay)
+            rates = layer_rates(list(named), lr=self.lr, decay=self.layer_decay)
             groups = split_by_rate(groups, named, rates)
         if self.decay_to == "start":
             groups = decay_to_start(groups, free=named["classifier"])
-        optimizer = BertAdam(groups, **self.adam)
+        optimizer = BertAdam(
+            groups,
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.eps,
+            bias_correction=self.bias_correction,
+        )
         total = int(self.trainer.estimated_stepping_batches)
         factors = warmup_scheduler(optimizer, total=total, warmup=self.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": factors, "interval": "step"}}

@@ -1,45 +1,165 @@
-"""What a run came to: whether it failed, what it predicted, and on what it ran."""
+"""The outcome of a training, and the record made from it."""
 
 import math
 import platform
 import resource
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
-from stablebert.glue.metrics import compute_metrics, majority_score, predictions_from_logits
-from stablebert.tasks import Task
+from stablebert.glue.metrics import compute_metrics, majority_score, predictions
+from stablebert.runs.record import Metrics, RunRecord, read_record
+from stablebert.runs.run import LocatedRun
+from stablebert.tasks import TASKS, Task
 from stablebert.training.loggers import finite
 from stablebert.training.module import Predictions
+from stablebert.version import versions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Everything that a training produced, still in memory.
+
+    Fields that are also in `RunRecord` have the same meaning.
+    """
+
+    model: nn.Module
+    """The trained model, with its best weights."""
+    val_at_best: dict[str, float]
+    """Validation metrics of the best weights; empty if every validation score was NaN."""
+    best_step: int | None
+    val_at_last: Predictions
+    test_at_last: Predictions
+    test_at_best: Predictions
+    splits: dict[str, dict[str, Any]]
+    steps: int
+    skipped_steps: int
+    evaluations: int
+    precision: str
+    packing: str
+    padding_efficiency: float
+    threads: int
+    seconds: dict[str, float]
+    peak_memory_bytes: int
+    device: str
+
+
+def make_record(run: LocatedRun, outcome: Outcome) -> RunRecord:
+    """Make the record of a run: scores, failure, predicted classes, and how it was obtained."""
+    cfg, task = run.cfg, TASKS[run.cfg.task]
+    dev_at_last = outcome.test_at_last
+    if not task.holds_out:
+        dev_at_last = concatenate(outcome.val_at_last, outcome.test_at_last)
+    scores = {
+        "val_at_best": {m: outcome.val_at_best.get(m, math.nan) for m in task.metrics},
+        "test_at_best": _scores(task, outcome.test_at_best),
+        "test_at_last": _scores(task, outcome.test_at_last),
+        "dev_at_last": _scores(task, dev_at_last),
+    }
+    splits = {"val": outcome.val_at_last, "test": outcome.test_at_last, "dev": dev_at_last}
+    # a run without a number is a failed run with score 0, never a gap in a mean
+    score = {place: nan_to_zero(values[task.metric]) for place, values in scores.items()}
+    return RunRecord(
+        task=cfg.task,
+        method=cfg.method,
+        length=cfg.length,
+        scale=cfg.scale,
+        seed=cfg.init_seed if cfg.init_seed == cfg.data_seed else cfg.seed,
+        seed_init=cfg.init_seed,
+        seed_data=cfg.data_seed,
+        config_id=run.config_id,
+        metric=task.metric,
+        status="failed" if has_failed(task, dev_at_last) else "ok",
+        val_best=score["val_at_best"],
+        val_best_step=outcome.best_step,
+        test_at_best=score["test_at_best"],
+        test_at_last=score["test_at_last"],
+        metrics={
+            place: {name: finite(value) for name, value in values.items()}
+            for place, values in scores.items()
+        },
+        majority={
+            split: majority_score(task.metric, part.labels, num_labels=task.num_labels)
+            for split, part in splits.items()
+        },
+        predictions={
+            "test_at_best": count_predictions(task, outcome.test_at_best),
+            "test_at_last": count_predictions(task, outcome.test_at_last),
+            "dev_at_last": count_predictions(task, dev_at_last),
+        },
+        splits=outcome.splits,
+        steps=outcome.steps,
+        skipped_steps=outcome.skipped_steps,
+        evaluations=outcome.evaluations,
+        precision=outcome.precision,
+        packing=outcome.packing,
+        padding_efficiency=outcome.padding_efficiency,
+        threads=outcome.threads,
+        seconds=outcome.seconds,
+        peak_memory_bytes=outcome.peak_memory_bytes,
+        device=outcome.device,
+        data=run.source.identity,
+        model=run.model_identity,
+        versions=versions(),
+        start=_origin(run.start) if run.start else None,
+    )
+
+
+def _scores(task: Task, part: Predictions) -> dict[str, float]:
+    return compute_metrics(task.metrics, part.logits, part.labels)
+
+
+def _origin(start: LocatedRun) -> dict[str, Any] | None:
+    """Describe the run that another one started from."""
+    record = read_record(start.folder)
+    if record is None:
+        return None
+    return {
+        "task": record.task,
+        "config_id": record.config_id,
+        "seed": record.seed,
+        "val_best": record.val_best,
+        "seconds": round(sum(record.seconds.values()), 3),
+    }
 
 
 def has_failed(task: Task, dev: Predictions) -> bool:
-    """Mosbach et al. (2021): in the end no more accurate than the majority class; or not a number.
+    """Return whether a run failed: NaN, or no more accurate than the majority class.
 
-    For scores (STS-B): no positive correlation.
+    A regression (STS-B) fails without a positive correlation.
+
+    Args:
+        task: The task.
+        dev: Predictions of the last weights on the whole dev set.
+
+    References:
+        Mosbach et al., 2021, On the Stability of Fine-tuning BERT, https://arxiv.org/abs/2006.04884
     """
     metric = "spearman" if task.regression else "accuracy"
     score = compute_metrics([metric], dev.logits, dev.labels)[metric]
     majority = majority_score(metric, dev.labels, num_labels=task.num_labels)
-    rounding = 1e-6  # of torchmetrics, which computes shares in float32
+    rounding = 1e-6  # torchmetrics computes fractions in float32
     return math.isnan(score) or score <= majority + rounding
 
 
 def nan_to_zero(score: float) -> float:
-    """The score, or 0 where there is none."""
+    """Return the score, or 0 for a NaN."""
     return 0.0 if math.isnan(score) else score
 
 
-def joined(val: Predictions, test: Predictions) -> Predictions:
-    """The two halves of the dev set, together again."""
+def concatenate(val: Predictions, test: Predictions) -> Predictions:
+    """Join the two halves of the dev set."""
     return Predictions(torch.cat([val.logits, test.logits]), torch.cat([val.labels, test.labels]))
 
 
-def count(task: Task, made: Predictions) -> dict[str, float | None]:
-    """Predictions per class; for scores their mean, deviation and range."""
-    guesses = predictions_from_logits(made.logits)
+def count_predictions(task: Task, part: Predictions) -> Metrics:
+    """Count the predictions per class; for a regression return their mean, std, min and max."""
+    guesses = predictions(part.logits)
     if task.regression:
         shape = {
             "mean": guesses.mean(),
@@ -53,7 +173,7 @@ def count(task: Task, made: Predictions) -> dict[str, float | None]:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that torch held on the GPU, or that the process held on a CPU."""
+    """Return the peak memory in bytes: torch's on a GPU, or the process's on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024
@@ -61,7 +181,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def device_name(device: torch.device) -> str:
-    """The GPU's name, or the processor's."""
+    """Return the name of the GPU, or of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:

@@ -1,4 +1,4 @@
-"""How far a run is: on the terminal, or told to another process."""
+"""Progress of a run: a bar in the terminal, or messages to another process."""
 
 import time
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from typing_extensions import override
 class RunProgress(Callback):
     """Progress bar over the optimizer steps of the whole training, with the latest val score.
 
-    Lightning's own bars start over at every epoch, and so does their time left.
+    Lightning's own bars restart at every epoch, and so does their remaining time.
 
     Args:
-        title: what is running.
+        title: Text in front of the bar.
     """
 
     def __init__(self, title: str):
@@ -75,11 +75,11 @@ class RunProgress(Callback):
 
 
 class StepSender(Callback):
-    """Tells somebody the optimizer step now and then.
+    """Callback that reports the optimizer step at regular intervals.
 
     Args:
-        send: called with the step and the total.
-        every: seconds between two calls, at least.
+        send: Function called with the step and the total number of steps.
+        every: Least number of seconds between two calls.
     """
 
     def __init__(self, send: Callable[[int, int], None], every: float = 0.5):

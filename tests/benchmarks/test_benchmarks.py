@@ -13,7 +13,7 @@ from lightning.pytorch import Callback
 
 from benchmarks import bench, contestants, roofline, table
 from stablebert.config.compose import compose
-from stablebert.runs.location import locate
+from stablebert.runs.locate import locate
 
 pytest.importorskip("accelerate")
 PATHS = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -120,7 +120,7 @@ def test_everyone_has_the_same_batches_in_the_same_order(words, tmp_path):
             rows = batch.input_ids.split(list(batch.lengths))
             mine.append(sorted(row.tolist() for row in rows))
 
-    from stablebert.training.fit import train
+    from stablebert.training.lifecycle import train
 
     train(located, [Spy()])
     (tmp_path / "work").mkdir()

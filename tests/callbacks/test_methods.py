@@ -26,7 +26,7 @@ from stablebert.models.architectures import layers
 from stablebert.models.loading import load_model
 from stablebert.models.surgery import has_dropout, reinitialize_top, train_embedding_rows
 from stablebert.tasks import TASKS
-from stablebert.training.fit import build_averaging
+from stablebert.training.build import build_averaging
 from stablebert.training.module import GlueClassifier
 
 

@@ -17,7 +17,7 @@ from stablebert.demo.grammar import Dice
 from stablebert.demo.tasks import TASKS as DEMO_TASKS
 from stablebert.hub import digest, model_files
 from stablebert.models.loading import load_model
-from stablebert.runs.location import locate
+from stablebert.runs.locate import locate
 from stablebert.tasks import DEMO, TASKS
 
 

@@ -22,14 +22,17 @@ from stablebert.config.compose import compose
 from stablebert.config.sweep import read_sweep
 from stablebert.errors import ConfigError
 from stablebert.grid import executor as grid
-from stablebert.grid import worker
-from stablebert.grid.executor import Clock, plan, shard
+from stablebert.grid import launchers, worker
+from stablebert.grid.clock import Clock
+from stablebert.grid.plan import make_plan, select_shard
 from stablebert.report import read_all
 from stablebert.runs import claims
 from stablebert.runs.claims import is_claimed
-from stablebert.runs.location import Identities, locate
-from stablebert.runs.peek import read_peek
+from stablebert.runs.early_score import read_early_score
+from stablebert.runs.identities import Identities
+from stablebert.runs.locate import locate
 from stablebert.runs.record import read_record
+from stablebert.runs.run import Job
 
 SWEEP = """
 program: stablebert
@@ -229,7 +232,7 @@ def test_a_worker_that_dies_is_replaced_and_its_run_tried_once_more(words):
     out, err = child.communicate(timeout=120)
     assert child.returncode == 1, err
     assert "worker 0 died (SIGKILL)" in out
-    assert "is tried once more" in out
+    assert "retrying rte standard" in out
     crash = json.loads((run.folder / "crash.json").read_text())
     assert "its worker died twice (SIGKILL)" in crash["message"]
     assert "worker0.log" in crash["message"]
@@ -290,24 +293,24 @@ def _work_caged(pipe, number, threads):
 @pytest.mark.parametrize("again", [False, True])
 def test_a_worker_killed_by_the_oom_killer_is_replaced(words, cage, monkeypatch, again):
     """The real one: importing torch alone takes 300 MB. Where memory is back, the run finishes."""
-    monkeypatch.setattr(grid, "work", _work_caged)
+    monkeypatch.setattr(launchers, "work", _work_caged)
     cage.limit(100 << 20)
     runs = runs_of(words("task=rte", "method=standard"))
     said = []
 
     def say(line):
         said.append(line)
-        if again and "is tried once more" in line:  # said before the next worker starts
+        if again and "retrying" in line:  # said before the next worker starts
             cage.limit(8 << 30)
 
-    outcome = grid.execute(runs, workers=1, say=say)
+    outcome = grid.run_grid([Job(run) for run in runs], workers=1, say=say)
     if again:
         assert cage.kills == 1
         assert (outcome.finished, outcome.crashed) == (2, [])
         whole(words("task=rte", "method=standard"))
         return
     assert cage.kills == 4
-    assert (outcome.finished, outcome.crashed) == (0, runs)
+    assert (outcome.finished, [job.run for job in outcome.crashed]) == (0, runs)
     for run in runs:
         message = json.loads((run.folder / "crash.json").read_text())["message"]
         assert "its worker died twice (SIGKILL)" in message
@@ -388,12 +391,12 @@ def test_runs_of_a_killed_parent_are_missing_and_not_crashed(words):
 
 def test_shards_are_disjoint_and_complete(words):
     configs = [run.cfg for run in runs_of(words("seed=0..2"))]
-    parts = [shard(configs, f"{i}/5") for i in range(1, 6)]
+    parts = [select_shard(configs, f"{i}/5") for i in range(1, 6)]
     assert sorted(cfg.seed for part in parts for cfg in part) == sorted(c.seed for c in configs)
     assert len({cfg for part in parts for cfg in part}) == 12
     for text in ("0/2", "3/2", "1", "a/b", "1/0"):
-        with pytest.raises(ConfigError, match="takes i/n"):
-            shard(configs, text)
+        with pytest.raises(ConfigError, match="expected i/n"):
+            select_shard(configs, text)
 
 
 def test_committed_records_count_as_done(words, tmp_path):
@@ -401,7 +404,7 @@ def test_committed_records_count_as_done(words, tmp_path):
     assert main(["grid", *words("task=cola", "method=reinit", "seed=0"), "--workers", "1"]) == 0
     (record,) = records_of(words("task=cola", "method=reinit", "seed=0"))
     first = next(run for run in runs_of(words()) if run.config_id == record.config_id)
-    made = plan(configs, [record], Identities([record]))
+    made = make_plan(configs, [record], Identities([record]))
     assert [run.folder for run in made.done] == [first.folder]
     assert len(made.missing) == 7
 
@@ -421,11 +424,11 @@ def test_committed_records_suffice_without_data_and_model(words, tmp_path, monke
     shown = capsys.readouterr().out
     assert "2 of 2 runs: 1 cells, seeds 0..1; 0 missing" in shown
     for part in ("data", "model"):
-        assert f"{part} not at hand; as in all records of mini rte: sha256:" in shown
+        assert f"{part} is not available; assuming the content that all records of" in shown
     assert main(["grid", *absent]) == 0
     out, err = capsys.readouterr()
     assert "2 runs wanted, 2 done, 0 missing" in out
-    assert "model not at hand" in err
+    assert "model is not available" in err
     here = words(*few, f"paths.runs={tmp_path / 'none'}")
     assert main(["grid", *here, "--fresh", "--dry-run"]) == 0
     out = capsys.readouterr().out
@@ -443,15 +446,15 @@ def test_time_left_comes_from_runs_of_the_same_kind(words):
     assert main(["grid", *words("seed=0"), "--workers", "1"]) == 0
     runs, records = runs_of(words("seed=0")), records_of(words("seed=0"))
     clock = Clock([])
-    assert clock.left(runs, 2) == "unknown until a run has finished"
+    assert clock.remaining(runs, 2) == "unknown until a run has finished"
     for record in records:
         clock.learn(replace(record, seconds={"train": {"rte": 100.0, "cola": 40.0}[record.task]}))
     tasks = {run.cfg.task: run for run in runs}
     assert clock.estimate(tasks["rte"]) == 100
-    assert clock.left(runs, 1) == "0:04:40"
-    assert clock.left(runs, 2) == "0:02:20"
-    assert clock.left([tasks["cola"]], 8) == "0:00:40"  # one run, one worker
-    assert clock.left([], 2) == "0:00:00"
+    assert clock.remaining(runs, 1) == "0:04:40"
+    assert clock.remaining(runs, 2) == "0:02:20"
+    assert clock.remaining([tasks["cola"]], 8) == "0:00:40"  # one run, one worker
+    assert clock.remaining([], 2) == "0:00:00"
 
 
 @pytest.fixture
@@ -477,7 +480,7 @@ def test_a_full_disk_stops_the_grid_and_damages_nothing(words, mount):
     out, err = child.communicate(timeout=240)
     assert child.returncode == 1, (out, err)
     assert "No space left on device" in err
-    assert "every further run would meet it too" in err
+    assert "every other run would fail too" in err
     assert not list(disk.rglob("crash.json"))
     assert "Traceback" not in err
     finished = [r for r in runs_of(full) if (r.folder / "result.json").exists()]
@@ -490,7 +493,7 @@ def test_a_read_only_folder_stops_the_grid(words, mount):
     out, err = child.communicate(timeout=120)
     assert child.returncode == 1, (out, err)
     assert "Read-only file system" in err
-    assert "every further run would meet it too" in err
+    assert "every other run would fail too" in err
     assert "Traceback" not in err
 
 
@@ -531,7 +534,7 @@ def test_a_runs_folder_that_cannot_be_written_is_told(words, tmp_path):
     out, err = child.communicate(timeout=120)
     assert child.returncode == 1
     assert str(tmp_path / "file") in err
-    assert "every further run would meet it too" in err
+    assert "every other run would fail too" in err
     assert out.count("crashed:") == 0
     assert "Traceback" not in err
 
@@ -547,13 +550,13 @@ def test_bad_words_are_told(words, capsys):
 
 def test_workers_are_calm_and_share_the_cores(monkeypatch):
     """Trap 27."""
-    monkeypatch.setattr(grid, "work", _tell)
-    monkeypatch.setattr(grid, "cores", lambda: 8)
+    monkeypatch.setattr(launchers, "work", _tell)
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    made = grid._Grid([None] * 3, 3, ["0", "1"], None, [], print)
-    made.workers = [made._start(i) for i in range(3)]
-    told = [worker.pipe.recv() for worker in made.workers]
-    made.stop()
+    workers = [launchers.start_worker(i, threads=2, gpus=["0", "1"]) for i in range(3)]
+    told = [started.pipe.recv() for started in workers]
+    for started in workers:
+        started.close()
+        started.join()
     assert [t["OMP_WAIT_POLICY"] for t in told] == ["PASSIVE"] * 3
     assert [t["OMP_NUM_THREADS"] for t in told] == ["2"] * 3
     assert [t["CUDA_VISIBLE_DEVICES"] for t in told] == ["0", "1", "0"]
@@ -592,12 +595,12 @@ def test_after_a_fraction_the_best_seeds_go_on(words, capsys):
     grid.append("trainer.evaluations=5")
     assert main(["grid", *grid, "--workers", "2", "--prune", "0.45/2"]) == 0
     out = capsys.readouterr().out
-    assert "4 of 10 seeds go on" in out
+    assert "finishing 4 of 10 seeds" in out
     # 8 of 20 steps: the last validation until 45 %; 10 x 8 and 4 x 20
     assert "10 seeds started, 4 finished; 160 of 200 steps (20% saved" in out
     runs = runs_of(grid)
     for task in ("rte", "cola"):
-        peeks = {r.cfg.seed: read_peek(r, 0.45) for r in runs if r.cfg.task == task}
+        peeks = {r.cfg.seed: read_early_score(r, 0.45) for r in runs if r.cfg.task == task}
         assert {(p.step, p.steps) for p in peeks.values()} == {(8, 20)}
         records = {r.cfg.seed: read_record(r.folder) for r in runs if r.cfg.task == task}
         finished = {seed for seed, record in records.items() if record}
@@ -610,10 +613,10 @@ def test_after_a_fraction_the_best_seeds_go_on(words, capsys):
             assert score == pytest.approx(peeks[seed].val_score, abs=1e-6)
     # again: everything has been looked at, and nobody takes the place of the finished ones
     assert main(["grid", *grid, "--prune", "0.45/2"]) == 0
-    assert "0 of 6 seeds go on" in capsys.readouterr().out
+    assert "finishing 0 of 6 seeds" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", ["0.3", "1/3", "0/3", "0.5/0", "a/b"])
 def test_a_pruning_that_makes_no_sense_is_refused(words, text, capsys):
     assert main(["grid", *words(), "--prune", text]) == 2
-    assert f"--prune {text}: takes F/K" in capsys.readouterr().err
+    assert f"--prune {text}: expected F/K" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from stablebert.config.identity import config_id
 from stablebert.demo import demo_rows
 from stablebert.glue.batches import Permutations
 from stablebert.packed.dropout import DropoutMasks
-from stablebert.runs.location import locate
+from stablebert.runs.locate import locate
 from stablebert.seeds import stream_generator as generator
 from stablebert.seeds import stream_seed as stream
 from stablebert.tasks import TASKS

@@ -17,8 +17,8 @@ from stablebert.models.surgery import disable_dropout, has_dropout, reinitialize
 from stablebert.optim.groups import layer_rates, parameter_groups, split_by_rate
 from stablebert.packed.batch import pack_rows
 from stablebert.packed.dropout import DropoutMasks
-from stablebert.runs.location import locate
-from stablebert.training.fit import train
+from stablebert.runs.locate import locate
+from stablebert.training.lifecycle import train
 
 SIZE = {
     "hidden_size": 16,

@@ -4,7 +4,8 @@ import pytest
 
 from stablebert.config.compose import compose
 from stablebert.config.identity import config_id
-from stablebert.runs.location import ContentError, Identities, locate
+from stablebert.runs.identities import ContentError, Identities
+from stablebert.runs.locate import locate
 from tests.report.test_tables import cell, record
 
 DATA, MODEL = "sha256:0123", "org/bert@c0ffee"
@@ -24,10 +25,12 @@ def test_what_records_agree_on_stands_in_and_is_said():
         cfg = cfg_of(*words)
         assert identities.run(cfg).config_id == config_id(cfg, data=DATA, model=MODEL)
     identities.run(cfg_of("task=cola"))
-    assert identities.taken == [
-        f"data not at hand; as in all records of mini rte: {DATA}",
-        f"model not at hand; as in all records of mini rte, mini cola: {MODEL}",
-        "data not at hand; as in all records of mini cola: sha256:4567",
+    assert identities.assumptions == [
+        f"data is not available; assuming the content that all records of mini rte used: {DATA}",
+        "model is not available; assuming the content that all records of mini rte, mini cola "
+        f"used: {MODEL}",
+        "data is not available; assuming the content that all records of mini cola used: "
+        "sha256:4567",
     ]
 
 
@@ -36,7 +39,7 @@ def test_what_is_at_hand_speaks_for_itself(tiny_glue, tiny_bert):
     identities = Identities([used()])
     run = identities.run(cfg)
     assert (run.config_id, run.folder) == (locate(cfg).config_id, locate(cfg).folder)
-    assert not identities.taken
+    assert not identities.assumptions
     half = Identities([used()]).run(cfg_of(source=tiny_glue))
     data = locate(cfg).source.identity
     assert half.config_id == config_id(cfg, data=data, model=MODEL)

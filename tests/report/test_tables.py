@@ -19,7 +19,8 @@ from stablebert.report import Cell, ReportError, collect, paper, read_all, repor
 from stablebert.report.cells import baseline_of, compare, fails_against_chance, join, marks, spans
 from stablebert.report.render import Document, Entry, Table, as_latex, as_markdown, as_text
 from stablebert.report.sentences import reading
-from stablebert.runs.record import RunRecord, run_folder
+from stablebert.runs.files import run_folder
+from stablebert.runs.record import RunRecord
 from stablebert.tasks import TASKS
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stablebert.runs.record import RecordError, read_record, run_folder, write_json
+from stablebert.runs.files import run_folder, write_json
+from stablebert.runs.record import RecordError, read_record
 from stablebert.training.loggers import HistoryLogger
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
-from stablebert.runs.location import locate
+from stablebert.runs.locate import locate
 from stablebert.runs.record import read_record
 from stablebert.tracking.mirror import STEP, Mirror, open_mirror, requested_mode
 

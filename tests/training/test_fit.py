@@ -22,10 +22,10 @@ from stablebert.config.compose import compose
 from stablebert.losses import fine_tuning_loss
 from stablebert.models.loading import load_model
 from stablebert.optim.adam import BertAdam
-from stablebert.runs.location import locate
+from stablebert.runs.locate import locate
 from stablebert.runs.record import read_record
 from stablebert.tasks import TASKS
-from stablebert.training.fit import build_callbacks, build_data, build_module, build_trainer
+from stablebert.training.build import build_callbacks, build_data, build_module, build_trainer
 from stablebert.training.module import Predictions
 from stablebert.training.outcome import has_failed
 
@@ -598,7 +598,7 @@ def test_progress_is_shown_on_a_terminal_only(words, tmp_path):
 
 
 def test_an_architecture_that_cannot_pack_is_padded_and_says_so(words, monkeypatch, capsys, caplog):
-    from stablebert.training import fit as module
+    from stablebert.training import build as module
 
     monkeypatch.setattr(module, "packed_forward", lambda model: None)
     run = words("trainer.max_steps=2")

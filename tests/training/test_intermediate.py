@@ -13,12 +13,14 @@ from safetensors.torch import load_file
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
 from stablebert.config.sweep import read_sweep
-from stablebert.grid.executor import execute
+from stablebert.grid.executor import run_grid
 from stablebert.models.architectures import layers
 from stablebert.runs.claims import claimed
-from stablebert.runs.location import locate
+from stablebert.runs.locate import locate
 from stablebert.runs.record import read_record
-from stablebert.training.fit import build_module, train
+from stablebert.runs.run import Job
+from stablebert.training.build import build_module
+from stablebert.training.lifecycle import train
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_a_grid_makes_it_once_and_all_seeds_start_from_it(words, tmp_path, tiny_
     grid = [str(tmp_path / "grid.yaml"), "task=rte,stsb", *words]
     assert main(["grid", *grid, "--workers", "2"]) == 0
     out = capsys.readouterr().out
-    assert out.count("first, for runs that start from it: mnli standard 3epochs") == 1
+    assert out.count("training first, because other runs start from it: mnli standard 3epochs") == 1
     assert "[5/5]" in out
     runs = [locate(cfg) for cfg in read_sweep(grid[0]).narrow(grid[1:]).configs()]
     assert len({run.start.folder for run in runs}) == 1
@@ -93,8 +95,8 @@ def test_table_2_and_its_searches_end_to_end(tiny_bert, tiny_glue, cache, tmp_pa
 
 def test_a_run_alone_makes_it_and_waits_for_another_process(words, caplog):
     run = locate(compose(["task=rte", "seed=3", *words]))
-    assert run.start.keeps
-    assert not run.start.done
+    assert Job(run).prerequisite.keep_encoder
+    assert not Job(run).prerequisite.is_done
     run.start.folder.mkdir(parents=True)
     caplog.set_level(logging.WARNING)
 
@@ -110,19 +112,18 @@ def test_a_run_alone_makes_it_and_waits_for_another_process(words, caplog):
     record = train(run)
     other.join()
     assert record.start["task"] == "mnli"
-    assert caplog.text.count("which another process trains") == 1
-    assert run.start.done
+    assert caplog.text.count("which another process is training") == 1
+    assert Job(run).prerequisite.is_done
 
 
 def test_runs_whose_start_crashes_are_told_so(words):
     run = locate(compose(["task=rte", *words]))
     broken = replace(run.start.cfg, data=replace(run.start.cfg.data, max_length=129))
     said = []
-    outcome = execute(
-        [replace(run, start=replace(run.start, cfg=broken))], workers=1, say=said.append
-    )
-    assert [crashed.cfg.task for crashed in outcome.crashed] == ["mnli", "rte"]
-    assert "what it starts from has crashed: mnli standard" in said[-1]
+    job = Job(replace(run, start=replace(run.start, cfg=broken)))
+    outcome = run_grid([job], workers=1, say=said.append)
+    assert [job.run.cfg.task for job in outcome.crashed] == ["mnli", "rte"]
+    assert "the run that it starts from crashed: mnli standard" in said[-1]
 
 
 def test_another_start_is_another_configuration(words):

@@ -1,0 +1,84 @@
+"""Plan a sweep: which of its runs are done, missing or crashed."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from stablebert.config.schema import RunConfig
+from stablebert.errors import ConfigError
+from stablebert.runs.files import CRASH, RESULT
+from stablebert.runs.identities import Identities
+from stablebert.runs.record import RecordError, RunRecord, read_record
+from stablebert.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a sweep by state; each run is in exactly one list."""
+
+    done: list[Run] = field(default_factory=list)
+    missing: list[Run] = field(default_factory=list)
+    crashed: list[Run] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Number of runs."""
+        return len(self.done) + len(self.missing) + len(self.crashed)
+
+
+def make_plan(
+    configs: Iterable[RunConfig], records: Iterable[RunRecord], identities: Identities
+) -> Plan:
+    """Sort the runs of a sweep by state.
+
+    Args:
+        configs: Configurations of the runs.
+        records: Finished runs, here or committed; damaged records are not among them.
+        identities: Identifies the runs.
+
+    Raises:
+        ContentError: If a run cannot be identified.
+    """
+    finished = {record.key for record in records}
+    plan = Plan()
+    for cfg in configs:
+        run = identities.run(cfg)
+        if run.key in finished or _has_finished_since(run):
+            plan.done.append(run)
+        elif (run.folder / CRASH).exists() or (run.folder / RESULT).exists():
+            plan.crashed.append(run)  # a damaged record counts as a crash
+        else:
+            plan.missing.append(run)
+    return plan
+
+
+def _has_finished_since(run: Run) -> bool:
+    """Return whether a run has finished since the records were read."""
+    try:
+        return read_record(run.folder) is not None
+    except RecordError:
+        return False
+
+
+def clear_crashes(runs: Iterable[Run]) -> None:
+    """Make crashed runs missing again; keep their crash records and damaged records as backups."""
+    for run in runs:
+        for name in (CRASH, RESULT):
+            with suppress(FileNotFoundError):
+                (run.folder / name).replace(run.folder / f"{name}.before")
+
+
+def select_shard(configs: Sequence[RunConfig], text: str) -> list[RunConfig]:
+    """Return shard i of n of the runs: every n-th run, so that each shard has all seeds.
+
+    Args:
+        configs: Configurations of all runs.
+        text: `i/n`, with i from 1 to n.
+
+    Raises:
+        ConfigError: If the text does not have that form.
+    """
+    i, slash, n = text.partition("/")
+    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
+        raise ConfigError([f"--shard {text}: expected i/n with i from 1 to n, such as 2/8"])
+    return list(configs[int(i) - 1 :: int(n)])

@@ -1,0 +1,77 @@
+"""The files of a run: their names, their folder, and how they are written.
+
+A file is written whole or not at all, and the first writer of a record wins.
+"""
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+RESULT, CRASH, HISTORY, CONFIG = "result.json", "crash.json", "history.jsonl", "config.yaml"
+ENCODER = "encoder"
+"""Folder of the fine-tuned encoder, which a run leaves if other runs start from it."""
+FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+"""Error numbers that blame the folder or disk, so that every further run would fail too."""
+
+
+def run_folder(
+    root: Path,
+    *,
+    scale: str,
+    task: str,
+    method: str,
+    config_id: str,
+    seed_init: int,
+    seed_data: int,
+) -> Path:
+    """Return the folder of a run: `<root>/<scale>/<task>/<method>/<config_id>/seed<k>`.
+
+    The last part is `init<i>-data<j>` if the two seeds differ (paper, Appendix B).
+    """
+    seeds = f"seed{seed_data}" if seed_init == seed_data else f"init{seed_init}-data{seed_data}"
+    return root / scale / task / method / config_id / seeds
+
+
+def write_text(path: Path, text: str, *, replace: bool = True) -> bool:
+    """Write a file whole or not at all.
+
+    Args:
+        path: File to write.
+        text: Its content.
+        replace: Whether to replace an existing file.
+
+    Returns:
+        False if the file exists and must not be replaced.
+    """
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        with part.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            part.replace(path)
+            return True
+        try:
+            os.link(part, path)  # fails if the file exists: the first writer wins
+        except FileExistsError:
+            return False
+        except OSError:  # the file system has no hard links: nearly as safe
+            if path.exists():
+                return False
+            part.replace(path)
+        return True
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: dict[str, Any], *, replace: bool = True) -> bool:
+    """Write JSON as `write_text` does.
+
+    Raises:
+        ValueError: If the data hold a NaN or an infinity, which JSON cannot represent.
+    """
+    return write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n", replace=replace)

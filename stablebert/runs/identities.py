@@ -1,0 +1,94 @@
+"""Identify runs even if their data or model is not available on this machine."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from stablebert.config.identity import prerequisite
+from stablebert.config.schema import RunConfig
+from stablebert.errors import ActionableError
+from stablebert.hub import GLUE
+from stablebert.runs.locate import identify, locate_data, locate_model
+from stablebert.runs.record import RunRecord
+from stablebert.runs.run import Run
+from stablebert.tasks import TASKS
+
+Address = tuple[str, str, str | None, str]
+"""Part (`data` or `model`), name, revision, and the task if the content depends on it."""
+
+
+class ContentError(ActionableError):
+    """Data or model is not available, and the records do not tell which content was used."""
+
+
+class Identities:
+    """Identifies runs, so that reports and plans work without data and model.
+
+    If data or a model cannot be located, the content that all records of the same scale and task
+    used is assumed.
+
+    Args:
+        records: Finished runs.
+    """
+
+    def __init__(self, records: Iterable[RunRecord]):
+        self._used: dict[tuple[str, str, str], Counter[str]] = {}
+        for r in records:
+            for part, content in (("data", r.data), ("model", r.model)):
+                self._used.setdefault((part, r.scale, r.task), Counter())[content] += 1
+        self._missing: dict[Address, ActionableError] = {}
+        self._assumed: dict[tuple[str, str], dict[str, None]] = {}
+
+    @property
+    def assumptions(self) -> list[str]:
+        """Contents assumed from records so far, one line each."""
+        return [
+            f"{part} is not available; assuming the content that all records of "
+            f"{', '.join(users)} used: {content}"
+            for (part, content), users in self._assumed.items()
+        ]
+
+    def run(self, cfg: RunConfig) -> Run:
+        """Identify the run of a configuration.
+
+        Raises:
+            ContentError: If data or model cannot be located, and the records do not agree on one
+                content.
+        """
+        task, data, model = TASKS[cfg.task].config, cfg.data, cfg.model
+        intermediate = prerequisite(cfg)
+        return identify(
+            cfg,
+            start=self.run(intermediate) if intermediate else None,
+            data=self._content(
+                ("data", GLUE if data.source == "hub" else data.source, data.revision, task),
+                lambda: locate_data(data.source, task, data.revision).identity,
+                cfg,
+            ),
+            model=self._content(
+                ("model", model.name, model.revision, ""),
+                lambda: locate_model(model.name, model.revision)[1],
+                cfg,
+            ),
+        )
+
+    def _content(self, address: Address, locate: Callable[[], str], cfg: RunConfig) -> str:
+        """Return the identity of the content at an address."""
+        if address not in self._missing:  # ask a hub that is down only once
+            try:
+                return locate()
+            except ActionableError as error:
+                self._missing[address] = error
+        part, name, revision, _ = address
+        used = self._used.get((part, cfg.scale, cfg.task), Counter())
+        content = next(iter(used)) if len(used) == 1 else ""
+        hub_id, is_from_hub, commit = content.partition("@")
+        differs = is_from_hub and (hub_id != name or revision not in (None, commit))
+        if differs or not content:
+            counts = ", ".join(f"{content} in {k}" for content, k in used.most_common())
+            raise ContentError(
+                f"{self._missing[address]}\nThe records of {cfg.scale} {cfg.task} do not tell "
+                f"which {part} it is either: {counts or 'there are none'}."
+            )
+        users = self._assumed.setdefault((part, content), {})
+        users[f"{cfg.scale} {cfg.task}"] = None
+        return content

@@ -1,0 +1,86 @@
+"""Find the data, model and record folder that a configuration refers to, without torch."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from stablebert.config.files import model_folder
+from stablebert.config.identity import config_id, prerequisite
+from stablebert.config.schema import RunConfig
+from stablebert.glue.sources import Source, resolve
+from stablebert.hub import digest, fetch_model, model_files
+from stablebert.runs.files import run_folder
+from stablebert.runs.run import LocatedRun, Run
+from stablebert.tasks import DEMO, TASKS
+
+
+def locate(cfg: RunConfig) -> LocatedRun:
+    """Find the inputs of a run, downloading them from the hub if necessary, and its folder.
+
+    Raises:
+        DataError: If the data are missing.
+        HubError: If data or model cannot be downloaded, or a model folder is incomplete.
+    """
+    source = locate_data(cfg.data.source, TASKS[cfg.task].config, cfg.data.revision)
+    model, identity = locate_model(cfg.model.name, cfg.model.revision)
+    intermediate = prerequisite(cfg)
+    start = locate(intermediate) if intermediate else None
+    run = identify(cfg, data=source.identity, model=identity, start=start)
+    return LocatedRun(cfg, run.config_id, run.folder, source, model, identity, start)
+
+
+def identify(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run:
+    """Return the run of a configuration on the given contents of data and model."""
+    start_id = start.config_id if start else None
+    identifier = config_id(cfg, data=data, model=model, start=start_id)
+    folder = run_folder(
+        Path(cfg.paths.runs).expanduser(),
+        scale=cfg.scale,
+        task=cfg.task,
+        method=cfg.method,
+        config_id=identifier,
+        seed_init=cfg.init_seed,
+        seed_data=cfg.data_seed,
+    )
+    return Run(cfg, identifier, folder)
+
+
+# Cached per process: the runs of a grid share a few files of up to a gigabyte.
+@cache
+def locate_data(source: str, config: str, revision: str | None) -> Source:
+    """Find the data of a task.
+
+    Args:
+        source: Value of `data.source`.
+        config: Name of the task's full version, as in GLUE.
+        revision: Commit or tag of the hub's data; None for the latest.
+
+    Raises:
+        DataError: If the data are missing.
+        HubError: If they cannot be downloaded.
+    """
+    return resolve(source, TASKS[config], revision)
+
+
+@cache
+def locate_model(name: str, revision: str | None) -> tuple[Path, str]:
+    """Find a model: its local folder, and the identity of its content.
+
+    Args:
+        name: Value of `model.name`.
+        revision: Commit or tag of the hub's model; None for the latest.
+
+    Raises:
+        HubError: If it cannot be downloaded, or a folder is incomplete.
+    """
+    if folder := model_folder(name):
+        prefix = f"{DEMO} " if name == DEMO else ""
+        return folder, f"{prefix}sha256:{digest(model_files(folder))}"
+    snapshot = fetch_model(name, revision)
+    return snapshot, f"{name}@{snapshot.name}"
+
+
+def cache_folder(path: str | None) -> Path:
+    """Return the folder of prepared data: the configured one, or the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(path).expanduser() if path else Path(home) / "stablebert"

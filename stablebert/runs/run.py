@@ -1,0 +1,78 @@
+"""A run (identity and inputs) and a job (what to do with a run)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from stablebert.config.schema import RunConfig
+from stablebert.glue.sources import Source
+from stablebert.runs.files import ENCODER, RESULT
+from stablebert.runs.record import Key
+
+
+@dataclass(frozen=True)
+class Run:
+    """A configuration with its seeds, and the folder of its record."""
+
+    cfg: RunConfig
+    config_id: str
+    folder: Path
+
+    @property
+    def key(self) -> Key:
+        """Identity of the run, equal to the key of its record."""
+        return self.config_id, self.cfg.init_seed, self.cfg.data_seed
+
+    @property
+    def name(self) -> str:
+        """Name in progress lines and messages."""
+        cfg = self.cfg
+        return f"{cfg.task} {cfg.method} {cfg.length} {self.config_id} {self.folder.name}"
+
+
+@dataclass(frozen=True)
+class LocatedRun(Run):
+    """A run with its inputs, all of them available on this machine."""
+
+    source: Source
+    model: Path
+    """Local folder of the pre-trained model and its tokenizer."""
+    model_identity: str
+    """Identity of the model's content: `<hub id>@<commit>`, or a digest of a folder's files."""
+    start: Self | None = None
+    """Run whose encoder this one starts from instead of the pre-trained model."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with a run: train it, train it and keep its encoder, or validate it early.
+
+    Attributes:
+        run: The run.
+        keep_encoder: Whether to save the fine-tuned encoder for runs that start from it.
+        stop_after: Fraction of the optimizer steps after which to stop and store only the
+            validation score; None trains and tests the whole run.
+    """
+
+    run: LocatedRun
+    keep_encoder: bool = False
+    stop_after: float | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the output of the job exists; a finished run needs no early validation."""
+        if self.keep_encoder:
+            return (self.run.folder / ENCODER).exists()
+        early = self.stop_after and early_score_file(self.run, self.stop_after).exists()
+        return bool(early) or (self.run.folder / RESULT).exists()
+
+    @property
+    def prerequisite(self) -> Self | None:
+        """Job that must be done first: training the run that this one starts from."""
+        start = self.run.start
+        return type(self)(start, keep_encoder=True) if start else None
+
+
+def early_score_file(run: Run, fraction: float) -> Path:
+    """Return the file of a run's validation score after a fraction of its steps."""
+    return run.folder / f"peek-{fraction:g}.json"

@@ -1,0 +1,226 @@
+"""Build what a run consists of: model, data, callbacks and Trainer.
+
+This is the only place where the configuration meets the classes, which all take plain arguments.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.loggers import Logger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from stablebert import callbacks
+from stablebert.config.schema import RunConfig
+from stablebert.glue.datamodule import GlueDataModule, data_module
+from stablebert.machine import keep_freed_memory
+from stablebert.models.architectures import max_positions, packed_forward
+from stablebert.models.loading import load_model
+from stablebert.models.surgery import has_dropout, train_embedding_rows
+from stablebert.runs.files import ENCODER
+from stablebert.runs.locate import cache_folder
+from stablebert.runs.run import LocatedRun
+from stablebert.tasks import TASKS
+from stablebert.training.module import GlueClassifier
+from stablebert.training.progress import RunProgress
+from stablebert.training.quiet import silence_libraries
+
+log = logging.getLogger(__name__)
+
+Precision = Literal["16-mixed", "bf16-mixed", "32-true"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The objects that a run consists of, wired together."""
+
+    module: GlueClassifier
+    data: GlueDataModule
+    best: callbacks.BestWeights
+    trainer: Trainer
+
+
+def build(run: LocatedRun, loggers: Sequence[Logger], watchers: Sequence[Callback]) -> Parts:
+    """Build everything that a run consists of.
+
+    Args:
+        run: The run.
+        loggers: Loggers of the Trainer.
+        watchers: Callbacks that observe the training without changing it.
+    """
+    cfg = run.cfg
+    silence_libraries()
+    if cfg.trainer.threads is not None:
+        torch.set_num_threads(cfg.trainer.threads)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    keep_freed_memory()
+    module = build_module(run)
+    data = build_data(run, packed=use_packing(cfg, module))
+    decays = cfg.optimizer.weight_decay and cfg.optimizer.decay_to == "zero"
+    if data.packed and not decays:  # decay to zero changes every row of the embeddings
+        train_embedding_rows(module.model, torch.from_numpy(data.vocabulary()))
+    best = callbacks.BestWeights(f"val/{cfg.trainer.select_by or 'score'}")
+    # the average replaces the weights, so it comes after the callback that keeps the best ones
+    chain = [*build_callbacks(cfg), best, *build_averaging(cfg), *watchers]
+    return Parts(module, data, best, build_trainer(cfg, chain, loggers))
+
+
+def build_module(run: LocatedRun) -> GlueClassifier:
+    """Build the pre-trained model with a new head, and its optimizer settings.
+
+    Raises:
+        ValueError: If the model has fewer positions than a row may have tokens, or R-Drop would
+            compare two identical passes.
+    """
+    cfg = run.cfg
+    task = TASKS[cfg.task]
+    folder = run.start.folder / ENCODER if run.start else run.model
+    model = load_model(folder, num_labels=task.num_labels, seed=cfg.init_seed)
+    positions = max_positions(model.config)
+    if positions and cfg.data.max_length > positions:
+        raise ValueError(
+            f"data.max_length={cfg.data.max_length}: {cfg.model.name} has {positions} positions"
+        )
+    if cfg.rdrop.alpha and not cfg.mixout.p and not has_dropout(model):
+        raise ValueError(
+            f"rdrop.alpha={cfg.rdrop.alpha}: {cfg.model.name} has no dropout, so its two passes "
+            "are identical; use another model, or method=mixout+rdrop"
+        )
+    return GlueClassifier(
+        model,
+        metrics=task.metrics,
+        lr=cfg.optimizer.lr,
+        betas=cfg.optimizer.betas,
+        eps=cfg.optimizer.eps,
+        weight_decay=cfg.optimizer.weight_decay,
+        decay_to=cfg.optimizer.decay_to,
+        layer_decay=cfg.optimizer.layer_decay,
+        bias_correction=cfg.optimizer.bias_correction,
+        warmup=cfg.optimizer.warmup,
+        rdrop=cfg.rdrop.alpha,
+        dropout_seed=cfg.data_seed,
+    )
+
+
+def build_data(run: LocatedRun, *, packed: bool = False) -> GlueDataModule:
+    """Build the data of a run: tokenized, split, and ready for the Trainer."""
+    cfg = run.cfg
+    data = data_module(cfg.task)(
+        source=run.source,
+        tokenizer=run.model,
+        cache=cache_folder(cfg.paths.cache),
+        max_length=cfg.data.max_length,
+        batch_size=cfg.trainer.batch_size // cfg.trainer.accumulate,
+        eval_batch_size=cfg.trainer.eval_batch_size,
+        seed=cfg.data_seed,
+        packed=packed,
+    )
+    data.prepare_data()
+    data.setup("fit")
+    return data
+
+
+def use_packing(cfg: RunConfig, module: GlueClassifier) -> bool:
+    """Return whether to pack batches: if the architecture can, unless padding is requested.
+
+    Raises:
+        ValueError: If packing is requested and the architecture has no packed forward pass.
+    """
+    can_pack = packed_forward(module.model) is not None
+    if not can_pack and cfg.trainer.packing != "padded":
+        config: Any = module.model.config
+        reason = f"{config.model_type} has no packed forward pass"
+        if cfg.trainer.packing == "packed":
+            raise ValueError(f"trainer.packing=packed: {reason}; use auto or padded")
+        log.warning("%s: batches are padded, which is slower", reason)
+    return can_pack and cfg.trainer.packing != "padded"
+
+
+def build_callbacks(cfg: RunConfig) -> list[Callback]:
+    """Build the callbacks of the method and the monitors, in the order in which they act."""
+    chain: list[Callback] = [
+        callbacks.ValidationSchedule(cfg.trainer.evaluations),
+        callbacks.TrainingLossMonitor(),
+    ]
+    reinit = None
+    if cfg.reinit.num_layers or cfg.reinit.pooler:
+        depth, pooler = cfg.reinit.num_layers, cfg.reinit.pooler
+        reinit = callbacks.ReinitTopLayers(depth, pooler, seed=cfg.init_seed)
+        chain.append(reinit)
+    if cfg.trainable.patterns or cfg.trainable.top_layers is not None:
+        patterns, top = cfg.trainable.patterns, cfg.trainable.top_layers
+        chain.append(callbacks.TrainPart(patterns, num_layers=top, after=reinit))
+    if cfg.mixout.p:
+        chain.append(callbacks.Mixout(cfg.mixout.p, cfg.mixout.mask))
+    if cfg.probe.l2 is not None:
+        chain.append(callbacks.LinearProbe(cfg.probe.l2))
+    if cfg.monitor.bias_ratio:
+        chain.append(callbacks.BiasRatioMonitor())
+    if cfg.monitor.weight_change:
+        chain.append(callbacks.WeightChangeMonitor())
+    if sys.stdout.isatty():
+        chain.append(RunProgress(f"{cfg.task} {cfg.method} {cfg.length} seed {cfg.seed}"))
+    return chain
+
+
+def build_averaging(cfg: RunConfig) -> list[Callback]:
+    """Build Lightning's moving average of the weights, if the method uses one."""
+    if cfg.ema.decay is None:
+        return []
+    average = get_ema_multi_avg_fn(cfg.ema.decay)
+    # buffers never change here, and averaging integers would truncate them
+    return [WeightAveraging(choose_device(cfg), use_buffers=False, multi_avg_fn=average)]
+
+
+def choose_device(cfg: RunConfig) -> str:
+    """Return the kind of device to train on: `cpu` or `cuda`."""
+    if cfg.trainer.accelerator == "cpu" or not torch.cuda.is_available():
+        # not Lightning's "auto": it would pick a Mac's GPU, which has no float64 for the monitors
+        return cfg.trainer.accelerator.replace("auto", "cpu")
+    return "cuda"
+
+
+def build_trainer(cfg: RunConfig, chain: Sequence[Callback], loggers: Sequence[Logger]) -> Trainer:
+    """Build a Trainer with one device, no checkpoints, and validation timed by the callback."""
+    kind = choose_device(cfg)
+    return Trainer(
+        accelerator=kind,
+        devices=1,
+        precision=choose_precision(cfg.trainer.precision, cuda=kind == "cuda"),
+        max_epochs=cfg.trainer.epochs if cfg.trainer.max_steps is None else -1,
+        max_steps=-1 if cfg.trainer.max_steps is None else cfg.trainer.max_steps,
+        accumulate_grad_batches=cfg.trainer.accumulate,
+        gradient_clip_val=cfg.optimizer.clip_norm,
+        callbacks=list(chain),
+        logger=list(loggers),
+        # one process on one device, even inside a SLURM allocation of several tasks
+        plugins=[LightningEnvironment()],
+        val_check_interval=1,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    )
+
+
+def choose_precision(
+    requested: Literal["auto", "16-mixed", "bf16-mixed", "32-true"], *, cuda: bool
+) -> Precision:
+    """Return the precision to request from Lightning: mixed on CUDA, unless the user chose one."""
+    if requested == "auto":
+        if not cuda:
+            log.warning(
+                "on a CPU: training in 32-true (trainer.precision=bf16-mixed may be faster)"
+            )
+        return "16-mixed" if cuda else "32-true"
+    if requested == "16-mixed" and not cuda:
+        log.warning("on a CPU: Lightning trains in bf16-mixed instead of 16-mixed")
+    return requested

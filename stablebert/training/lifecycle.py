@@ -1,0 +1,221 @@
+"""The lifecycle of a run: its claim, its history and mirror, and its record or crash record."""
+
+import logging
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import Logger
+
+from stablebert.config.serialize import to_yaml
+from stablebert.models.loading import save_encoder
+from stablebert.runs.claims import ClaimedError, claimed
+from stablebert.runs.early_score import EarlyScore, write_early_score
+from stablebert.runs.files import (
+    CONFIG,
+    CRASH,
+    ENCODER,
+    FOLDER_ERRORS,
+    HISTORY,
+    RESULT,
+    write_json,
+    write_text,
+)
+from stablebert.runs.record import RunRecord, read_record
+from stablebert.runs.run import Job, LocatedRun
+from stablebert.tracking.mirror import mirror_finished_run, open_mirror
+from stablebert.training.fit import fit, fit_partly
+from stablebert.training.loggers import HistoryLogger, MirrorLogger
+from stablebert.training.outcome import Outcome, make_record
+from stablebert.training.stopwatch import Stopwatch
+from stablebert.version import versions
+
+log = logging.getLogger(__name__)
+
+
+def run_job(job: Job, watchers: Sequence[Callback] = ()) -> RunRecord | EarlyScore:
+    """Do a job, unless its output exists.
+
+    Args:
+        job: The job.
+        watchers: Callbacks that observe the training without changing it.
+
+    Returns:
+        The record of the run, or its early score if the job stops after a fraction.
+
+    Raises:
+        ClaimedError: If another process is executing the run.
+        Exception: Whatever training raised, after it is written to crash.json.
+    """
+    if job.stop_after is None:
+        return train(job.run, watchers, keep_encoder=job.keep_encoder)
+    return validate_early(job, job.stop_after, watchers)
+
+
+def train(
+    run: LocatedRun, watchers: Sequence[Callback] = (), *, keep_encoder: bool = False
+) -> RunRecord:
+    """Train and test a run; leave config.yaml, history.jsonl and result.json in its folder.
+
+    Args:
+        run: The run; if it has finished, its record is returned.
+        watchers: Callbacks that observe the training without changing it.
+        keep_encoder: Whether to save the fine-tuned encoder for runs that start from it.
+
+    Raises:
+        ClaimedError: If another process is executing the run.
+        Exception: Whatever training raised, after it is written to crash.json.
+    """
+    job = Job(run, keep_encoder=keep_encoder)
+    _prepare(job)
+    with open_run(job) as session:
+        if session.record:
+            return session.record
+        outcome = fit(run, session.loggers, watchers, session.watch)
+        return session.store(outcome)
+
+
+def train_when_free(job: Job) -> RunRecord:
+    """Train a run, waiting while another process executes it."""
+    is_waiting = False
+    while True:
+        try:
+            return train(job.run, keep_encoder=job.keep_encoder)
+        except ClaimedError:
+            if not is_waiting:
+                log.warning("waiting for %s, which another process is training", job.run.folder)
+            is_waiting = True
+            time.sleep(1)
+
+
+def validate_early(job: Job, fraction: float, watchers: Sequence[Callback] = ()) -> EarlyScore:
+    """Train a run for a fraction of its steps and store how it validates then.
+
+    Raises:
+        ClaimedError: If another process is executing the run.
+    """
+    _prepare(job)
+    with claimed(job.run.folder):
+        score = fit_partly(job.run, fraction, watchers)
+        write_early_score(job.run, fraction, score)
+        return score
+
+
+def _prepare(job: Job) -> None:
+    """Create the folder of a run, and train the run that it starts from unless that is done."""
+    job.run.folder.mkdir(parents=True, exist_ok=True)
+    start = job.prerequisite
+    if start and not start.is_done:
+        log.info("training the run that others start from: %s", start.run.folder)
+        train_when_free(start)
+
+
+@contextmanager
+def open_run(job: Job) -> Iterator["Session"]:
+    """Hold the claim on a run and keep its files and mirror consistent, however the block ends.
+
+    If the block stores a record, it becomes the record of the run. If the block raises an
+    exception, a crash record is written, unless the folder is to blame (a full disk) or the
+    process was asked to stop: then the run counts as missing.
+
+    Raises:
+        ClaimedError: If another process is executing the run.
+    """
+    with claimed(job.run.folder):
+        session = Session(job)
+        if session.record:
+            mirror_finished_run(session.record, job.run)
+            yield session
+            return
+        session.open()
+        try:
+            yield session
+        except BaseException as error:
+            session.abort(error)
+            raise
+        session.close()
+
+
+class Session:
+    """A run in progress: its loggers, stopwatch and record.
+
+    Attributes:
+        record: Record of the run; None until it has finished.
+        loggers: Loggers of the Trainer: the history and, if enabled, the mirror in W&B.
+        watch: Stopwatch of the run.
+    """
+
+    def __init__(self, job: Job):
+        self._job = job
+        self._run = job.run
+        finished = job.is_done and not job.run.cfg.force
+        self.record = read_record(job.run.folder) if finished else None
+        self.loggers: list[Logger] = []
+        self.watch = Stopwatch()
+
+    def open(self) -> None:
+        """Write the configuration and open history and mirror."""
+        folder = self._run.folder
+        versions()  # of the code that starts, not of what is checked out when it ends
+        # a forced run replaces a record when it has finished, not before
+        self._had_record = (folder / RESULT).exists()
+        if not self._had_record:
+            write_text(folder / CONFIG, to_yaml(self._run.cfg))
+        self._history = HistoryLogger(folder / HISTORY)
+        self._mirror = open_mirror(self._run)
+        self.loggers = [self._history]
+        if self._mirror:
+            self.loggers.append(MirrorLogger(self._mirror))
+
+    def store(self, outcome: Outcome) -> RunRecord:
+        """Store the outcome of the run; return its record, or that of a faster process."""
+        cfg, folder = self._run.cfg, self._run.folder
+        if self._job.keep_encoder:
+            save_encoder(outcome.model, folder / ENCODER, tokenizer=self._run.model)
+        record = make_record(self._run, outcome)
+        if (folder / RESULT).exists() and not cfg.force:
+            log.warning("another process finished this run first: its record is kept")
+            self._history.discard()
+            record = read_record(folder) or record
+        else:
+            self._history.complete()
+            write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
+            if not write_json(folder / RESULT, asdict(record), replace=cfg.force):
+                record = read_record(folder) or record
+        self.record = record
+        return record
+
+    def close(self) -> None:
+        """Remove an older crash record and finish the mirror."""
+        (self._run.folder / CRASH).unlink(missing_ok=True)
+        if self._mirror and self.record:
+            self._mirror.finish(self.record, self._run)
+
+    def abort(self, error: BaseException) -> None:
+        """Write a crash record and end the mirror as failed, or as preempted on a stop request."""
+        has_crashed = isinstance(error, Exception)  # not Ctrl-C or SIGTERM
+        is_run_at_fault = getattr(error, "errno", None) not in FOLDER_ERRORS
+        if has_crashed and is_run_at_fault and not self._had_record:
+            write_json(self._run.folder / CRASH, _crash_record(error, self.watch.step))
+            self._history.complete()
+        else:
+            self._history.discard()
+        if self._mirror and has_crashed:
+            self._mirror.crash(error)
+        elif self._mirror:
+            self._mirror.preempt()
+
+
+def _crash_record(error: BaseException, step: int) -> dict[str, Any]:
+    """Return the content of crash.json."""
+    return {
+        "error": type(error).__name__,
+        "message": str(error),
+        "step": step,
+        "traceback": "".join(traceback.format_exception(error)),
+        "versions": versions(),
+    }

@@ -1,0 +1,25 @@
+"""Silence warnings of libraries about settings that are chosen on purpose."""
+
+import logging
+import warnings
+
+_EXPECTED = (
+    ".*does not have many workers.*",  # collating a batch is cheaper than sending it to a worker
+    ".*smaller than the logging interval.*",
+    ".*float32 matmul precision.*",
+    ".*is not supported on CPU.*",
+    ".*`lr_scheduler.step\\(\\)` before `optimizer.step.*",  # fp16 skipped the first step
+    ".*isinstance\\(treespec, LeafSpec\\).*",
+)
+
+
+def silence_libraries() -> None:
+    """Hide the progress bars and expected warnings of transformers and Lightning."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in _EXPECTED:
+        warnings.filterwarnings("ignore", message)
