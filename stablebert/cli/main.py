@@ -172,13 +172,13 @@ def grid(words: Sequence[str]) -> int:
 def _missing_of(
     path: str, configs: Sequence[RunConfig], records: Sequence[RunRecord]
 ) -> list[RunConfig]:
-    from stablebert.tracking.sweeps import find, lacking
+    from stablebert.tracking.sweeps import missing_keys, read_wandb_sweep
 
-    found = find(path)
-    _tell(found.problems)
-    identities = Identities([*records, *found.records])
+    sweep = read_wandb_sweep(path)
+    _tell(sweep.problems)
+    identities = Identities([*records, *sweep.records])
     runs = {run.key: run for run in map(identities.run, configs)}
-    missing = [runs[key] for key in lacking(found, runs)]
+    missing = [runs[key] for key in missing_keys(sweep, runs)]
     cells: dict[str, list[str]] = {}
     for run in missing:
         cfg = run.cfg
@@ -243,12 +243,12 @@ def collect(words: Sequence[str]) -> int:
     from stablebert import report as reporter
 
     if typed.from_wandb:
-        from stablebert.tracking.sweeps import find, fitting
+        from stablebert.tracking.sweeps import read_wandb_sweep, select_expected_records
 
-        found = find(typed.from_wandb)
-        records, refused = fitting(found)
+        sweep = read_wandb_sweep(typed.from_wandb)
+        records, refused = select_expected_records(sweep)
         _tell(f"refused: {reason}" for reason in refused)
-        _tell(f"not finished: {line}" for line in found.bad())
+        _tell(f"not finished: {line}" for line in sweep.failures())
     else:
         refused = []
         records, problems = reporter.read_all(*typed.folders)

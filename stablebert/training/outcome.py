@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from stablebert.glue.metrics import compute_metrics, majority_score, predictions
+from stablebert.glue.metrics import compute_metrics, majority_score, predictions_from_logits
 from stablebert.runs.record import Metrics, RunRecord, read_record
 from stablebert.runs.run import LocatedRun
 from stablebert.tasks import TASKS, Task
@@ -159,7 +159,7 @@ def concatenate(val: Predictions, test: Predictions) -> Predictions:
 
 def count_predictions(task: Task, part: Predictions) -> Metrics:
     """Count the predictions per class; for a regression return their mean, std, min and max."""
-    guesses = predictions(part.logits)
+    guesses = predictions_from_logits(part.logits)
     if task.regression:
         shape = {
             "mean": guesses.mean(),
