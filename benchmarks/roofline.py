@@ -77,7 +77,7 @@ def _time(product: Callable[[], torch.Tensor], seconds: float) -> float:
 
 def measure(pipe: Connection, log: Path, threads: int, *, words: list[str], first: int, count: int):
     """Send what the batches hold; then, at every token, the rates now."""
-    from stablebert.training.fit import build_data
+    from stablebert.training.build import build_data
 
     enter(log, threads)
     try:
