@@ -6,7 +6,7 @@ This is the only place where the configuration meets the classes, which all take
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
@@ -96,16 +96,9 @@ def build_module(run: LocatedRun) -> GlueClassifier:
     return GlueClassifier(
         model,
         metrics=task.metrics,
-        lr=cfg.optimizer.lr,
-        betas=cfg.optimizer.betas,
-        eps=cfg.optimizer.eps,
-        weight_decay=cfg.optimizer.weight_decay,
-        decay_to=cfg.optimizer.decay_to,
-        layer_decay=cfg.optimizer.layer_decay,
-        bias_correction=cfg.optimizer.bias_correction,
-        warmup=cfg.optimizer.warmup,
         rdrop=cfg.rdrop.alpha,
         dropout_seed=cfg.data_seed,
+        **_arguments(cfg.optimizer, except_for=("clip_norm",)),  # an argument of the Trainer
     )
 
 
@@ -151,14 +144,13 @@ def build_callbacks(cfg: RunConfig) -> list[Callback]:
     ]
     reinit = None
     if cfg.reinit.num_layers or cfg.reinit.pooler:
-        depth, pooler = cfg.reinit.num_layers, cfg.reinit.pooler
-        reinit = callbacks.ReinitTopLayers(depth, pooler, seed=cfg.init_seed)
+        reinit = callbacks.ReinitTopLayers(**_arguments(cfg.reinit), seed=cfg.init_seed)
         chain.append(reinit)
     if cfg.trainable.patterns or cfg.trainable.top_layers is not None:
         patterns, top = cfg.trainable.patterns, cfg.trainable.top_layers
         chain.append(callbacks.TrainPart(patterns, num_layers=top, after=reinit))
     if cfg.mixout.p:
-        chain.append(callbacks.Mixout(cfg.mixout.p, cfg.mixout.mask))
+        chain.append(callbacks.Mixout(**_arguments(cfg.mixout)))
     if cfg.probe.l2 is not None:
         chain.append(callbacks.LinearProbe(cfg.probe.l2))
     if cfg.monitor.bias_ratio:
@@ -168,6 +160,15 @@ def build_callbacks(cfg: RunConfig) -> list[Callback]:
     if sys.stdout.isatty():
         chain.append(RunProgress(f"{cfg.task} {cfg.method} {cfg.length} seed {cfg.seed}"))
     return chain
+
+
+def _arguments(group: Any, *, except_for: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the keys of a configuration group as keyword arguments of the class that uses them.
+
+    A new key of the group thus needs no change here.
+    """
+    names = [field.name for field in fields(group) if field.name not in except_for]
+    return {name: getattr(group, name) for name in names}
 
 
 def build_averaging(cfg: RunConfig) -> list[Callback]:
