@@ -27,8 +27,8 @@ from stablebert.config.sweep import read_sweep
 from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.glue.sources import resolve
 from stablebert.glue.splits import split_rows
-from stablebert.report.cells import Summary, join
-from stablebert.report.expected import gather
+from stablebert.report.expected import read_sweep_records
+from stablebert.report.join import CellResult, join_records
 from stablebert.tasks import DEMO, TASKS
 
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
@@ -78,10 +78,10 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
     return majority, compute_metrics([task.metric], logits, right)[task.metric]
 
 
-def summaries(sweep: str, words: Sequence[str], runs: Path) -> list[Summary]:
+def summaries(sweep: str, words: Sequence[str], runs: Path) -> list[CellResult]:
     """The cells of a narrowed sweep with their runs; not one run is an error."""
-    cells, records, _ = gather(read_sweep(sweep).narrow([*words, f"paths.runs={runs}"]))
-    found = join(cells, records).summaries
+    basis = read_sweep_records(read_sweep(sweep).narrow([*words, f"paths.runs={runs}"]))
+    found = join_records(basis.cells, basis.records).results
     if not any(s.n for s in found):
         raise SystemExit(f"no run of `stablebert grid {sweep} {' '.join(words)}` in {runs}")
     return found
@@ -113,7 +113,7 @@ def baselines(source: str, models: Sequence[str], runs: Path) -> str:
 
 def rates(runs: Path) -> str:
     """A table of learning rates against validation scores, from the runs of `RATES`."""
-    found: dict[tuple[float, str], list[Summary]] = {}
+    found: dict[tuple[float, str], list[CellResult]] = {}
     for s in summaries("bias_correction", RATES, runs):
         found.setdefault((float(str(s.cell.params["optimizer.lr"])), s.cell.method), []).append(s)
     tasks = [f"demo-{s.cell.task}" for s in next(iter(found.values()))]

@@ -123,14 +123,14 @@ def grid(words: Sequence[str]) -> int:
     from stablebert.grid.clock import Clock
     from stablebert.grid.plan import clear_crashes, make_plan, select_shard
     from stablebert.grid.pruning import Pruning, run_pruned_grid
-    from stablebert.report import read_all
+    from stablebert.report.records import read_records
 
     pruning = Pruning.parse(typed.prune) if typed.prune else None
     sweep = read_sweep(typed.sweep).narrow(typed.words)
     configs = select_shard(sweep.configs(), typed.shard)
-    records, problems = read_all(*sweep.roots, *_committed(typed))
+    records, problems = read_records(*sweep.roots, *_committed(typed))
     _tell(f"skipped: {problem}" for problem in problems)
-    timed = [*records, *read_all(RESULTS)[0]] if typed.fresh else records
+    timed = [*records, *read_records(RESULTS)[0]] if typed.fresh else records
     if typed.missing_of:
         configs = _missing_of(typed.missing_of, configs, records)
     identities = Identities(records)
@@ -195,35 +195,40 @@ def report(words: Sequence[str]) -> int:
     parser = _parser("report", report)
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the files")
     typed = parser.parse_intermixed_args(words)
-    from stablebert import report as reporter
-    from stablebert.report.expected import gather
-    from stablebert.report.search import pick, searches
+    from stablebert.report.expected import read_sweep_records
+    from stablebert.report.records import read_records
+    from stablebert.report.search import best_of_search, search_sweeps
+    from stablebert.report.sweep_report import write_report
+    from stablebert.report.table3 import write_table3
 
     if typed.sweep == "table3":  # the data: needs no sweep, only any runs
         runs = Path(compose(typed.words).paths.runs).expanduser()
-        records, problems = reporter.read_all(runs, *_committed(typed))
-        print(reporter.table3(records, problems, typed.out))
+        records, problems = read_records(runs, *_committed(typed))
+        print(write_table3(records, problems, typed.out))
         return 0
     sweep = read_sweep(typed.sweep).narrow(typed.words)
-    cells, records, remarks = gather(sweep, *_committed(typed))
-    if sought := [gather(search, *_committed(typed))[0] for search in searches(sweep)]:
-        cells, chosen = pick(cells, [cell for found in sought for cell in found], records)
-        remarks += chosen
-    print(reporter.report(cells, records, remarks, typed.out, sweep.name))
+    basis = read_sweep_records(sweep, *_committed(typed))
+    cells, notes = basis.cells, basis.notes
+    searches = [read_sweep_records(s, *_committed(typed)) for s in search_sweeps(sweep)]
+    if searches:
+        candidates = [cell for search in searches for cell in search.cells]
+        cells, choices = best_of_search(cells, candidates, basis.records)
+        notes = [*notes, *choices]
+    print(write_report(cells, basis.records, name=sweep.name, out=typed.out, notes=notes))
     return 0
 
 
 def select(words: Sequence[str]) -> int:
     """Write the winners of a search by validation to conf/selected.yaml: SWEEP KEY=VALUES..."""
     typed = _parser("select", select).parse_intermixed_args(words)
-    from stablebert.report.expected import gather
-    from stablebert.report.selection import select as choose
+    from stablebert.report.expected import read_sweep_records
+    from stablebert.report.selection import write_selection
 
     sweep = read_sweep(typed.sweep).narrow(typed.words)
-    cells, records, remarks = gather(sweep, *_committed(typed))
-    _tell(remarks)
+    basis = read_sweep_records(sweep, *_committed(typed))
+    _tell(basis.notes)
     path = CONF / "selected.yaml"
-    for line in choose(cells, records, sweep=sweep.name, path=path):
+    for line in write_selection(basis.cells, basis.records, sweep=sweep.name, path=path):
         print(line)
     print(path)
     return 0
@@ -240,7 +245,8 @@ def collect(words: Sequence[str]) -> int:
         help="the finished runs of a W&B sweep instead, as far as they fit its grid",
     )
     typed = parser.parse_args(words)
-    from stablebert import report as reporter
+    from stablebert.report.collect import write_records
+    from stablebert.report.records import read_records
 
     if typed.from_wandb:
         from stablebert.tracking.sweeps import read_wandb_sweep, select_expected_records
@@ -251,9 +257,9 @@ def collect(words: Sequence[str]) -> int:
         _tell(f"not finished: {line}" for line in sweep.failures())
     else:
         refused = []
-        records, problems = reporter.read_all(*typed.folders)
+        records, problems = read_records(*typed.folders)
         _tell(f"skipped: {problem}" for problem in problems)
-    reporter.collect(records, typed.file)
+    write_records(records, typed.file)
     print(f"{len(records)} records: {typed.file}")
     return 1 if refused else 0
 

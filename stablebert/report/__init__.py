@@ -1,8 +1,11 @@
-"""Tables from records: reading, statistics, the paper's numbers, layout. No torch."""
+"""Reports on a sweep's records: statistics, tables, and selection by validation score; no torch.
 
-from stablebert.report.cells import Cell
-from stablebert.report.records import ReportError, collect, read_all
-from stablebert.report.table3 import table3
-from stablebert.report.tables import report
+The order of the modules is the order of the work:
 
-__all__ = ["Cell", "ReportError", "collect", "read_all", "report", "table3"]
+* `records` reads records, `expected` lists the cells of a sweep, and `join` matches the two;
+* `statistics` and `chance` are pure functions of scores; `compare` applies them to cells;
+* `paper` holds the paper's printed numbers;
+* `tables`, `sentences`, and `caption` build a document, `render` formats it, `export` makes CSV;
+* `sweep_report` and `table3` write whole reports;
+* `search` and `selection` choose settings by validation score; `collect` writes records to a file.
+"""

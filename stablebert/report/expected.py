@@ -1,44 +1,54 @@
-"""The cells that a sweep expects."""
+"""The cells that a sweep expects, with the records available for them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep
 from stablebert.report.cells import Cell
-from stablebert.report.records import read_all
+from stablebert.report.records import read_records
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import RunRecord
 
 SEEDS = ("seed", "seed_init", "seed_data")
 
 
-def gather(sweep: Sweep, *committed: Path) -> tuple[list[Cell], list[RunRecord], list[str]]:
-    """What a report is made of: the cells, the records, and remarks on how either was found.
+@dataclass(frozen=True, kw_only=True)
+class SweepRecords:
+    """The basis of a report on a sweep."""
+
+    cells: list[Cell]
+    """Cells that the sweep expects."""
+    records: list[RunRecord]
+    """Records in the sweep's folders, of this sweep or not."""
+    notes: list[str]
+    """Problems with files, and assumptions about data or models that are not available."""
+
+
+def read_sweep_records(sweep: Sweep, *committed: Path) -> SweepRecords:
+    """List the cells of a sweep and read all records in its folders.
 
     Args:
-        sweep: read and narrowed.
-        committed: folders of records besides the sweep's own.
+        sweep: The sweep, already narrowed.
+        committed: Folders of records besides the sweep's own.
 
     Raises:
-        ConfigError: as `expected`.
-        ContentError: as `expected`.
+        ConfigError: As `expected_cells`.
+        ContentError: As `expected_cells`.
     """
-    records, problems = read_all(*sweep.roots, *committed)
+    records, problems = read_records(*sweep.roots, *committed)
     identities = Identities(records)
-    cells = expected(sweep, identities)
-    return (
-        cells,
-        records,
-        [*identities.assumptions, *(f"skipped: {problem}" for problem in problems)],
-    )
+    cells = expected_cells(sweep, identities)
+    notes = [*identities.assumptions, *(f"skipped: {problem}" for problem in problems)]
+    return SweepRecords(cells=cells, records=records, notes=notes)
 
 
-def expected(sweep: Sweep, identities: Identities) -> list[Cell]:
-    """Every combination of a sweep's parameters but the seeds, with its `config_id`, in order.
+def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
+    """Return every combination of a sweep's parameters without the seed, in order.
 
     Raises:
-        ConfigError: combinations that make no sense.
-        ContentError: data or model is neither at hand nor known from records.
+        ConfigError: If a combination is invalid.
+        ContentError: If data or model is not available and the records do not identify it.
     """
     groups: dict[tuple[tuple[str, str], ...], list[RunConfig]] = {}
     for combination, cfg in sweep.points:
@@ -49,13 +59,13 @@ def expected(sweep: Sweep, identities: Identities) -> list[Cell]:
         run = identities.run(configs[0])  # a `config_id` does not depend on the seed
         cells.append(
             Cell(
-                run.cfg.task,
-                run.cfg.method,
-                run.cfg.length,
-                run.cfg.scale,
-                dict(params),
-                run.config_id,
-                tuple(cfg.data_seed for cfg in configs),
+                task=run.cfg.task,
+                method=run.cfg.method,
+                length=run.cfg.length,
+                scale=run.cfg.scale,
+                params=dict(params),
+                config_id=run.config_id,
+                seeds=tuple(cfg.data_seed for cfg in configs),
             )
         )
     return cells

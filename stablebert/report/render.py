@@ -1,44 +1,56 @@
-"""A document of tables as plain text, Markdown and LaTeX; what is marked is `*` or bold."""
+"""Rendering a document of tables as plain text, Markdown, and LaTeX."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from stablebert.report.files import save_text
 
 _LATEX = {"±": r"$\pm$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
 _LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX |= {sign: rf"\{sign}" for sign in "_%#&${}"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One place of a table; notes stand below what it says."""
+    """One entry of a table."""
 
     text: str = "-"
     marked: bool = False
+    """True for an entry shown in bold, or with `*` in plain text."""
     notes: tuple[str, ...] = ()
+    """Short remarks below the text."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows under a head; the first `labels` columns name a row, the others hold numbers."""
+    """Rows of entries under a head."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[Entry]]
     labels: int
+    """Number of leading columns that name a row; the others hold numbers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Document:
-    """Tables of equal standing, and what must be read with them."""
+    """Tables of equal standing, and the lines that must be read with them."""
 
     title: str
     tables: Sequence[Table]
     caption: Sequence[str]
 
 
-def as_text(document: Document) -> str:
-    """For a terminal: no colour, no markup."""
+def save_document(document: Document, folder: Path) -> None:
+    """Write a document as `<title>.md` and `<title>.tex`."""
+    save_text(folder / f"{document.title}.md", render_markdown(document))
+    save_text(folder / f"{document.title}.tex", render_latex(document))
+
+
+def render_text(document: Document) -> str:
+    """Render a document for a terminal, without color or markup."""
     parts = [document.title]
     parts += [f"{table.title}\n{_text_table(table)}" for table in document.tables]
     return "\n\n".join([*parts, "\n".join(document.caption)]) + "\n"
@@ -63,8 +75,8 @@ def _text_table(table: Table) -> str:
     return "\n".join(aligned)
 
 
-def as_markdown(document: Document) -> str:
-    """GitHub's tables, the caption as a list."""
+def render_markdown(document: Document) -> str:
+    """Render a document as GitHub-flavored Markdown, with the caption as a list."""
     parts = [f"# {document.title}"]
     for table in document.tables:
         rule = [":--" if i < table.labels else "--:" for i in range(len(table.head))]
@@ -80,8 +92,8 @@ def _markdown(entry: Entry) -> str:
     return "<br>".join((text, *entry.notes)).replace("|", "\\|")
 
 
-def as_latex(document: Document) -> str:
-    r"""One `tabular` per table (`\usepackage{booktabs}`), to be input inside a `table`."""
+def render_latex(document: Document) -> str:
+    r"""Render one `tabular` per table, to be input inside a `table`; needs `booktabs`."""
     parts = [f"% {document.title}"]
     for table in document.tables:
         columns = "l" * table.labels + "r" * (len(table.head) - table.labels)

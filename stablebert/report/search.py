@@ -1,72 +1,79 @@
-"""Of each method the setting that validates best, where a table has its searches elsewhere."""
+"""Settings of a table's methods from separate searches: the best by validation score."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from stablebert.config.sweep import Sweep, read_sweep
-from stablebert.report.cells import Cell, Summary, join, title, varying
+from stablebert.report.cells import Cell, task_title, varying_parameters
+from stablebert.report.join import CellResult, join_records
 from stablebert.runs.record import RunRecord
 
 SEARCHES = {"table2": ("llrd", "mixout", "pretrained_wd", "wd")}
-"""Sweeps of Appendix H, by the table whose settings they search."""
+"""Sweeps that search the settings of a table's methods (the paper's Appendix H)."""
 _OWN = ("method", "length")
 
 
-def searches(table: Sweep) -> list[Sweep]:
-    """The sweeps that search a table's settings, on its tasks, seeds and whatever else it fixes.
+def search_sweeps(table: Sweep) -> list[Sweep]:
+    """Return the sweeps that search settings for a table, narrowed to its tasks, seeds, and so on.
 
     Raises:
-        ConfigError: a sweep file that is missing or makes no sense.
+        ConfigError: If a sweep file is missing or invalid.
     """
-    same = [f"{k}={','.join(v)}" for k, v in table.parameters.items() if k not in _OWN]
+    shared = [f"{k}={','.join(v)}" for k, v in table.parameters.items() if k not in _OWN]
     methods = table.parameters.get("method", ())
     names = [name for name in SEARCHES.get(table.name, ()) if name in methods]
-    return [read_sweep(name).narrow(same) for name in names]
+    return [read_sweep(name).narrow(shared) for name in names]
 
 
-def pick(
-    cells: Sequence[Cell], searched: Sequence[Cell], records: Iterable[RunRecord]
+def best_of_search(
+    cells: Sequence[Cell], candidates: Sequence[Cell], records: Iterable[RunRecord]
 ) -> tuple[list[Cell], list[str]]:
-    """Put in the place of each cell the setting of its method with the highest mean validation.
+    """Replace each cell by the setting of its method with the highest mean validation score.
 
-    Only settings with all their seeds take part, the table's own among them.
+    Only settings with all their seeds take part, the table's own among them. The cell's own
+    setting stays if there is none.
 
     Args:
-        cells: of the table.
-        searched: of the searches; a cell that the table has too counts once.
-        records: what was found.
+        cells: Cells of the table.
+        candidates: Cells of the searches; one that the table has too counts once.
+        records: Records of both.
 
     Returns:
-        The cells, and a line on each choice.
+        The cells, and one line per selected setting.
     """
-    found = {s.cell.config_id: s for s in join([*searched, *cells], records).summaries}
-    labels = varying(searched)
-    chosen, said = [], []
+    joined = join_records([*candidates, *cells], records)
+    results = {result.cell.config_id: result for result in joined.results}
+    keys = varying_parameters(candidates)
+    best_cells, notes = [], []
     for cell in cells:
-        settings = [c for c in searched if _kind(c) == _kind(cell)]
+        settings = [c for c in candidates if _kind(c) == _kind(cell)]
         if not settings:
-            chosen.append(cell)
+            best_cells.append(cell)
             continue
-        tried = {c.config_id: found[c.config_id] for c in [*settings, cell]}
-        whole = [s for s in tried.values() if s.n and not s.missing]
-        best = max(whole, key=lambda s: s.val.mean(), default=found[cell.config_id])
-        chosen.append(replace(best.cell, params=cell.params))
-        said.append(_choice(best, len(whole), len(tried), labels, settings))
-    return chosen, said
+        searched = {c.config_id: results[c.config_id] for c in [*settings, cell]}
+        complete = [r for r in searched.values() if r.n and not r.missing]
+        best = max(complete, key=lambda r: r.val.mean(), default=results[cell.config_id])
+        best_cells.append(replace(best.cell, params=cell.params))
+        setting = _describe_setting(best.cell, settings, keys)
+        notes.append(_describe_choice(best, setting, len(complete), len(searched)))
+    return best_cells, notes
 
 
 def _kind(cell: Cell) -> tuple[str, ...]:
     return cell.task, cell.method, cell.length, cell.scale
 
 
-def _choice(
-    best: Summary, whole: int, tried: int, labels: Sequence[str], settings: Sequence[Cell]
-) -> str:
-    own = next((c for c in settings if c.config_id == best.cell.config_id), best.cell)
-    what = " ".join(f"{key}={own.params[key]}" for key in labels if key in own.params)
-    score = f"mean validation {best.val.mean():.1f}" if best.n else "no run yet"
-    return (
-        f"{title(best.cell.task, best.cell.scale)} {best.cell.method}: "
-        f"{what or 'as conf/methods.yaml has it'}, {score}, "
-        f"best of {whole} settings with all seeds ({tried} in all)"
-    )
+def _describe_setting(cell: Cell, settings: Sequence[Cell], keys: Sequence[str]) -> str:
+    own = next((c for c in settings if c.config_id == cell.config_id), cell)
+    setting = " ".join(f"{key}={own.params[key]}" for key in keys if key in own.params)
+    return setting or "the setting in conf/methods.yaml"
+
+
+def _describe_choice(best: CellResult, setting: str, complete: int, searched: int) -> str:
+    name = f"{task_title(best.cell.task, best.cell.scale)} {best.cell.method}"
+    score = f"mean validation score {best.val.mean():.1f}" if best.n else "no runs yet"
+    if complete:
+        reason = f"best of {complete} settings with all seeds ({searched} in total)"
+    else:
+        reason = f"none of {searched} settings has all seeds"
+    return f"{name}: {setting}, {score}, {reason}"

@@ -1,4 +1,4 @@
-"""Choose a hyper-parameter by mean validation score, as the paper does (Sections 5 and 6)."""
+"""Selection of a hyperparameter by mean validation score, as in the paper's Sections 5 and 6."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,79 +7,99 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stablebert.report import Cell, ReportError
-from stablebert.report.cells import Summary, join, varying
+from stablebert.report.cells import Cell, varying_parameters
+from stablebert.report.join import CellResult, join_records
+from stablebert.report.records import ReportError
 from stablebert.runs.files import write_text
 from stablebert.runs.record import RunRecord
 
-SEARCHED = ("reinit.num_layers", "trainer.max_steps")
-"""What `conf/selected.yaml` can hold: a depth; a step count, which `length=longer` then means."""
+SELECTABLE = ("reinit.num_layers", "trainer.max_steps")
+"""Keys that `conf/selected.yaml` can hold: the depth of re-initialization, and the number of steps
+that `length=longer` means."""
 
 
-def select(
+def write_selection(
     cells: Sequence[Cell], records: Iterable[RunRecord], *, sweep: str, path: Path
 ) -> list[str]:
-    """Write the winner of every task and method to `conf/selected.yaml`, with its provenance.
+    """Write the best value for every task and method to `conf/selected.yaml`, with provenance.
 
-    The winner has the highest mean of the best validation scores over the sweep's seeds; of equals
-    the smallest value.
+    The best value has the highest mean, over the sweep's seeds, of a run's best validation score;
+    of equal means the smallest value counts.
 
     Args:
-        cells: of a sweep with values of one of `SEARCHED`.
-        records: finished runs.
-        sweep: its name.
-        path: the file; what it holds of other scales, tasks and methods stays.
+        cells: Cells of a sweep that varies one of `SELECTABLE`.
+        records: Finished runs.
+        sweep: Name of the sweep.
+        path: The file; its entries for other scales, tasks, and methods stay.
 
     Returns:
-        A line per winner.
+        One line per selected value.
 
     Raises:
-        ReportError: the sweep searches nothing, or runs are missing.
+        ReportError: If the sweep varies none or several of `SELECTABLE`, varies another parameter,
+            or lacks runs.
     """
-    keys = {key for cell in cells for key in cell.params} & set(SEARCHED)
-    if len(keys) != 1:
-        raise ReportError(f"{sweep} searches {sorted(keys) or 'nothing'}; one of {SEARCHED}")
-    (key,) = keys
-    others = set(varying(cells)) - {"scale", "task", "method", key}
-    if others:
-        raise ReportError(f"{sweep} varies {sorted(others)} besides {key}: narrow it to one value")
-    summaries = join(cells, records).summaries
-    missing = [s for s in summaries if s.missing]
-    if missing:
-        runs = sum(len(s.missing) for s in missing)
-        raise ReportError(f"{sweep}: {runs} runs are missing in {len(missing)} of its cells")
-    groups: dict[tuple[str, str, str], list[Summary]] = {}
-    for summary in summaries:
-        cell = summary.cell
-        groups.setdefault((cell.scale, cell.task, cell.method), []).append(summary)
-
-    header, chosen = _read(path)
+    key = _searched_key(cells, sweep)
+    results = join_records(cells, records).results
+    incomplete = [result for result in results if result.missing]
+    if incomplete:
+        runs = sum(len(result.missing) for result in incomplete)
+        raise ReportError(
+            f"{sweep}: {runs} runs are missing in {len(incomplete)} of {len(results)} cells; "
+            f"run them first with `stablebert grid {sweep}`"
+        )
+    groups: dict[tuple[str, str, str], list[CellResult]] = {}
+    for result in results:
+        cell = result.cell
+        groups.setdefault((cell.scale, cell.task, cell.method), []).append(result)
+    header, selected = _read_selected(path)
     lines = []
     for (scale, task, method), group in groups.items():
-        ordered = sorted(group, key=lambda s: int(str(s.cell.params[key])))
-        means = [float(np.mean(s.val)) for s in ordered]
-        best = int(np.argmax(means))  # the first of equals
-        value = int(str(ordered[best].cell.params[key]))
-        entry = chosen.setdefault(scale, {}).setdefault(task, {}).setdefault(method, {})
-        if key == "trainer.max_steps":
-            entry.setdefault("per_length", {})["longer"] = {"trainer": {"max_steps": value}}
-        else:
-            entry["reinit"] = {"num_layers": value}
-        tried = {int(str(s.cell.params[key])): m for s, m in zip(ordered, means, strict=True)}
-        entry.setdefault("provenance", {})[key] = {
-            "sweep": sweep,
-            "seeds": len(ordered[best].records),
-            "mean_val": {str(k): round(m, 2) for k, m in tried.items()},
-            "config_id": ordered[best].cell.config_id,
-        }
-        shown = ", ".join(f"{k}: {m:.2f}" for k, m in tried.items())
-        lines.append(f"{scale} {task} {method}: {key}={value} (mean val {shown})")
-    write_text(path, header + yaml.safe_dump(chosen, sort_keys=False))
+        entry = selected.setdefault(scale, {}).setdefault(task, {}).setdefault(method, {})
+        line = _select_value(entry, key, group, sweep)
+        lines.append(f"{scale} {task} {method}: {line}")
+    write_text(path, header + yaml.safe_dump(selected, sort_keys=False))
     return lines
 
 
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    """The comment that heads the file, and what it holds."""
+def _searched_key(cells: Sequence[Cell], sweep: str) -> str:
+    keys = sorted({key for cell in cells for key in cell.params} & set(SELECTABLE))
+    if len(keys) != 1:
+        raise ReportError(
+            f"{sweep} varies {' and '.join(keys) or 'nothing that can be selected'}; "
+            f"`stablebert select` needs a sweep of exactly one of {', '.join(SELECTABLE)}"
+        )
+    others = sorted(set(varying_parameters(cells)) - {"scale", "task", "method", keys[0]})
+    if others:
+        raise ReportError(
+            f"{sweep} varies {', '.join(others)} besides {keys[0]}; narrow it to one value with "
+            f"{others[0]}=VALUE"
+        )
+    return keys[0]
+
+
+def _select_value(entry: dict[str, Any], key: str, group: Sequence[CellResult], sweep: str) -> str:
+    """Enter the best value of a task and method, and return a line about it."""
+    ordered = sorted(group, key=lambda result: int(str(result.cell.params[key])))
+    values = [int(str(result.cell.params[key])) for result in ordered]
+    means = [float(np.mean(result.val)) for result in ordered]
+    best = int(np.argmax(means))  # the first, and so the smallest, of equal means
+    if key == "trainer.max_steps":
+        entry.setdefault("per_length", {})["longer"] = {"trainer": {"max_steps": values[best]}}
+    else:
+        entry["reinit"] = {"num_layers": values[best]}
+    entry.setdefault("provenance", {})[key] = {
+        "sweep": sweep,
+        "seeds": len(ordered[best].records),
+        "mean_val": {str(v): round(m, 2) for v, m in zip(values, means, strict=True)},
+        "config_id": ordered[best].cell.config_id,
+    }
+    scores = ", ".join(f"{v}: {m:.2f}" for v, m in zip(values, means, strict=True))
+    return f"{key}={values[best]} (mean validation scores {scores})"
+
+
+def _read_selected(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the comment at the head of the file, and the content."""
     text = path.read_text(encoding="utf-8")
     comment = [line for line in text.splitlines(keepends=True) if line.startswith("#")]
     return "".join(comment), yaml.safe_load(text) or {}

@@ -1,63 +1,67 @@
-"""What a table says, in a few sentences made from its numbers."""
+"""Sentences that summarize a table's comparisons and failed runs."""
 
 from collections.abc import Sequence
 
-from stablebert.report import statistics as stats
-from stablebert.report.cells import Cell, Comparison, Summary, title, value
+from stablebert.report.cells import Cell, parameter_text, task_title
+from stablebert.report.compare import AnalyzedCell, Comparison
+from stablebert.report.statistics import ALPHA
 
 
-def reading(
-    summaries: Sequence[Summary], comparisons: Sequence[Comparison | None], labels: Sequence[str]
-) -> list[str]:
-    """One sentence per row of the table against its baseline, and one on failed runs.
+def summarize_findings(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
+    """Return one sentence per row of the table against its baseline, and one on failed runs.
 
     Args:
-        summaries: The cells.
-        comparisons: Each against its baseline, or None.
-        labels: Parameters that tell a task's cells apart.
+        rows: All cells of the table.
+        labels: Parameters that distinguish cells of the same task.
     """
-    rows: dict[tuple[str, str], list[tuple[Summary, Comparison]]] = {}
-    for summary, comparison in zip(summaries, comparisons, strict=True):
-        if comparison:
-            key = _row(summary.cell, labels), _row(comparison.baseline, labels)
-            rows.setdefault(key, []).append((summary, comparison))
-    said = [_contrast(row, baseline, pairs) for (row, baseline), pairs in rows.items()]
-    return [*said, *_failures(summaries, labels)]
+    contrasts: dict[tuple[str, str], dict[str, Comparison]] = {}
+    for row in rows:
+        if row.comparison:
+            key = _row_name(row.cell, labels), _row_name(row.comparison.baseline, labels)
+            title = task_title(row.cell.task, row.cell.scale)
+            contrasts.setdefault(key, {})[title] = row.comparison
+    sentences = [_contrast(*key, by_task) for key, by_task in contrasts.items()]
+    return [*sentences, *_failures(rows, labels)]
 
 
-def _row(cell: Cell, labels: Sequence[str]) -> str:
-    return " ".join(value(cell, key) for key in labels) or cell.method
+def _row_name(cell: Cell, labels: Sequence[str]) -> str:
+    texts = []
+    for key in labels:
+        text = parameter_text(cell, key)
+        texts.append(text if key in ("method", "length") else f"{key}={text}")
+    return " ".join(texts) or cell.method
 
 
-def _contrast(row: str, baseline: str, pairs: Sequence[tuple[Summary, Comparison]]) -> str:
-    """`reinit against standard: higher in 3 of 4 tasks, ...`."""
-    shown = {id(c): f"{_title(s)} {c.difference.value:+.1f}" for s, c in pairs}
-    higher = [c for _, c in pairs if c.p_holm < stats.ALPHA]
-    lower = [c for _, c in pairs if c.difference.high < 0]
-    steadier = [_title(s) for s, c in pairs if c.p_sd_holm < stats.ALPHA]
-    parts = []
-    for cells, what in ((higher, "significantly higher"), (lower, "significantly lower")):
-        if cells:
-            parts.append(f"{what} on {', '.join(shown[id(c)] for c in cells)}")
-    open_ = [c for _, c in pairs if c not in higher and c not in lower]
-    if open_:
-        names = ", ".join(shown[id(c)] for c in open_)
-        parts.append(f"these runs do not tell on {names}")
-    if steadier:
+def _contrast(name: str, baseline: str, by_task: dict[str, Comparison]) -> str:
+    """Return the sentence of a row: `reinit against standard: significantly higher on ...`.
+
+    "Higher" and "smaller spread" mean a Holm-adjusted one-tailed p below `ALPHA`; "lower" means a
+    Welch interval below zero.
+    """
+    higher = [task for task, c in by_task.items() if c.p_holm < ALPHA]
+    lower = [task for task, c in by_task.items() if c.difference.high < 0]
+    groups = {
+        "significantly higher on": higher,
+        "significantly lower on": lower,
+        "inconclusive on": [task for task in by_task if task not in (*higher, *lower)],
+    }
+    parts = [
+        f"{verdict} {', '.join(f'{task} {by_task[task].difference.value:+.1f}' for task in tasks)}"
+        for verdict, tasks in groups.items()
+        if tasks
+    ]
+    if steadier := [task for task, c in by_task.items() if c.p_sd_holm < ALPHA]:
         parts.append(f"significantly smaller spread over seeds on {', '.join(steadier)}")
-    return f"{row} against {baseline}: {'; '.join(parts)}."
+    return f"{name} against {baseline}: {'; '.join(parts)}."
 
 
-def _failures(summaries: Sequence[Summary], labels: Sequence[str]) -> list[str]:
+def _failures(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
     counts: dict[str, tuple[int, int]] = {}
-    for summary in summaries:
-        failed, n = counts.get(_row(summary.cell, labels), (0, 0))
-        counts[_row(summary.cell, labels)] = failed + summary.failed, n + summary.n
+    for row in rows:
+        name = _row_name(row.cell, labels)
+        failed, n = counts.get(name, (0, 0))
+        counts[name] = failed + row.result.failed, n + row.result.n
     if not any(failed for failed, _ in counts.values()):
         return ["No run failed."] if any(n for _, n in counts.values()) else []
-    said = ", ".join(f"{failed} of {n} {row}" for row, (failed, n) in counts.items() if n)
-    return [f"Failed runs: {said}."]
-
-
-def _title(summary: Summary) -> str:
-    return title(summary.cell.task, summary.cell.scale)
+    texts = [f"{failed} of {n} with {name}" for name, (failed, n) in counts.items() if n]
+    return [f"Failed runs: {', '.join(texts)}."]

@@ -1,80 +1,112 @@
-"""Table 3: the data that our runs used, beside the paper's."""
+"""Table 3: the data of our runs, next to the paper's."""
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from stablebert.report import paper
-from stablebert.report.cells import title
-from stablebert.report.records import save
-from stablebert.report.render import Document, Entry, Table, as_latex, as_markdown, as_text
+from stablebert.report.cells import task_title
+from stablebert.report.files import csv_text, save_text
+from stablebert.report.paper import differs_from_printed, paper_data
+from stablebert.report.render import Document, Entry, Table, render_text, save_document
 from stablebert.runs.record import RunRecord
 from stablebert.tasks import TASKS
 
+_ROWS = ("train_rows", "val_rows", "test_rows")
+COLUMNS = (*_ROWS, "majority_val", "majority_test")
+Facts = tuple[float, ...]
+"""Values of `COLUMNS`: rows of the splits, majority scores x 100."""
 
-def table3(records: Iterable[RunRecord], problems: Sequence[str], out: Path) -> str:
-    """The data: our splits beside the paper's Table 3; writes table3.md, .csv and .tex.
 
-    A 1,000-sample task trains on 1k rows (section 3); the rest is as of its full task.
+def write_table3(records: Iterable[RunRecord], problems: Sequence[str], out: Path) -> str:
+    """Write `table3.md`, `.csv`, and `.tex`, and return the table as plain text.
+
+    A 1,000-sample task trains on 1,000 rows (the paper's Section 3) and shares its other splits
+    with the full task.
+
+    Args:
+        records: Finished runs of any sweeps.
+        problems: Files that could not be read.
+        out: Folder of the files.
     """
-    sizes: dict[tuple[str, str], Counter[tuple[float, ...]]] = {}
-    for record in records:
-        of = {name: float(record.splits[name]["rows"]) for name in ("train", "val", "test")}
-        majority = (100 * record.majority["val"], 100 * record.majority["test"])
-        rounded = (round(x, 3) for x in majority)
-        kind = "demo" if record.scale == "demo" else ""
-        sizes.setdefault((kind, record.task), Counter())[(*of.values(), *rounded)] += 1
-    columns = ("train_rows", "val_rows", "test_rows", "majority_val", "majority_test")
-    wanted = [("", task) for task in TASKS] + [key for key in sorted(sizes) if key[0]]
-    rows, lines, notes = [], [], []
-    for kind, task in wanted:
-        printed = {c: _of_table3(task, c) for c in columns}
-        for ours in sorted(sizes.get((kind, task), {()})):
-            row = [Entry(title(task, kind))]
-            unlike = []
-            for i, column in enumerate(columns):
-                theirs = printed[column]
-                own = "-" if not ours else f"{ours[i]:,.0f}" if i < 3 else f"{ours[i]:.1f}"
-                # a generated task is not held to the real one's numbers
-                off = bool(ours and theirs and not kind and paper.differs(ours[i], theirs))
-                unlike += [column] if off else []
-                row += [Entry(own, marked=off), Entry(theirs or "-")]
-            rows.append(row)
-            lines.append({"task": title(task, kind), "differs": " ".join(unlike)})
-            for i, column in enumerate(columns):
-                lines[-1][column] = str(ours[i]) if ours else ""
-                lines[-1][f"paper_{column}"] = printed[column]
-        if len(sizes.get((kind, task), ())) > 1:
-            notes.append(f"{title(task, kind)}: records of several data sets, one line each")
+    facts = _facts_by_task(records)
+    generated = [key for key in sorted(facts) if key[0]]
+    body, lines, notes = [], [], []
+    for scale, task in [*(("", task) for task in TASKS), *generated]:
+        title = task_title(task, scale)
+        printed = {column: _printed(task, column) for column in COLUMNS}
+        variants = facts.get((scale, task), Counter())
+        for ours in sorted(variants) or [()]:
+            # a generated task need not have the numbers of the real one
+            differing = [] if scale else _differing_columns(ours, printed)
+            body.append(_entries(title, ours, printed, differing))
+            lines.append(_csv_line(title, ours, printed, differing))
+        if len(variants) > 1:
+            notes.append(f"{title}: the records used several data sets, one row each")
     head = ["task"]
-    for column in columns:
+    for column in COLUMNS:
         head += [column.replace("_", " "), "paper"]
-    caption = [
-        "Rows, and score x 100 of the majority class, of what our runs used, beside the paper's "
-        "Table 3. Bold or *: does not round to what the paper prints.",
-        "The released code's halves are RTE 138/139, MRPC 203/205, STS-B 722/778, CoLA 521/522; "
-        "the paper prints others. Its SST-2 majority on test (49.1) is that of the 872 dev rows, "
-        "not of 1.8k.",
-        "Tasks (1k): train 1k by the paper's section 3, its val and test those of the full task.",
-        *notes,
-        *(f"skipped: {problem}" for problem in problems),
-    ]
-    document = Document("table3", [Table("Data", head, rows, labels=1)], caption)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    save(out / "table3.csv", text.getvalue())
-    save(out / "table3.md", as_markdown(document))
-    save(out / "table3.tex", as_latex(document))
-    return as_text(document)
+    table = Table(title="Data", head=head, rows=body, labels=1)
+    caption = [*_CAPTION, *notes, *(f"skipped: {problem}" for problem in problems)]
+    document = Document(title="table3", tables=[table], caption=caption)
+    save_document(document, out)
+    save_text(out / "table3.csv", csv_text(list(lines[0]), lines))
+    return render_text(document)
 
 
-def _of_table3(task: str, column: str) -> str:
-    """What the paper prints of a task's data; nothing where it prints nothing."""
+_CAPTION = (
+    "Rows of each split, and score x 100 of the majority class, in our runs and in the paper's "
+    "Table 3. Bold or *: does not round to the number that the paper prints.",
+    "The released code's validation and test halves have these rows: RTE 138/139, MRPC 203/205, "
+    "STS-B 722/778, CoLA 521/522; the paper prints others. Its SST-2 majority on test (49.1) is "
+    "that of the 872 dev rows, not of 1.8k rows.",
+    "Tasks (1k): 1k training rows (the paper's Section 3); validation and test as in the full "
+    "task.",
+)
+
+
+def _facts_by_task(records: Iterable[RunRecord]) -> dict[tuple[str, str], Counter[Facts]]:
+    """Count the runs of each data set, by (`demo` or empty, task)."""
+    facts: dict[tuple[str, str], Counter[Facts]] = {}
+    for record in records:
+        rows = [float(record.splits[name]["rows"]) for name in ("train", "val", "test")]
+        majority = [round(100 * record.majority[name], 3) for name in ("val", "test")]
+        key = ("demo" if record.scale == "demo" else "", record.task)
+        facts.setdefault(key, Counter())[(*rows, *majority)] += 1
+    return facts
+
+
+def _printed(task: str, column: str) -> str:
+    """Return the paper's number for a task's data, empty if it prints none."""
     if task.endswith("_1k") and column == "train_rows":
-        return "1k" if paper.data() else ""
-    found = paper.data().get((task.removesuffix("_1k"), column))
-    return found.value if found else ""
+        return "1k" if paper_data() else ""
+    number = paper_data().get((task.removesuffix("_1k"), column))
+    return number.value if number else ""
+
+
+def _differing_columns(ours: Facts, printed: Mapping[str, str]) -> list[str]:
+    return [
+        column
+        for column, value in zip(COLUMNS, ours, strict=False)  # no values without a run
+        if printed[column] and differs_from_printed(value, printed[column])
+    ]
+
+
+def _entries(
+    title: str, ours: Facts, printed: Mapping[str, str], differing: Sequence[str]
+) -> list[Entry]:
+    entries = [Entry(text=title)]
+    for i, column in enumerate(COLUMNS):
+        text = f"{ours[i]:,.0f}" if ours and column in _ROWS else f"{ours[i]:.1f}" if ours else "-"
+        entries.append(Entry(text=text, marked=column in differing))
+        entries.append(Entry(text=printed[column] or "-"))
+    return entries
+
+
+def _csv_line(
+    title: str, ours: Facts, printed: Mapping[str, str], differing: Sequence[str]
+) -> dict[str, str]:
+    line = {"task": title, "differs": " ".join(differing)}
+    for i, column in enumerate(COLUMNS):
+        line[column] = str(ours[i]) if ours else ""
+        line[f"paper_{column}"] = printed[column]
+    return line

@@ -25,7 +25,7 @@ from stablebert.grid import executor as grid
 from stablebert.grid import launchers, worker
 from stablebert.grid.clock import Clock
 from stablebert.grid.plan import make_plan, select_shard
-from stablebert.report import read_all
+from stablebert.report.records import read_records
 from stablebert.runs import claims
 from stablebert.runs.claims import is_claimed
 from stablebert.runs.early_score import read_early_score
@@ -576,7 +576,7 @@ def test_report_reads_what_the_grid_made(words, tmp_path, capsys):
         assert (tmp_path / "out" / f"tiny.{ending}").stat().st_size
     committed = tmp_path / "committed" / "mini" / "tiny.jsonl"
     assert main(["collect", str(committed), str(tmp_path / "runs")]) == 0
-    again, problems = read_all(committed.parents[1])
+    again, problems = read_records(committed.parents[1])
     assert problems == []
     assert sorted(r.config_id for r in again) == sorted(
         r.config_id for r in records_of(words("seed=0..1"))

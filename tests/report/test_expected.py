@@ -6,7 +6,7 @@ from stablebert.config.compose import compose
 from stablebert.config.identity import config_id
 from stablebert.runs.identities import ContentError, Identities
 from stablebert.runs.locate import locate
-from tests.report.test_tables import cell, record
+from tests.helpers.records import make_cell, make_record
 
 DATA, MODEL = "sha256:0123", "org/bert@c0ffee"
 
@@ -16,7 +16,7 @@ def cfg_of(*words, source="/absent", model="org/bert"):
 
 
 def used(task="rte", scale="mini", data=DATA, model=MODEL):
-    return record(cell(task, scale=scale), data=data, model=model)
+    return make_record(make_cell(task, scale=scale), data=data, model=model)
 
 
 def test_what_records_agree_on_stands_in_and_is_said():

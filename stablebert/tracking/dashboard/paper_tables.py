@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 
-from stablebert.report.paper import Printed, paper
+from stablebert.report.paper import PaperNumber, paper_numbers
 
 
 def table_names() -> list[str]:
     """Return the tables with numbers in `results/paper.csv`: `table1`, ..."""
-    return sorted({f"table{entry.table}" for entry in paper()})
+    return sorted({f"table{entry.table}" for entry in paper_numbers()})
 
 
-def entries_of(table: str) -> list[Printed]:
+def entries_of(table: str) -> list[PaperNumber]:
     """Return the printed numbers of a table."""
-    return [entry for entry in paper() if f"table{entry.table}" == table]
+    return [entry for entry in paper_numbers() if f"table{entry.table}" == table]
 
 
 def to_markdown(table: str, task: str | None = None) -> str:
@@ -25,7 +25,7 @@ def to_markdown(table: str, task: str | None = None) -> str:
     entries = [entry for entry in entries_of(table) if task in (None, entry.task)]
     columns = list(dict.fromkeys(entry.task for entry in entries))
     labels = ["row", *(key for key in ("length", "statistic") if _splits_rows(entries, key))]
-    rows: dict[tuple[str, ...], dict[str, Printed]] = {}
+    rows: dict[tuple[str, ...], dict[str, PaperNumber]] = {}
     for entry in entries:
         label = tuple(getattr(entry, key) for key in labels)
         rows.setdefault(label, {})[entry.task] = entry
@@ -36,9 +36,9 @@ def to_markdown(table: str, task: str | None = None) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def notes_on(entries: Sequence[Printed]) -> list[str]:
+def notes_on(entries: Sequence[PaperNumber]) -> list[str]:
     """Return the notes on a table's numbers, each preceded by its number if there is only one."""
-    numbers: dict[str, list[Printed]] = {}
+    numbers: dict[str, list[PaperNumber]] = {}
     for entry in entries:
         if entry.note:
             numbers.setdefault(entry.note, []).append(entry)
@@ -48,7 +48,7 @@ def notes_on(entries: Sequence[Printed]) -> list[str]:
     ]
 
 
-def _splits_rows(entries: Iterable[Printed], key: str) -> bool:
+def _splits_rows(entries: Iterable[PaperNumber], key: str) -> bool:
     """Return whether some rows have the same name and differ in this key."""
     values: dict[str, set[str]] = {}
     for entry in entries:

@@ -3,7 +3,7 @@
 import re
 
 from stablebert.config.files import SWEEPS
-from stablebert.report.paper import paper
+from stablebert.report.paper import paper_numbers
 from stablebert.tracking.dashboard.library import DashboardError
 
 NAME = "stablebert"
@@ -77,7 +77,7 @@ def run_filter(
     elif table and _has_sweep(table):
         allowed["Tags"] = [table]
     elif table:
-        entries = [p for p in paper() if f"table{p.table}" == table]
+        entries = [p for p in paper_numbers() if f"table{p.table}" == table]
         allowed["Config('method.value')"] = sorted({p.method for p in entries} - {""})
         allowed["Config('task.value')"] = sorted({p.task for p in entries} - {"all"})
     if task:

@@ -1,6 +1,6 @@
 import pytest
 
-from stablebert.report.paper import Printed
+from stablebert.report.paper import PaperNumber
 from stablebert.tracking.dashboard.paper_tables import (
     entries_of,
     notes_on,
@@ -10,8 +10,8 @@ from stablebert.tracking.dashboard.paper_tables import (
 
 
 def entry(note="", **fields):
-    blank = dict.fromkeys(Printed.__dataclass_fields__, "")
-    return Printed(
+    blank = dict.fromkeys(PaperNumber.__dataclass_fields__, "")
+    return PaperNumber(
         **{**blank, "row": "Re-init", "task": "rte", "value": "7", "note": note} | fields
     )
 

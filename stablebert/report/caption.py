@@ -1,0 +1,179 @@
+"""The caption of a sweep's report: definitions, provenance, and what is missing."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from stablebert.report.cells import (
+    IDENTITY,
+    Cell,
+    describe_cell,
+    format_seeds,
+    parameter_text,
+    task_title,
+    varying_parameters,
+)
+from stablebert.report.compare import AnalyzedCell
+from stablebert.report.join import JoinedRecords
+from stablebert.report.paper import paper_scores
+from stablebert.report.statistics import IQM_MIN_RUNS
+from stablebert.report.tables import TRIALS, baseline_names, has_paper_layout
+from stablebert.runs.record import RunRecord
+from stablebert.tasks import TASKS
+
+METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1", "mcc": "MCC", "spearman": "Spearman"}
+MAX_SIMILAR = 6
+"""Most lines about records of other configurations."""
+MAX_VALUES = 4
+"""Most values of a fact that differs between runs."""
+
+
+def caption_lines(rows: Sequence[AnalyzedCell], joined: JoinedRecords) -> list[str]:
+    """Return the lines below the tables of a report."""
+    cells = [row.cell for row in rows]
+    return [
+        *_definitions(rows),
+        *([_about_the_paper({cell.scale for cell in cells})] if has_paper_layout(cells) else []),
+        *_provenance(cells, [record for row in rows for record in row.result.records]),
+        *_missing_runs(rows),
+        *_other_records(joined),
+    ]
+
+
+# ---------------------------------------------------------------- definitions
+
+
+def _definitions(rows: Sequence[AnalyzedCell]) -> list[str]:
+    cells = [row.cell for row in rows]
+    lines = [
+        f"{_metrics(cells)}. Mean ± sample standard deviation over seeds of the test score with "
+        "the weights that scored best on validation.",
+        _run_counts(rows),
+    ]
+    score = "mean" if has_paper_layout(cells) else "mean validation score"
+    lines.append(
+        f"Bold or *: the best {score} of each task, and every one that is not significantly worse "
+        "(one-tailed Student t-test, p < .05, uncorrected, as in the paper). Not significantly "
+        "worse does not mean equivalent."
+    )
+    if comparisons := sum(row.comparison is not None for row in rows):
+        lines.append(
+            f"Compared with {baseline_names(rows)}: difference of means with Welch's interval; "
+            "one-tailed p-values for a higher mean (Student's test, as in the paper; Welch's test; "
+            f"Welch's p with Holm's correction over the {comparisons} comparisons); P(better): "
+            "probability that a run beats a run of the baseline, ties counting half; sd ratio: "
+            "ratio of standard deviations, with the one-tailed Brown-Forsythe p for a smaller "
+            "spread, plain and with Holm's correction; detectable: the smallest true difference "
+            "that this many runs would detect with power .8 (one-tailed, level .05)."
+        )
+    lines.append(
+        f"IQM: interquartile mean with a bootstrap interval, for {IQM_MIN_RUNS} runs or more; it "
+        f"hides failures of up to a quarter of the runs. Best of {TRIALS}: expected validation "
+        f"score of the best of {TRIALS} runs by validation, and expected test score of that run "
+        "(other numbers of runs: -trials.csv)."
+    )
+    return lines
+
+
+def _metrics(cells: Sequence[Cell]) -> str:
+    """Return `Score x 100: accuracy for RTE; F1 for MRPC`."""
+    tasks: dict[str, list[str]] = {}
+    for cell in cells:
+        metric = TASKS[cell.task].metric if cell.task in TASKS else "score"
+        titles = tasks.setdefault(METRIC_NAMES.get(metric, metric), [])
+        if (title := task_title(cell.task, cell.scale)) not in titles:
+            titles.append(title)
+    texts = (f"{metric} for {', '.join(titles)}" for metric, titles in tasks.items())
+    return f"Score x 100: {'; '.join(texts)}"
+
+
+def _run_counts(rows: Sequence[AnalyzedCell]) -> str:
+    seeds = [str(seed) for row in rows for seed in row.cell.seeds]
+    expected = sum(len(set(row.cell.seeds)) for row in rows)
+    n = sum(row.result.n for row in rows)
+    failed = sum(row.result.failed for row in rows)
+    return (
+        f"{n} of {expected} runs: {len(rows)} cells, seeds {format_seeds(seeds)}; "
+        f"{expected - n} missing, {failed} failed. Failed: at the last step, no more accurate on "
+        "the whole dev set than the majority class (STS-B: no positive correlation); failed runs "
+        "count in every number. At chance: at the last step, not significantly better on the dev "
+        "set than chance (one-sided, level .05: accuracy against the majority share, for F1 tasks "
+        "too; MCC and correlations against 0)."
+    )
+
+
+def _about_the_paper(scales: set[str]) -> str:
+    if not paper_scores():
+        return "The paper's numbers (results/paper.csv) are not installed."
+    text = (
+        "Paper: Zhang et al. (2021), Tables 1, 2, 5, and 7: BERT-large (Table 7: the model of the "
+        "row) on real GLUE, 20 seeds (full MNLI: 3)."
+    )
+    if "demo" in scales:
+        text += " The demo tasks are generated: only the direction of an effect is comparable."
+    elif "mini" in scales:
+        text += " Scale mini uses a smaller model: only the direction of an effect is comparable."
+    return text
+
+
+# ---------------------------------------------------------------- provenance
+
+
+def _provenance(cells: Sequence[Cell], records: Sequence[RunRecord]) -> list[str]:
+    varying = varying_parameters(cells)
+    fixed = [key for key in cells[0].params if key not in (*IDENTITY, *varying)]
+    facts = {
+        "scale": list(dict.fromkeys(cell.scale for cell in cells)),
+        "fixed": [f"{key}={parameter_text(cells[0], key)}" for key in fixed],
+        "model": _count_values(_shorten(r.model) for r in records),
+        "data": _count_values(_shorten(r.data) for r in records),
+        "precision": _count_values(r.precision for r in records),
+        "device": _count_values(r.device for r in records),
+        "commit": _count_values(r.versions.get("commit") or "unknown" for r in records),
+    }
+    lines = [f"{name}: {', '.join(values)}" for name, values in facts.items() if values]
+    precisions = {record.precision for record in records}
+    if len(precisions) > 1 and "trainer.precision" not in varying:
+        lines.append("Cells ran in different precisions, which may explain their differences.")
+    return [*lines, "The column config identifies the configuration of a cell; see the CSV."]
+
+
+def _count_values(values: Iterable[str]) -> list[str]:
+    """Return distinct values, the most frequent first, with counts if there are several."""
+    ranked = Counter(values).most_common()
+    if len(ranked) == 1:
+        return [ranked[0][0]]
+    texts = [f"{name} ({k} runs)" for name, k in ranked[:MAX_VALUES]]
+    return texts + ([f"and {len(ranked) - MAX_VALUES} more"] if len(ranked) > MAX_VALUES else [])
+
+
+def _shorten(identity: str) -> str:
+    """Cut a digest or commit to 12 digits: `sha256:0123456789ab`, `nyu-mll/glue@0123456789ab`."""
+    for mark in ("sha256:", "@"):
+        before, separator, digits = identity.partition(mark)
+        if separator:
+            return f"{before}{mark}{digits[:12]}"
+    return identity
+
+
+# ---------------------------------------------------------------- missing and other runs
+
+
+def _missing_runs(rows: Sequence[AnalyzedCell]) -> list[str]:
+    lines = [
+        f"missing: {describe_cell(row.cell)}: seeds "
+        f"{format_seeds([str(seed) for seed in row.result.missing])}"
+        for row in rows
+        if row.result.n and row.result.missing
+    ]
+    empty = [describe_cell(row.cell) for row in rows if not row.result.n]
+    return lines + ([f"no runs in {len(empty)} cells: {', '.join(empty)}"] if empty else [])
+
+
+def _other_records(joined: JoinedRecords) -> list[str]:
+    shown, more = joined.similar[:MAX_SIMILAR], len(joined.similar) - MAX_SIMILAR
+    lines = [f"not counted (other configuration or seed): {line}" for line in shown]
+    if more > 0:
+        lines.append(f"not counted: {more} more configurations like these")
+    if joined.unrelated:
+        lines.append(f"not counted: {joined.unrelated} records of other cells")
+    return lines

@@ -1,0 +1,59 @@
+"""Writing records to one file, for analysis or to commit."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from stablebert.report.files import csv_text, save_text
+from stablebert.report.records import ReportError
+from stablebert.runs.record import RunRecord
+
+
+def write_records(records: Sequence[RunRecord], path: Path) -> None:
+    """Write one row per record: `.csv` or `.parquet` for analysis, `.jsonl` to commit.
+
+    In CSV and Parquet, nested values become columns such as `metrics.test_at_best.accuracy`. JSON
+    lines are what `read_records` reads in `results/<scale>/`.
+
+    Raises:
+        ReportError: If the suffix is another one, or pyarrow is missing for `.parquet`.
+    """
+    if path.suffix == ".jsonl":
+        save_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
+        return
+    rows = [dict(_flatten(asdict(record))) for record in records]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    if path.suffix == ".csv":
+        save_text(path, csv_text(columns, rows))
+    elif path.suffix == ".parquet":
+        _save_parquet(path, {name: [row.get(name) for row in rows] for name in columns})
+    else:
+        raise ReportError(f"{path}: unknown format; the file must end in .csv, .parquet or .jsonl")
+
+
+def _save_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise ReportError(
+            f"{path}: needs pyarrow, which is not installed; install it or write .csv"
+        ) from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        parquet.write_table(pa.table(dict(columns)), part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,118 @@
+"""A report's numbers as CSV, unrounded."""
+
+from collections.abc import Sequence
+
+from stablebert.report.cells import IDENTITY, MODEL, Cell, parameter_text, varying_parameters
+from stablebert.report.compare import AnalyzedCell, Comparison
+from stablebert.report.files import csv_text
+from stablebert.report.paper import paper_model, paper_scores
+from stablebert.report.statistics import describe, expected_best_of_k
+from stablebert.report.tables import TRIALS, best_of_trials, iqm_of
+from stablebert.runs.record import RunRecord
+
+_COMPARISON = (
+    *("p_student", "p_welch", "p_holm", "improvement", "sd_ratio", "p_sd", "p_sd_holm"),
+    "detectable",
+)
+_COLUMNS = (
+    *("config_id", "n", "missing", "mean", "sd", "median", "min", "max", "failed", "at_chance"),
+    *("marked", "val_mean", "iqm", "iqm_low", "iqm_high"),
+    *(f"best_val_of_{TRIALS}", f"chosen_of_{TRIALS}"),
+    *("baseline", "difference", "difference_low", "difference_high", *_COMPARISON),
+    *("paper_mean", "paper_sd", "paper_n", "paper_table", "data", "model", "precision", "commit"),
+)
+_CURVES = ("best_val", "best_val_sd", "chosen_test", "chosen_test_sd")
+
+
+def cells_csv(rows: Sequence[AnalyzedCell]) -> str:
+    """Return one line per cell with all its statistics; numbers that it lacks are empty."""
+    parameters = varying_parameters([row.cell for row in rows])
+    keys = _key_columns(parameters)
+    lines = [
+        {
+            **_key_values(row.cell, keys),
+            **_score_values(row),
+            **_comparison_values(row.comparison),
+            **(_paper_values(row.cell) if set(parameters) <= {MODEL} else {}),
+            **_provenance_values(row.result.records),
+        }
+        for row in rows
+    ]
+    return csv_text([*keys, *_COLUMNS], lines)
+
+
+def trials_csv(rows: Sequence[AnalyzedCell]) -> str:
+    """Return one line per cell and number k of runs, with scores of the best of k by validation.
+
+    Mean and standard deviation over draws of k runs: the curves of the paper's Figs. 4 and 12.
+    """
+    keys = _key_columns(varying_parameters([row.cell for row in rows]))
+    lines = []
+    for row in rows:
+        result, own = row.result, _key_values(row.cell, keys)
+        ks = range(1, result.n + 1)
+        if ks:
+            curves = (
+                *expected_best_of_k(result.val, result.val, ks),
+                *expected_best_of_k(result.val, result.test, ks),
+            )
+            for k, *point in zip(ks, *(curve.tolist() for curve in curves), strict=True):
+                lines.append({**own, "k": k, **dict(zip(_CURVES, point, strict=True))})
+    return csv_text([*keys, "config_id", "k", *_CURVES], lines)
+
+
+def _key_columns(parameters: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([*IDENTITY, *parameters]))
+
+
+def _key_values(cell: Cell, keys: Sequence[str]) -> dict[str, object]:
+    return {"config_id": cell.config_id, **{key: parameter_text(cell, key) for key in keys}}
+
+
+def _score_values(row: AnalyzedCell) -> dict[str, object]:
+    result = row.result
+    values: dict[str, object] = {"n": result.n, "missing": len(result.missing)}
+    if result.n:
+        values |= vars(describe(result.test))
+        values |= {"failed": result.failed, "at_chance": result.at_chance, "marked": row.marked}
+        values["val_mean"] = float(result.val.mean())
+    if iqm := iqm_of(result):
+        values |= {"iqm": iqm.value, "iqm_low": iqm.low, "iqm_high": iqm.high}
+    if best := best_of_trials(result):
+        values[f"best_val_of_{TRIALS}"], values[f"chosen_of_{TRIALS}"] = best
+    return values
+
+
+def _comparison_values(comparison: Comparison | None) -> dict[str, object]:
+    if comparison is None:
+        return {}
+    return {
+        "baseline": comparison.baseline.config_id,
+        "difference": comparison.difference.value,
+        "difference_low": comparison.difference.low,
+        "difference_high": comparison.difference.high,
+        **{name: getattr(comparison, name) for name in _COMPARISON},
+    }
+
+
+def _paper_values(cell: Cell) -> dict[str, object]:
+    model = paper_model(parameter_text(cell, MODEL))
+    printed = paper_scores().get((model, cell.task, cell.method, cell.length))
+    if printed is None:
+        return {}
+    return {
+        "paper_mean": printed.value,
+        "paper_sd": printed.sd,
+        "paper_n": printed.n,
+        "paper_table": printed.table,
+    }
+
+
+def _provenance_values(records: Sequence[RunRecord]) -> dict[str, object]:
+    commits = {record.versions.get("commit") or "unknown" for record in records}
+    return {
+        "data": " ".join(sorted({record.data for record in records})),
+        "model": " ".join(sorted({record.model for record in records})),
+        "precision": " ".join(sorted({record.precision for record in records})),
+        "commit": " ".join(sorted(commits)),
+    }

@@ -1,0 +1,131 @@
+"""Matching records with the cells that a sweep expects.
+
+Records join on `config_id` and seed. Missing runs stay missing, records that do not belong are
+listed, and a cell never mixes precisions or packings. Scores are x 100.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stablebert.report.cells import Cell, describe_cell, format_seeds
+from stablebert.report.chance import is_at_chance
+from stablebert.report.records import ReportError
+from stablebert.report.statistics import FloatArray
+from stablebert.runs.record import RunRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellResult:
+    """A cell and its n finished runs."""
+
+    cell: Cell
+    records: tuple[RunRecord, ...]
+    """Records of the runs, in the order of their seeds."""
+    test: FloatArray
+    """Test score with the weights of the best validation, x 100, shape `(n,)`."""
+    val: FloatArray
+    """Best validation score, x 100, shape `(n,)`."""
+    missing: tuple[int, ...]
+    """Expected seeds without a record."""
+
+    @property
+    def n(self) -> int:
+        """Number of finished runs."""
+        return len(self.records)
+
+    @property
+    def failed(self) -> int:
+        """Number of runs that their record calls failed."""
+        return sum(record.status != "ok" for record in self.records)
+
+    @property
+    def at_chance(self) -> int:
+        """Number of runs that ended not significantly better than chance."""
+        return sum(map(is_at_chance, self.records))
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedRecords:
+    """Results of all cells, and the records that belong to none."""
+
+    results: list[CellResult]
+    similar: list[str]
+    """Records with the scale, task, method, and length of a cell, but another configuration or
+    seed: one line per configuration."""
+    unrelated: int
+    """Number of all other records."""
+
+
+def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedRecords:
+    """Assign records to cells by configuration and seed.
+
+    Args:
+        cells: Cells of a sweep.
+        records: Records of this and other sweeps; of two with the same key the first counts.
+
+    Raises:
+        ReportError: If the runs of one cell obtained different precisions or packings.
+    """
+    expected = {(cell.config_id, seed) for cell in cells for seed in cell.seeds}
+    matches: dict[tuple[str, int], RunRecord] = {}
+    others: list[RunRecord] = []
+    for record in records:
+        seed = shared_seed(record)
+        if seed is None or (record.config_id, seed) not in expected:
+            others.append(record)
+        else:
+            matches.setdefault((record.config_id, seed), record)
+    results = [_cell_result(cell, matches) for cell in cells]
+    _refuse_mixtures(results)
+    similar = _similar_records(cells, others)
+    lines = [f"{' '.join(key)}: {format_seeds(seeds)}" for key, seeds in sorted(similar.items())]
+    unrelated = len(others) - sum(map(len, similar.values()))
+    return JoinedRecords(results=results, similar=lines, unrelated=unrelated)
+
+
+def shared_seed(record: RunRecord) -> int | None:
+    """Return the seed of a run, None if initialization and data order had different seeds."""
+    return record.seed_data if record.seed_init == record.seed_data else None
+
+
+def _cell_result(cell: Cell, matches: Mapping[tuple[str, int], RunRecord]) -> CellResult:
+    seeds = sorted(set(cell.seeds))
+    records = tuple(matches[cell.config_id, s] for s in seeds if (cell.config_id, s) in matches)
+    return CellResult(
+        cell=cell,
+        records=records,
+        test=100 * np.array([record.test_at_best for record in records], dtype=np.float64),
+        val=100 * np.array([record.val_best for record in records], dtype=np.float64),
+        missing=tuple(s for s in seeds if (cell.config_id, s) not in matches),
+    )
+
+
+def _refuse_mixtures(results: Sequence[CellResult]) -> None:
+    problems = []
+    for result in results:
+        for name in ("precision", "packing"):
+            counts = Counter(getattr(record, name) for record in result.records)
+            if len(counts) > 1:
+                kinds = ", ".join(f"{kind} ({k} runs)" for kind, k in sorted(counts.items()))
+                problems.append(f"{describe_cell(result.cell)}: runs differ in {name}: {kinds}")
+    if problems:
+        advice = "Scores of such runs are not averaged; rerun those of one kind with force=true."
+        raise ReportError("\n".join([*problems, advice]))
+
+
+def _similar_records(
+    cells: Sequence[Cell], records: Iterable[RunRecord]
+) -> dict[tuple[str, ...], list[str]]:
+    """Group seeds of records that resemble a cell by scale, task, method, length, `config_id`."""
+    kinds = {(cell.scale, cell.task, cell.method, cell.length) for cell in cells}
+    similar: dict[tuple[str, ...], list[str]] = {}
+    for record in records:
+        kind = (record.scale, record.task, record.method, record.length)
+        if kind in kinds:
+            seed = shared_seed(record)
+            name = f"{record.seed_init}/{record.seed_data}" if seed is None else str(seed)
+            similar.setdefault((*kind, record.config_id), []).append(name)
+    return similar

@@ -1,0 +1,67 @@
+"""The report of a sweep: tables, statistics, caption, and CSV."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from stablebert.report.caption import caption_lines
+from stablebert.report.cells import Cell
+from stablebert.report.compare import analyze_cells
+from stablebert.report.export import cells_csv, trials_csv
+from stablebert.report.files import save_text
+from stablebert.report.join import join_records
+from stablebert.report.records import ReportError
+from stablebert.report.render import Document, render_text, save_document
+from stablebert.report.sentences import summarize_findings
+from stablebert.report.tables import (
+    comparison_tables,
+    distribution_table,
+    has_paper_layout,
+    list_table,
+    paper_layout_tables,
+    row_labels,
+)
+from stablebert.runs.record import RunRecord
+
+
+def write_report(
+    cells: Sequence[Cell],
+    records: Iterable[RunRecord],
+    *,
+    name: str,
+    out: Path,
+    notes: Sequence[str] = (),
+) -> str:
+    """Write the report of a sweep as Markdown, LaTeX, and CSV, and return it as plain text.
+
+    Writes `<name>.md`, `<name>.tex`, `<name>.csv` (one line per cell), and `<name>-trials.csv` (the
+    curves of the paper's Figs. 4 and 12).
+
+    Args:
+        cells: Cells that the sweep expects.
+        records: All records, of this sweep or not.
+        name: Name of the sweep.
+        out: Folder of the files.
+        notes: Further lines of the caption, such as files that could not be read.
+
+    Raises:
+        ReportError: If there are no cells, or runs of one cell differ in precision or packing.
+    """
+    if not cells:
+        raise ReportError(f"{name}: the sweep has no cells")
+    joined = join_records(cells, records)
+    paper_layout = has_paper_layout(cells)
+    rows = analyze_cells(joined.results, mark_by="test" if paper_layout else "val")
+    scores = paper_layout_tables(rows) if paper_layout else [list_table(rows)]
+    document = Document(
+        title=name,
+        tables=[*scores, distribution_table(rows), *comparison_tables(rows)],
+        caption=[
+            *summarize_findings(rows, row_labels(cells)),
+            *caption_lines(rows, joined),
+            *notes,
+        ],
+    )
+    save_document(document, out)
+    save_text(out / f"{name}.csv", cells_csv(rows))
+    save_text(out / f"{name}-trials.csv", trials_csv(rows))
+    return render_text(document)

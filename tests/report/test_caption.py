@@ -1,0 +1,95 @@
+"""The caption of a report: definitions, provenance, missing and other runs."""
+
+from dataclasses import replace
+
+import pytest
+
+from stablebert.report.sweep_report import write_report
+from tests.helpers.records import make_cell, make_record
+
+
+def report(cells, records, folder, notes=()):
+    return write_report(cells, records, out=folder, name="t", notes=notes)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """Report on an incomplete cell, a cell whose runs failed, and an empty cell."""
+    cells = [make_cell(seeds=range(4)), make_cell("cola", seeds=range(4)), make_cell("mrpc")]
+    records = [make_record(cells[0], s, s / 10) for s in range(3)]
+    records += [make_record(cells[1], s, 0.0, status="failed") for s in range(4)]
+    return report(cells, records, tmp_path_factory.mktemp("report"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "7 of 10 runs: 3 cells, seeds 0..3; 3 missing, 4 failed. ",
+        "missing: RTE standard 3epochs (rte-standard-3epochs-mini): seeds 3\n",
+        "no runs in 1 cells: MRPC standard 3epochs (mrpc-standard-3epochs-mini)\n",
+        "Score x 100: accuracy for RTE; MCC for CoLA; F1 for MRPC. ",
+        "Not significantly worse does not mean equivalent.\n",
+        "scale: mini\n",
+        "model: org/bert@fedcba987654\n",
+        "data: sha256:0123456789ab\n",
+        "precision: 32-true\n",
+        "commit: c0ffee\n",
+    ],
+)
+def test_the_caption_has_the_line(text, line):
+    assert f"\n{line}" in text or line in text
+
+
+def test_notes_are_shown(tmp_path):
+    assert "\nskipped: runs/x: torn\n" in report(
+        [make_cell()], [], tmp_path, ["skipped: runs/x: torn"]
+    )
+
+
+def test_values_that_differ_between_runs_are_counted(tmp_path):
+    cell = make_cell(seeds=range(3))
+    records = [make_record(cell, s, device="ab"[s // 2]) for s in range(3)]
+    assert "\ndevice: a (2 runs), b (1 runs)\n" in report([cell], records, tmp_path)
+
+
+def test_parameters_that_all_cells_share_are_listed(tmp_path):
+    cells = [make_cell(task, **{"trainer.epochs": "1"}) for task in ("rte", "cola")]
+    assert "\nfixed: trainer.epochs=1\n" in report(cells, [], tmp_path)
+
+
+@pytest.mark.parametrize(("precision", "warned"), [("bf16-mixed", True), ("32-true", False)])
+def test_cells_of_different_precision_get_a_warning(tmp_path, precision, warned):
+    cells = [make_cell(), make_cell(method="reinit")]
+    records = [make_record(cells[0], s) for s in (0, 1)]
+    records += [make_record(cells[1], s, precision=precision) for s in (0, 1)]
+    assert ("in different precisions" in report(cells, records, tmp_path)) is warned
+
+
+def test_marks_of_a_search_are_about_validation(tmp_path):
+    cells = [make_cell(method="reinit", **{"reinit.num_layers": d}) for d in ("1", "2")]
+    assert "the best mean validation score of each task" in report(cells, [], tmp_path)
+
+
+def test_demo_tasks_are_called_generated(tmp_path):
+    assert "The demo tasks are generated" in report([make_cell(scale="demo")], [], tmp_path)
+
+
+@pytest.fixture
+def others():
+    """Records of eight other configurations of a cell, and of another task."""
+    cell = make_cell()
+    records = [make_record(replace(cell, config_id=f"c{i}")) for i in range(8)]
+    return [*records, make_record(make_cell("cola"))]
+
+
+def test_records_of_other_configurations_are_listed(tmp_path, others):
+    line = "not counted (other configuration or seed): mini rte standard 3epochs c0: 0"
+    assert line in report([make_cell()], others, tmp_path).splitlines()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["not counted: 2 more configurations like these", "not counted: 1 records of other cells"],
+)
+def test_a_long_list_of_other_records_is_cut(tmp_path, others, line):
+    assert line in report([make_cell()], others, tmp_path).splitlines()

@@ -1,0 +1,52 @@
+"""Names of cells, tasks, and seeds."""
+
+import pytest
+
+from stablebert.report.cells import (
+    describe_cell,
+    format_seeds,
+    parameter_text,
+    task_title,
+    varying_parameters,
+)
+from tests.helpers.records import make_cell
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [
+        (["4", "0", "1", "2", "9", "1"], "0..2, 4, 9"),
+        (["3", "5/1", "4"], "3..4, 5/1"),
+        ([], ""),
+    ],
+)
+def test_seeds_are_joined_into_ranges(seeds, text):
+    assert format_seeds(seeds) == text
+
+
+def test_parameters_that_all_cells_share_do_not_vary():
+    cells = [make_cell(depth=d, epochs="1") for d in ("1", "2")]
+    assert varying_parameters(cells) == ["depth"]
+
+
+def test_task_method_and_length_are_not_among_the_varying_parameters():
+    cells = [make_cell(), make_cell("cola", "reinit", "longer")]
+    assert varying_parameters(cells) == []
+
+
+def test_the_scale_varies_last():
+    cells = [make_cell(depth="1"), make_cell(depth="2", scale="demo")]
+    assert varying_parameters(cells) == ["depth", "scale"]
+
+
+def test_a_parameter_that_a_cell_lacks_is_a_dash():
+    assert parameter_text(make_cell(), "depth") == "-"
+
+
+def test_a_generated_task_does_not_have_the_name_of_the_real_one():
+    assert (task_title("rte", "demo"), task_title("rte", "mini")) == ("demo-rte", "RTE")
+
+
+def test_a_cell_is_described_with_its_config_id():
+    cell = make_cell(method="reinit")
+    assert describe_cell(cell) == "RTE reinit 3epochs (rte-reinit-3epochs-mini)"

@@ -1,0 +1,107 @@
+"""A report's numbers as CSV."""
+
+import math
+
+import pytest
+
+from stablebert.report.sweep_report import write_report
+from tests.helpers.records import make_cell, make_record, read_csv
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """Lines of two cells with twelve seeds: all zero, and 0 to 1 with validation reversed."""
+    folder = tmp_path_factory.mktemp("report")
+    cells = [make_cell(method=m, seeds=range(12)) for m in ("standard", "reinit")]
+    records = [make_record(cells[0], s, 0.0) for s in range(12)]
+    records += [make_record(cells[1], s, s / 11, val=1 - s / 11) for s in range(12)]
+    write_report(cells, records, out=folder, name="t")
+    return read_csv(folder / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("n", ["12", "12"]),
+        ("baseline", ["", "rte-standard-3epochs-mini"]),
+        ("marked", ["False", "True"]),
+        ("paper_mean", ["69.5", "72.6"]),
+        ("paper_sd", ["2.5", "1.6"]),
+        ("paper_n", ["20", "20"]),
+    ],
+)
+def test_cells_have_the_text(rows, column, values):
+    assert [row[column] for row in rows] == values
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("mean", 50), ("difference", 50), ("iqm", 50), ("val_mean", 50)]
+)
+def test_cells_have_the_number(rows, column, value):
+    assert float(rows[1][column]) == pytest.approx(value)
+
+
+def test_a_cell_of_zeros_has_zeros_and_not_gaps(rows):
+    assert (rows[0]["mean"], rows[0]["sd"], rows[0]["iqm"]) == ("0.0", "0.0", "0.0")
+
+
+def test_the_interval_of_the_interquartile_mean_contains_it(rows):
+    assert float(rows[1]["iqm_low"]) < 50 < float(rows[1]["iqm_high"])
+
+
+def test_a_misleading_validation_score_selects_a_low_test_score(rows):
+    assert float(rows[1]["chosen_of_5"]) < 20
+
+
+def test_the_best_validation_score_is_reported_as_such(rows):
+    expected = 100 - float(rows[1]["chosen_of_5"])
+    assert float(rows[1]["best_val_of_5"]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("n", "present"), [(9, False), (10, True)])
+def test_the_interquartile_mean_needs_ten_runs(tmp_path, n, present):
+    cell = make_cell(seeds=range(10))
+    write_report([cell], [make_record(cell, s, s / 10) for s in range(n)], out=tmp_path, name="t")
+    assert bool(read_csv(tmp_path / "t.csv")[0]["iqm"]) is present
+
+
+@pytest.fixture
+def search(tmp_path):
+    cells = [make_cell(method="reinit", **{"reinit.num_layers": d}) for d in ("1", "2")]
+    write_report(cells, [], out=tmp_path, name="t")
+    return read_csv(tmp_path / "t.csv")
+
+
+def test_other_parameters_have_a_column(search):
+    assert [row["reinit.num_layers"] for row in search] == ["1", "2"]
+
+
+def test_the_paper_has_no_number_for_cells_of_other_parameters(search):
+    assert [row["paper_mean"] for row in search] == ["", ""]
+
+
+@pytest.fixture
+def trials(tmp_path):
+    """Two runs with validation scores 0.2 and 0.4, test scores 0.9 and 0.4; and an empty cell."""
+    cells = [make_cell(seeds=range(2)), make_cell(method="reinit")]
+    records = [make_record(cells[0], s, 0.9 - s / 2, val=0.2 + s / 5) for s in range(2)]
+    write_report(cells, records, out=tmp_path, name="t")
+    return read_csv(tmp_path / "t-trials.csv")
+
+
+CURVES = ("best_val", "best_val_sd", "chosen_test", "chosen_test_sd")
+
+
+def test_trials_have_one_line_per_number_of_runs(trials):
+    assert [(row["method"], row["k"]) for row in trials] == [("standard", "1"), ("standard", "2")]
+
+
+def test_one_trial_is_a_random_run(trials):
+    assert [float(trials[0][name]) for name in CURVES] == pytest.approx([30, 10, 65, 25])
+
+
+def test_the_best_of_two_trials_by_hand(trials):
+    """The best validation score is 0.4 in 3 of 4 draws; its test score is the lower one."""
+    sd = math.sqrt(3) / 4
+    expected = [35, 20 * sd, 52.5, 50 * sd]
+    assert [float(trials[1][name]) for name in CURVES] == pytest.approx(expected)

@@ -1,0 +1,96 @@
+"""Reading records: all places, and damaged files."""
+
+import json
+import re
+from dataclasses import asdict
+
+import pytest
+
+from stablebert.report.records import read_records
+from tests.helpers.records import make_cell, make_record, store_record
+
+
+def write_lines(path, *records):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(json.dumps(asdict(record)) for record in records) + "\n\n")
+
+
+def test_results_of_runs_and_committed_lines_are_read_alike(tmp_path):
+    run = make_record(make_cell(), 1)
+    committed = [make_record(make_cell("mrpc"), seed) for seed in (1, 0)]
+    store_record(tmp_path / "runs", run)
+    write_lines(tmp_path / "results" / "mini" / "table1.jsonl", *committed)
+    records, problems = read_records(tmp_path / "runs", tmp_path / "results")
+    assert (records, problems) == ([*reversed(committed), run], [])
+
+
+def test_json_lines_deeper_in_a_root_are_not_records(tmp_path):
+    for folder in ("mini/curves", "mini/rte"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "history.jsonl").write_text('{"step": 1}\n')
+    assert read_records(tmp_path) == ([], [])
+
+
+def test_a_missing_root_holds_no_records(tmp_path):
+    assert read_records(tmp_path / "nowhere") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"task": "rt', "delimiter|Unterminated"),
+        ("", "Expecting value"),
+        ("[]", "list"),
+        ('{"task": "rte"}', "differs in"),
+        ("\x00\xff", ""),
+    ],
+)
+def test_a_damaged_file_is_reported_and_skipped(tmp_path, text, problem):
+    store_record(tmp_path, make_record(make_cell(), 0))
+    bad = store_record(tmp_path, make_record(make_cell(), 1))
+    bad.write_bytes(text.encode("latin-1"))
+    records, (line,) = read_records(tmp_path)
+    assert [r.seed for r in records] == [0]
+    assert line.startswith(f"{bad}: ")
+    assert re.search(problem, line)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("test_at_best", float("nan")), ("val_best", None), ("seed", "0")]
+)
+def test_a_record_with_an_invalid_number_is_reported_and_skipped(tmp_path, name, value):
+    path = store_record(tmp_path, make_record(make_cell()))
+    path.write_text(json.dumps({**asdict(make_record(make_cell())), name: value}))
+    records, (line,) = read_records(tmp_path)
+    assert records == []
+    assert f"{name}={value!r}" in line
+
+
+def test_a_damaged_line_is_reported_with_its_number(tmp_path):
+    good = json.dumps(asdict(make_record(make_cell())))
+    (tmp_path / "mini").mkdir()
+    (tmp_path / "mini" / "x.jsonl").write_text(f"{good}\n{good[:50]}\n")
+    records, (line,) = read_records(tmp_path)
+    assert len(records) == 1
+    assert line.startswith(f"{tmp_path}/mini/x.jsonl:2: ")
+
+
+def test_equal_records_of_one_run_count_once(tmp_path):
+    for root in ("runs", "results"):
+        store_record(tmp_path / root, make_record(make_cell()))
+    records, problems = read_records(tmp_path / "runs", tmp_path / "results")
+    assert (len(records), problems) == (1, [])
+
+
+def test_of_two_different_records_of_one_run_the_first_counts(tmp_path):
+    store_record(tmp_path / "runs", make_record(make_cell(), 1, 0.7))
+    second = store_record(tmp_path / "results", make_record(make_cell(), 1, 0.8))
+    records, (line,) = read_records(tmp_path / "runs", tmp_path / "results")
+    assert [r.test_at_best for r in records] == [0.7]
+    assert line.startswith(f"{second}: differs from {tmp_path}/runs/")
+
+
+def test_an_unreadable_file_is_reported(tmp_path):
+    path = tmp_path / "result.json"
+    path.symlink_to(path)
+    assert read_records(tmp_path) == ([], [f"{path}: Too many levels of symbolic links"])

@@ -1,0 +1,83 @@
+"""Settings of a table's methods from separate searches."""
+
+import pytest
+
+from stablebert.config.sweep import read_sweep
+from stablebert.report.search import best_of_search, search_sweeps
+from tests.helpers.records import make_cell, make_record
+
+TABLE = [make_cell(), make_cell(method="llrd"), make_cell(method="mixout")]
+SETTINGS = [make_cell(method="llrd", **{"optimizer.lr": lr}) for lr in ("1e-5", "3e-5", "9e-5")]
+
+
+def runs(cells, means):
+    """Two runs per cell, around its mean validation score."""
+    return [
+        make_record(cell, seed, val=mean + (seed - 0.5) / 50)
+        for cell, mean in zip(cells, means, strict=True)
+        for seed in (0, 1)
+    ]
+
+
+RECORDS = [*runs(TABLE, [0.9, 0.6, 0.5]), *runs(SETTINGS, [0.5, 0.7, 0.8])]
+
+
+def test_each_method_gets_its_best_setting_by_validation():
+    cells, _ = best_of_search(TABLE, SETTINGS, RECORDS)
+    expected = [TABLE[0], SETTINGS[2], TABLE[2]]
+    assert [c.config_id for c in cells] == [c.config_id for c in expected]
+
+
+def test_a_selected_setting_appears_as_the_method_itself():
+    cells, _ = best_of_search(TABLE, SETTINGS, RECORDS)
+    assert [c.params for c in cells] == [c.params for c in TABLE]
+
+
+def test_a_selection_is_described():
+    assert best_of_search(TABLE, SETTINGS, RECORDS)[1] == [
+        "RTE llrd: optimizer.lr=9e-5, mean validation score 80.0, best of 4 settings with all "
+        "seeds (4 in total)"
+    ]
+
+
+def test_a_setting_that_lacks_a_seed_takes_no_part():
+    cells, (line,) = best_of_search(TABLE, SETTINGS, RECORDS[:-1])
+    assert cells[1].config_id == SETTINGS[1].config_id
+    assert "best of 3 settings with all seeds (4 in total)" in line
+
+
+def test_the_tables_own_setting_may_be_the_best():
+    cells, (line,) = best_of_search(TABLE, SETTINGS[:1], RECORDS)
+    assert cells[1].config_id == TABLE[1].config_id
+    assert line.startswith("RTE llrd: the setting in conf/methods.yaml, mean validation score 60.0")
+
+
+def test_without_runs_the_tables_own_setting_stays():
+    cells, (line,) = best_of_search(TABLE[1:2], SETTINGS[:1], [])
+    assert cells == TABLE[1:2]
+    assert line.endswith("no runs yet, none of 2 settings has all seeds")
+
+
+@pytest.fixture(scope="module")
+def table2():
+    return read_sweep("table2").narrow(["task=rte,cola", "seed=0..2", "scale=mini"])
+
+
+def test_table_2_has_four_searches(table2):
+    names = [sweep.name for sweep in search_sweeps(table2)]
+    assert names == ["llrd", "mixout", "pretrained_wd", "wd"]
+
+
+def test_searches_cover_the_tasks_seeds_and_scale_of_the_table(table2):
+    llrd, *_ = search_sweeps(table2)
+    assert {(r.scale, r.method) for r in llrd.configs()} == {("mini", "llrd")}
+    assert len(llrd.configs()) == 6 * 2 * 3
+
+
+def test_methods_that_the_table_lacks_are_not_searched(table2):
+    narrowed = table2.narrow(["method=standard,wd"])
+    assert [sweep.name for sweep in search_sweeps(narrowed)] == ["wd"]
+
+
+def test_table_1_has_no_searches():
+    assert search_sweeps(read_sweep("table1")) == []

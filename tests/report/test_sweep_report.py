@@ -1,0 +1,63 @@
+"""The report of a sweep as a whole."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from stablebert.config.identity import config_id
+from stablebert.config.sweep import read_sweep
+from stablebert.report.records import ReportError
+from stablebert.report.sweep_report import write_report
+from tests.helpers.records import make_cell, make_record, store_record
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    cells = [make_cell(method=m, seeds=range(4)) for m in ("standard", "reinit")]
+    records = [make_record(cells[0], s, x) for s, x in enumerate([0.50, 0.52, 0.54, 0.56])]
+    records += [make_record(cells[1], s, x) for s, x in enumerate([0.80, 0.82, 0.84])]
+    write_report(cells, records, out=folder, name="table1")
+    return folder
+
+
+def test_a_report_has_four_files(folder):
+    endings = ("-trials.csv", ".csv", ".md", ".tex")
+    assert sorted(f.name for f in folder.iterdir()) == [f"table1{ending}" for ending in endings]
+
+
+def test_the_markdown_has_marks_and_notes(folder):
+    line = "| reinit | 3epochs | **82.0 ± 2.0**<br>n=3 of 4 |"
+    assert line in (folder / "table1.md").read_text()
+
+
+def test_the_latex_has_marks(folder):
+    assert r"\textbf{82.0 $\pm$ 2.0}" in (folder / "table1.tex").read_text()
+
+
+def test_a_sweep_without_cells_is_refused(tmp_path):
+    with pytest.raises(ReportError, match="t: the sweep has no cells"):
+        write_report([], [], out=tmp_path, name="t")
+
+
+@pytest.mark.stress
+def test_five_thousand_records_take_three_seconds(tmp_path):
+    """Processor time of the whole command, to which other processes do not add."""
+    overrides = [f"paths.runs={tmp_path}", "data.source=/absent", "model.name=org/absent"]
+    configs = read_sweep("table1").narrow([*overrides, "seed=0..104"]).configs()
+    for i, cfg in enumerate(configs[:5000]):
+        own = config_id(cfg, data="d", model="m")
+        cell = make_cell(cfg.task, cfg.method, cfg.length, cfg.scale)
+        record = make_record(cell, cfg.seed, i / 5000, data="d", model="m", config_id=own)
+        store_record(tmp_path, record)
+    out = ("--out", tmp_path / "out")
+    command = [sys.executable, "-m", "stablebert", "report", "table1", *overrides, *out]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "960 of 960 runs: 48 cells" in text
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"{seconds:.2f} s")
+    assert seconds < 3
