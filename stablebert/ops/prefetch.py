@@ -1,153 +1,115 @@
-"""Everything that a sweep needs from the hub, fetched where there is a network."""
+"""Fetch all that a sweep needs from the hub, on a machine with a network."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from shlex import quote
 
-from stablebert.config.files import model_folder
-from stablebert.config.identity import prerequisite
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
-from stablebert.glue.sources import resolve
-from stablebert.hub import GLUE, fetch_glue, fetch_model, model_files
-from stablebert.tasks import DEMO, TASKS, is_generated
+from stablebert.ops.items import HubItem, LocalItem, required_items
 
-ELSEWHERE = "/shared/huggingface"
-"""What `HF_HOME` is on the other machine, in what is printed."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """Data or a model that runs need."""
-
-    what: str
-    snapshot: Callable[..., Path] | None = None
-    """Fetches it from the hub, or finds it cached (`download=False`); None: it is local."""
-    check: Callable[[], object] = lambda: None
-    """Raises ActionableError where what is local cannot be used."""
-    within: str = "."
-    """Folder of the snapshot that it fills."""
-    local: str = ""
-    """Why there is nothing to fetch."""
-
-
-def needed(configs: Iterable[RunConfig]) -> list[Item]:
-    """What runs need, and what they start from needs, each once."""
-    items: dict[str, Item] = {}
-    todo = list(configs)
-    while todo:
-        cfg = todo.pop()
-        if before := prerequisite(cfg):
-            todo.append(before)
-        for item in (_data(cfg), _model(cfg)):
-            items.setdefault(item.what, item)
-    return [items[what] for what in sorted(items)]
-
-
-def _data(cfg: RunConfig) -> Item:
-    task, source, at = TASKS[cfg.task], cfg.data.source, cfg.data.revision
-    if source == "hub":
-        snapshot = partial(fetch_glue, task.config, at)
-        return Item(f"data {GLUE} {task.config}{_at(at)}", snapshot, within=task.config)
-    said = "generated" if is_generated(source) else "a folder"
-    return Item(f"data {source} {task.config}", check=partial(resolve, source, task), local=said)
-
-
-def _model(cfg: RunConfig) -> Item:
-    name, at = cfg.model.name, cfg.model.revision
-    if folder := model_folder(name):
-        said = "in the package" if name == DEMO else "a folder"
-        return Item(f"model {name}", check=partial(model_files, folder), local=said)
-    return Item(f"model {name}{_at(at)}", partial(fetch_model, name, at))
-
-
-def _at(revision: str | None) -> str:
-    return f" at {revision}" if revision else ""
+OTHER_HOME = "/shared/huggingface"
+"""Example of `HF_HOME` on the other machine, in the printed commands."""
 
 
 def prefetch(configs: Iterable[RunConfig], say: Callable[[str], None] = print) -> list[str]:
-    """Fetch what runs need and say what to copy to a machine without a network.
+    """Fetch what runs need, and print how to copy it to a machine without a network.
 
     Args:
-        configs: the runs.
-        say: takes a line of progress.
+        configs: The configurations of the runs.
+        say: Receives each line of the report.
 
     Returns:
-        A line for each thing that could not be had.
+        One line for each item that is unavailable.
     """
-    items = needed(configs)
+    items = required_items(configs)
     problems: list[str] = []
-    had: list[tuple[str, Callable[..., Path], Path]] = []
+    snapshots: list[tuple[HubItem, Path]] = []
     for number, item in enumerate(items, 1):
-        said = f"[{number}/{len(items)}] {item.what}"
+        name = f"{item.part} {item.name}"
         try:
-            if item.snapshot is None:
+            if isinstance(item, LocalItem):
                 item.check()
-                say(f"{said}: {item.local}, nothing to fetch")
-                continue
-            begun, before = time.monotonic(), _cached(item.snapshot)
-            snapshot = item.snapshot()
-        except Exception as error:  # whatever it is, the others are tried
-            problems.append(f"{item.what}: {_reason(error)}")
-            say(f"{said}: failed")
-            continue
-        had.append((item.what, item.snapshot, snapshot))
-        size = sum(f.stat().st_size for f in (snapshot / item.within).rglob("*") if f.is_file())
-        how = f"{'cached' if snapshot == before else 'fetched'}, {time.monotonic() - begun:.0f} s"
-        say(f"{said}: {snapshot.name[:12]}, {_size(size)}, {how}")
-    # a branch that moved between two items leaves the first where nobody looks without a network
-    for what, find, snapshot in had:
-        if (found := _cached(find)) != snapshot:
-            why = f"commit {found.name[:12]} takes its place" if found else "it is not complete"
-            problems.append(f"{what}: without a network {why}; run this again")
-    if had:
+                outcome = f"{item.origin}, nothing to fetch"
+            else:
+                snapshot, outcome = _fetch(item)
+                snapshots.append((item, snapshot))
+        except Exception as error:  # an unexpected error must not stop the other items
+            problems.append(f"{name}: {_describe(error)}")
+            outcome = "failed"
+        say(f"[{number}/{len(items)}] {name}: {outcome}")
+    problems += _moved(snapshots)
+    if snapshots:
         say("")
-        for line in _advice(list(dict.fromkeys(folder.parents[1] for *_, folder in had))):
+        repositories = dict.fromkeys(snapshot.parents[1] for _, snapshot in snapshots)
+        for line in _copy_commands(list(repositories)):
             say(line)
     elif not problems:
-        say("nothing to fetch: data and model are folders, or in the package")
+        say("nothing to fetch: data and models are folders, generated or in the package")
     return problems
 
 
-def _cached(snapshot: Callable[..., Path]) -> Path | None:
-    """What is found without a network."""
+def _fetch(item: HubItem) -> tuple[Path, str]:
+    """Fetch an item; return its snapshot folder and a description of it."""
+    start, before = time.monotonic(), _cached(item)
+    snapshot = item.fetch()
+    how = f"{'cached' if snapshot == before else 'fetched'}, {time.monotonic() - start:.0f} s"
+    files = (snapshot / item.subfolder).rglob("*")
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return snapshot, f"{snapshot.name[:12]}, {format_size(size)}, {how}"
+
+
+def _moved(snapshots: Sequence[tuple[HubItem, Path]]) -> list[str]:
+    """Return a line for each item that the cache no longer resolves to its snapshot.
+
+    A branch that moved between two items leaves the first in a commit that nobody looks up offline.
+    """
+    problems = []
+    for item, snapshot in snapshots:
+        if (cached := _cached(item)) != snapshot:
+            why = f"commit {cached.name[:12]} replaces it" if cached else "it is not complete"
+            problems.append(f"{item.part} {item.name}: without a network {why}; run this again")
+    return problems
+
+
+def _cached(item: HubItem) -> Path | None:
+    """Return the snapshot folder that is found without a network."""
     try:
-        return snapshot(download=False)
+        return item.fetch(download=False)
     except ActionableError:
         return None
 
 
-def _reason(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return str(error) if isinstance(error, ActionableError) else f"{type(error).__name__}: {error}"
 
 
-def _advice(folders: Sequence[Path]) -> list[str]:
-    """How to take repositories of the hub's cache elsewhere."""
-    hub, names = folders[0].parent, [folder.name for folder in folders]
-    sizes = [_stored(folder) for folder in folders]
-    there = f"{ELSEWHERE}/hub"
+def _copy_commands(repositories: Sequence[Path]) -> list[str]:
+    """Return instructions for copying repositories of the hub's cache to another machine."""
+    hub, names = repositories[0].parent, [folder.name for folder in repositories]
+    sizes = [_stored_bytes(folder) for folder in repositories]
+    there = f"{OTHER_HOME}/hub"
     return [
-        f"To copy, {_size(sum(sizes))} in {hub}:",
-        *(f"  {name}: {_size(size)}" for name, size in zip(names, sizes, strict=True)),
-        f"for example, with HF_HOME={ELSEWHERE} there:",
+        f"To copy, {format_size(sum(sizes))} in {hub}:",
+        *(f"  {name}: {format_size(size)}" for name, size in zip(names, sizes, strict=True)),
+        f"for example, with HF_HOME={OTHER_HOME} there:",
         f"  ssh HOST mkdir -p {there}",
         f"  cd {quote(str(hub))} && rsync -a --exclude='*.incomplete' {' '.join(names)} "
         f"HOST:{there}/",
         "Then all of this works on machines without a network, with:",
-        f"  export HF_HOME={ELSEWHERE} HF_HUB_OFFLINE=1",
+        f"  export HF_HOME={OTHER_HOME} HF_HUB_OFFLINE=1",
     ]
 
 
-def _stored(repo: Path) -> int:
-    """Bytes of a repository's folder; its snapshots are links to contents that count once."""
-    files = (f for f in repo.rglob("*") if f.suffix != ".incomplete" and not f.is_symlink())
+def _stored_bytes(repository: Path) -> int:
+    """Return the bytes of a cached repository; snapshots are links and count nothing."""
+    files = (f for f in repository.rglob("*") if f.suffix != ".incomplete" and not f.is_symlink())
     return sum(f.stat().st_size for f in files if f.is_file())
 
 
-def _size(size: float) -> str:
+def format_size(size: float) -> str:
+    """Return a number of bytes with its unit, in powers of 1000: `3 kB`, `1.34 GB`."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} {unit}"

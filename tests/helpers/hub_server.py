@@ -1,22 +1,33 @@
-"""A hub on 127.0.0.1: what `snapshot_download` asks for, no more. One commit per repository."""
+"""A hub on 127.0.0.1 that answers what `snapshot_download` asks for; one commit per repository."""
 
 import hashlib
+import importlib
 import json
 import os
 import re
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-ASKED = re.compile(
+GLUE, BERT = "datasets/nyu-mll/glue", "models/me/bert"
+REQUEST = re.compile(
     r"/(?P<api>api/)?(?P<kind>datasets/|models/)?(?P<repo>[^/]+/[^/]+)"
     r"(?:/(?P<what>revision|tree|resolve)/(?P<revision>[^/]+))?(?:/(?P<path>.+))?"
 )
 
 
 class Hub:
-    """Serves {"datasets/nyu-mll/glue" or "models/me/bert": folder}; remembers what was asked."""
+    """A server of repositories.
+
+    Args:
+        repos: Folder of each repository, by `datasets/nyu-mll/glue` or `models/me/bert`.
+
+    Attributes:
+        requests: Method and path of each request.
+        faults: Faults that `fail` has ordered and that have not happened yet.
+    """
 
     def __init__(self, repos):
         self.repos, self.requests, self.faults = repos, [], []
@@ -29,6 +40,10 @@ class Hub:
         return self
 
     def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Refuse connections from now on."""
         self.server.shutdown()
         self.server.server_close()
 
@@ -43,16 +58,72 @@ class Hub:
             digest.update(path.encode() + content)
         return digest.hexdigest()
 
+    def downloads(self):
+        """Return the requests for the content of files."""
+        return [r for r in self.requests if r.startswith("GET") and "/resolve/" in r]
+
     def fail(self, match, status, n=1, code=""):
-        """The next n requests that hold `match` get this answer; 0: none, 200: the right one."""
+        """Answer the next n requests that contain `match` with this status.
+
+        Status 0 closes the connection; 200 gives the correct answer.
+        """
         self.faults += [(match, status, code)] * n
 
     def env(self, home):
-        """Environment of a client that knows this hub and the cache `home` only."""
+        """Return the environment of a client that uses this hub and the cache `home` only."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRANSFORMERS_"))}
         switches = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_UPDATE_CHECK")
         env |= {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "no_proxy": "127.0.0.1"}
         return env | dict.fromkeys((*switches, "HF_HUB_DISABLE_PROGRESS_BARS"), "1")
+
+
+class Client:
+    """The hub's client in this process, whose environment can be changed at any time.
+
+    Args:
+        monkeypatch: Undoes all changes, except for `close`.
+        env: Environment, such as that of `Hub.env`.
+    """
+
+    def __init__(self, monkeypatch, env):
+        from stablebert.hub import client
+
+        self.monkeypatch = monkeypatch
+        for name in [n for n in os.environ if n.startswith(("HF_", "TRANSFORMERS_"))]:
+            monkeypatch.delenv(name)
+        monkeypatch.setattr(client, "WAITS", (0, 0, 0))
+        self.set(**{k: v for k, v in env.items() if k.startswith(("HF_", "no_proxy"))})
+
+    def set(self, **env):
+        """Set variables of the environment."""
+        for name, value in env.items():
+            self.monkeypatch.setenv(name, value)
+        self.reload()
+
+    def unset(self, *names):
+        """Remove variables from the environment."""
+        for name in names:
+            self.monkeypatch.delenv(name)
+        self.reload()
+
+    @staticmethod
+    def reload():
+        """Make the client read the environment again, as a new process would."""
+        from huggingface_hub import constants
+
+        from stablebert.hub import fetching
+        from stablebert.ops.checks import hub
+
+        importlib.reload(constants)
+        fetching._warn_once.cache_clear()
+        hub.connection_problem.cache_clear()
+
+
+def closed_address():
+    """Return an address where nobody listens, and a socket that reserves it until it is closed."""
+    reserved = socket.socket()
+    reserved.bind(("127.0.0.1", 0))
+    return f"http://127.0.0.1:{reserved.getsockname()[1]}", reserved
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -72,26 +143,26 @@ class _Handler(BaseHTTPRequestHandler):
                 return None
             if fault[1] != 200:
                 return self.reply(fault[1], b"", {"X-Error-Code": fault[2]})
-        asked = ASKED.fullmatch(unquote(urlsplit(self.path).path))
-        if asked is None:  # the front page
+        request = REQUEST.fullmatch(unquote(urlsplit(self.path).path))
+        if request is None:  # the front page
             return self.reply(200, b"", {})
-        repo = (asked["kind"] or "models/") + asked["repo"]
+        repo = (request["kind"] or "models/") + request["repo"]
         if repo not in self.hub.repos:
             return self.reply(404, b"", {"X-Error-Code": "RepoNotFound"})
         commit, files = self.hub.commit(repo), self.hub.files(repo)
-        if asked["revision"] not in (None, "main", commit):
+        if request["revision"] not in (None, "main", commit):
             return self.reply(404, b"", {"X-Error-Code": "RevisionNotFound"})
         ids = {path: hashlib.sha1(content).hexdigest() for path, content in files.items()}
-        if asked["what"] == "resolve":
-            ids = {"ETag": f'"{ids[asked["path"]]}"', "X-Repo-Commit": commit}
-            return self.reply(200, files[asked["path"]], ids)
-        if asked["what"] == "tree":
+        if request["what"] == "resolve":
+            ids = {"ETag": f'"{ids[request["path"]]}"', "X-Repo-Commit": commit}
+            return self.reply(200, files[request["path"]], ids)
+        if request["what"] == "tree":
             answer = [
                 {"type": "file", "path": path, "size": len(files[path]), "oid": oid}
                 for path, oid in ids.items()
             ]
         else:
-            answer = {"id": asked["repo"], "sha": commit, "siblings": []}
+            answer = {"id": request["repo"], "sha": commit, "siblings": []}
         return self.reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
     def do_HEAD(self):

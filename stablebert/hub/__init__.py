@@ -1,0 +1,28 @@
+"""Repositories of the Hugging Face Hub at a known commit, through the real client.
+
+`fetch` returns the local snapshot folder, whose name is the commit, and guarantees:
+
+- A pinned commit that is complete locally needs no network.
+- A hub that does not answer costs seconds; the client alone would retry for minutes.
+- No other commit replaces a pinned one.
+- A partial snapshot is never accepted; offline, the client returns one without a warning.
+
+Everything is then loaded from that folder, because `load_dataset` and `from_pretrained` fall back
+on other revisions and wait for hubs that are down.
+"""
+
+from stablebert.hub.errors import HubError
+from stablebert.hub.fetching import GLUE, fetch, fetch_glue, fetch_model, find_commit
+from stablebert.hub.folders import digest, model_files, shards
+
+__all__ = [
+    "GLUE",
+    "HubError",
+    "digest",
+    "fetch",
+    "fetch_glue",
+    "fetch_model",
+    "find_commit",
+    "model_files",
+    "shards",
+]

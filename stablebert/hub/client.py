@@ -1,0 +1,151 @@
+"""The hub's client with limits: one snapshot from the cache, or downloaded within bounded time."""
+
+import functools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from stablebert.hub.errors import (
+    HubError,
+    UnreachableError,
+    first_line,
+    is_unreachable,
+    raise_if_final,
+)
+
+PROBE_SECONDS = 5
+SILENCE_SECONDS = 10
+"""Longest silence to accept from a hub that answered the first question."""
+WAITS = (0, 1, 2)
+"""Seconds before each try."""
+SUBFOLDERS = ["*/*"]
+"""Files to ignore in models: copies in formats that are not read (onnx/, openvino/, coreml/)."""
+
+Kind = Literal["model", "dataset"]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of the hub at a revision.
+
+    Attributes:
+        name: Repository id, such as `nyu-mll/glue`.
+        kind: `model` or `dataset`.
+        revision: Commit (40 hex digits), tag or branch; None for the default branch.
+    """
+
+    name: str
+    kind: Kind
+    revision: str | None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r} at revision {self.revision or 'main'!r}"
+
+
+def read_cache(repository: Repository, patterns: Sequence[str]) -> Path | None:
+    """Return the cached snapshot of exactly this revision; uses no network.
+
+    The snapshot may be partial.
+
+    Raises:
+        HubError: If the name is not that of a repository.
+    """
+    from huggingface_hub import errors
+
+    try:
+        return _snapshot(repository, patterns, local_files_only=True)
+    except errors.LocalEntryNotFoundError:
+        return None
+    except ValueError as e:
+        raise HubError(f"{repository} is neither a folder nor an id: {first_line(e)}") from e
+
+
+def ask_commit(repository: Repository) -> str:
+    """Return the hub's commit of the revision, in one request with a time limit."""
+    import huggingface_hub as hf
+
+    info = hf.HfApi().repo_info(
+        repository.name,
+        repo_type=repository.kind,
+        revision=repository.revision or "main",
+        timeout=PROBE_SECONDS,
+    )
+    return str(info.sha)
+
+
+def download(repository: Repository, patterns: Sequence[str]) -> Path:
+    """Return the snapshot of the commit that the hub names, in up to three tries.
+
+    Raises:
+        HubError: If another try cannot help.
+        UnreachableError: If the hub does not answer, or every try fails.
+    """
+    import huggingface_hub as hf
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise UnreachableError("HF_HUB_OFFLINE is set")
+    problem = ""
+    for wait in WAITS:
+        time.sleep(wait)
+        _limit_silence(hf.get_session())
+        try:
+            # The client's own first request has no time limit, and it retries others for minutes.
+            commit = ask_commit(repository)
+        except Exception as e:
+            if is_unreachable(e):
+                message = f"{constants.ENDPOINT} does not answer ({first_line(e)})"
+                raise UnreachableError(message) from e
+            raise_if_final(e, str(repository))
+            problem = first_line(e)
+            continue
+        try:
+            folder = _snapshot(repository, patterns)
+        except Exception as e:
+            raise_if_final(e, str(repository))
+            problem = first_line(e)
+            continue
+        # After an error of the hub, the client silently returns the last known commit of a branch.
+        if folder.name == commit:
+            return folder
+        problem = f"it fell back on commit {folder.name}, but the hub has {commit}"
+    raise UnreachableError(f"{constants.ENDPOINT} failed {len(WAITS)} times ({problem})")
+
+
+def _snapshot(
+    repository: Repository, patterns: Sequence[str], *, local_files_only: bool = False
+) -> Path:
+    import huggingface_hub as hf
+
+    folder = hf.snapshot_download(
+        repository.name,
+        repo_type=repository.kind,
+        revision=repository.revision,
+        allow_patterns=list(patterns),
+        ignore_patterns=SUBFOLDERS if repository.kind == "model" else None,
+        local_files_only=local_files_only,
+    )
+    return Path(folder)
+
+
+def _limit_silence(session: Any) -> None:
+    """End requests that receive no byte for `SILENCE_SECONDS`; the client allows minutes or more.
+
+    The client's public setting `HF_HUB_DOWNLOAD_TIMEOUT` covers downloads but not other requests.
+    """
+    from huggingface_hub import constants
+
+    limit = max(SILENCE_SECONDS, constants.HF_HUB_DOWNLOAD_TIMEOUT)
+    if not hasattr(session, "event_hooks"):  # requests, in huggingface_hub 0
+        session.request = functools.partial(session.request, timeout=limit)
+        return
+
+    def limit_silence(request: Any) -> None:
+        timeouts = request.extensions.get("timeout") or dict.fromkeys(("connect", "read", "write"))
+        request.extensions["timeout"] = {k: min(t or limit, limit) for k, t in timeouts.items()}
+
+    hooks = session.event_hooks
+    if not any(hook.__name__ == limit_silence.__name__ for hook in hooks["request"]):
+        session.event_hooks = hooks | {"request": [*hooks["request"], limit_silence]}

@@ -1,0 +1,71 @@
+"""Errors of the hub's client: which are final, which deserve another try."""
+
+import importlib
+
+from stablebert.errors import ActionableError
+
+
+class HubError(ActionableError):
+    """A repository is unavailable; the message names it and says what to do."""
+
+
+class UnreachableError(Exception):
+    """The hub gave no usable answer; what is cached decides."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the type and the first line of an error."""
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+
+
+def is_unreachable(error: Exception) -> bool:
+    """Return whether no server answered, as opposed to one that failed or hung up."""
+    # The client's HTTP library: httpx2 in huggingface_hub 2, httpx in 1, requests in 0.
+    library = getattr(importlib.import_module("huggingface_hub.utils"), "httpx", None)
+    if library:
+        return isinstance(error, library.ConnectError | library.TimeoutException)
+    requests, urllib3 = map(importlib.import_module, ("requests", "urllib3"))
+    if isinstance(error, requests.ConnectionError):
+        return isinstance(error.args[0], urllib3.exceptions.MaxRetryError)
+    return isinstance(error, requests.Timeout)
+
+
+def raise_if_final(error: Exception, repository: str) -> None:
+    """Raise a HubError if another try cannot help.
+
+    Most errors deserve another try, whatever their type: a cut connection is a raw httpx error and
+    not an OSError, those of xet are RuntimeErrors, and a hub in trouble is a
+    LocalEntryNotFoundError.
+
+    Args:
+        error: Error of the client.
+        repository: Name of the repository in messages.
+
+    Raises:
+        HubError: If the repository or revision does not exist or is gated, the request is invalid,
+            or the cache cannot be written.
+    """
+    from huggingface_hub import errors
+
+    chain = [error, *filter(None, (error.__cause__, error.__context__))]
+    for e in chain:
+        if isinstance(e, errors.GatedRepoError):
+            advice = "accept its terms on the hub, set HF_TOKEN"
+            raise HubError(f"{repository} is gated: {advice}") from error
+        if isinstance(e, errors.RepositoryNotFoundError):
+            problem = "no such repository, or it is private (HF_TOKEN)"
+            raise HubError(f"{repository}: {problem}") from error
+        if isinstance(e, errors.RevisionNotFoundError):
+            raise HubError(f"{repository}: the repository has no such revision") from error
+        if isinstance(e, errors.HfHubHTTPError):
+            status = e.response.status_code
+            if status < 500 and status not in (408, 429):
+                raise HubError(f"{repository}: {first_line(e)}") from error
+    if isinstance(error, ValueError):
+        raise HubError(
+            f"{repository} is neither a folder nor an id: {first_line(error)}"
+        ) from error
+    # A full disk, or a cache that cannot be written.
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
+        problem = f"{first_line(error)}; HF_HOME sets the cache"
+        raise HubError(f"{repository}: {problem}") from error

@@ -1,0 +1,144 @@
+"""Complete snapshots of models and of GLUE: from the cache where possible, else from the hub."""
+
+import functools
+import logging
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stablebert.hub.client import Kind, Repository, ask_commit, download, read_cache
+from stablebert.hub.errors import HubError, UnreachableError, first_line, raise_if_final
+from stablebert.hub.folders import (
+    CONFIG,
+    PICKLES,
+    SAFETENSORS,
+    TOKENIZER,
+    is_model_folder,
+    shards,
+)
+from stablebert.tasks import TASKS
+
+log = logging.getLogger(__name__)
+
+GLUE = "nyu-mll/glue"
+
+
+def fetch_model(name: str, revision: str | None = None, *, download: bool = True) -> Path:
+    """Return the snapshot folder of a model with its tokenizer and weights.
+
+    Safetensors are preferred; `pytorch_model.bin` is fetched if there are none.
+
+    Raises:
+        HubError: As `fetch`.
+    """
+    return fetch(
+        name,
+        revision=revision,
+        patterns=[*CONFIG, *TOKENIZER, *SAFETENSORS],
+        more_patterns=PICKLES,
+        is_complete=is_model_folder,
+        download_missing=download,
+    )
+
+
+def fetch_glue(config: str, revision: str | None = None, *, download: bool = True) -> Path:
+    """Return the snapshot folder of `nyu-mll/glue` with one configuration's train and dev files.
+
+    Raises:
+        HubError: As `fetch`.
+    """
+    splits = ("train", TASKS[config].dev_split)
+    return fetch(
+        GLUE,
+        kind="dataset",
+        revision=revision,
+        patterns=[f"{config}/{split}-*.parquet" for split in splits],
+        is_complete=lambda folder: all(shards(folder / config, split) for split in splits),
+        download_missing=download,
+    )
+
+
+def fetch(
+    name: str,
+    *,
+    kind: Kind = "model",
+    revision: str | None = None,
+    patterns: Sequence[str],
+    is_complete: Callable[[Path], bool],
+    more_patterns: Sequence[str] = (),
+    download_missing: bool = True,
+) -> Path:
+    """Return the snapshot folder of a repository at a revision, downloaded where necessary.
+
+    Args:
+        name: Repository id, such as `nyu-mll/glue`.
+        kind: `model` or `dataset`.
+        revision: Commit (40 hex digits), tag or branch; None for the default branch.
+        patterns: Glob patterns of the files to fetch.
+        is_complete: Returns whether a snapshot folder contains all that is needed.
+        more_patterns: Patterns to fetch as well if the first ones do not complete the folder.
+        download_missing: False accepts only what is cached and uses no network.
+
+    Returns:
+        The folder; its name is the commit.
+
+    Raises:
+        HubError: If the repository or revision does not exist, is gated or incomplete; or if the
+            hub does not answer and the cache does not contain that revision completely.
+    """
+    repository = Repository(name, kind, revision)
+
+    def find_cached() -> Path | None:
+        folder = read_cache(repository, patterns)
+        return folder if folder and is_complete(folder) else None
+
+    is_pinned = re.fullmatch("[0-9a-f]{40}", revision or "")
+    if (is_pinned or not download_missing) and (folder := find_cached()):
+        return folder
+    if not download_missing:
+        raise HubError(f"{repository} is not complete in the local cache")
+    try:
+        for more in [(), more_patterns] if more_patterns else [()]:
+            folder = download(repository, [*patterns, *more])
+            if is_complete(folder):
+                return folder
+    except UnreachableError as e:
+        if folder := find_cached():
+            _warn_once(f"{repository}: using the cached commit {folder.name}, because {e}")
+            return folder
+        problem = f"{repository} is not complete in the local cache, and {e}."
+        raise HubError(f"{problem} {_advice(kind)}") from e
+    raise HubError(
+        f"{repository} lacks files that are needed; expected {[*patterns, *more_patterns]}"
+    )
+
+
+def find_commit(name: str, *, kind: Kind = "model", revision: str | None = None) -> str:
+    """Return the hub's commit of a revision, in one request; fetches nothing.
+
+    Raises:
+        HubError: If the hub does not answer, or has no such repository or revision.
+    """
+    repository = Repository(name, kind, revision)
+    try:
+        return ask_commit(repository)
+    except Exception as e:
+        raise_if_final(e, str(repository))
+        raise HubError(f"{repository}: {first_line(e)}") from e
+
+
+def _advice(kind: Kind) -> str:
+    from huggingface_hub import constants
+
+    key = "model.name" if kind == "model" else "data.source"
+    return (
+        f"Set {key}=FOLDER to a local copy, or HF_ENDPOINT to a mirror that answers "
+        f"(now {constants.ENDPOINT}), or copy HF_HOME (now {constants.HF_HOME}) from a machine "
+        "with a network that fetched the same revision"
+        + ("; or unset HF_HUB_OFFLINE." if constants.HF_HUB_OFFLINE else ".")
+    )
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    log.warning(message)

@@ -1,0 +1,1 @@
+"""The checks of `stablebert doctor`: functions of a configuration that yield findings."""

@@ -1,0 +1,23 @@
+"""The result of a check."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of a check, printed as one line.
+
+    Attributes:
+        level: `ok`; `note`, which stops no run; or `problem`, which stops runs of the
+            configuration.
+        text: The finding and, unless it is `ok`, what to do about it.
+    """
+
+    level: Level
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.level:8} {' '.join(self.text.split())}"
