@@ -113,10 +113,14 @@ class Client:
 
         from stablebert.hub import fetching
         from stablebert.ops.checks import hub
+        from stablebert.runs import locate
 
         importlib.reload(constants)
-        fetching._warn_once.cache_clear()
-        hub.connection_problem.cache_clear()
+        for cached in (
+            *(fetching._warn_once, hub.connection_problem),
+            *(locate.locate_data, locate.locate_model),
+        ):
+            cached.cache_clear()
 
 
 def closed_address():
