@@ -3,18 +3,23 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
+OLDEST  = .venv-oldest
+OLDEST_TESTS = tests/training tests/callbacks tests/models tests/optim tests/packed tests/glue \
+               tests/hub
 DOCS_READY = $(VENV)/.docs-ready
 PIP     = $(BIN)/python -m pip install --quiet -c constraints.txt
 
-# TORCH selects the build of torch: cpu, or default, which on Linux is the one for NVIDIA GPUs and takes
-# gigabytes. The CPU build has its own version and index, which is used if pip does not find it.
+# TORCH selects the build of torch: cpu, or default, which on Linux is the build for NVIDIA GPUs and
+# takes gigabytes. The CPU build has its own version and index; the index is used if pip does not
+# find that version without it.
 TORCH  ?= $(if $(or $(shell command -v nvidia-smi),$(filter-out Linux,$(shell uname))),default,cpu)
 CPU     = torch==$(shell sed -n 's/^torch==//p' constraints.txt)+cpu
 CPU_INDEX = https://download.pytorch.org/whl/cpu
 
-# `make reproduce-table` runs sweeps, narrowed by variables (TASKS=rte,cola SEEDS=0..4).
+# `make reproduce-table` runs the sweeps in SWEEP, narrowed by the variables that are set, such as
+# TASKS=rte,cola SEEDS=0..4. Without any of them, each scale narrows the sweeps as follows.
 SCALE  ?= demo
-ifeq ($(SCALE),demo)  # about ten minutes on a laptop; committed records do not count
+ifeq ($(SCALE),demo)  # about ten minutes on 2 cores; trains even what results/ already contains
 SWEEP  ?= table1 bias_correction
 TASKS  ?= rte,mrpc,stsb,cola
 FRESH   = --fresh
@@ -36,13 +41,14 @@ NARROW  = scale=$(SCALE) $(if $(TASKS),task=$(TASKS)) $(if $(METHODS),method=$(M
           $(if $(DATA),data.source=$(DATA)) $(if $(MODEL),model.name=$(MODEL)) $(FRESH)
 GRIDS   = $(foreach sweep,$(SWEEP),"$(sweep) $(call NARROW,$(notdir $(basename $(sweep))))")
 
-# `make bench` measures BENCH=steps, runs, roofline or all; BENCH_ARGS="--tasks rte --shape base".
+# `make bench` measures BENCH: steps, runs, roofline or all. BENCH_ARGS are further arguments, such as
+# BENCH_ARGS="--tasks rte --shape base"; `python -m benchmarks.bench --help` lists them.
 BENCH  ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quick test stress lint docs reproduce-table bench clean
+.PHONY: help setup quick test test-oldest stress lint docs reproduce-table bench clean
 
-help: ## list the targets
+help: ## list the targets and what they do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(READY) ## create .venv with the tested versions (TORCH=cpu or TORCH=default)
@@ -55,8 +61,9 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
 	@touch $@
 
-# One test process per core with one thread each; PASSIVE, so that waiting threads leave the cores free.
-PYTEST  = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --dist worksteal
+# One test process per core with one thread each, whose waiting threads leave the cores free.
+ONE_THREAD = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+PYTEST  = $(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal
 
 quick: $(READY) ## run the unit tests (under a minute; no training, no network)
 	$(PYTEST) -m 'not slow and not stress and not gpu'
@@ -64,7 +71,12 @@ quick: $(READY) ## run the unit tests (under a minute; no training, no network)
 test: $(READY) ## run all tests except the stress tests (minutes, no network)
 	$(PYTEST) -m 'not stress'
 
-stress: $(READY) ## run the long tests
+test-oldest: ## test with the oldest supported versions, in .venv-oldest (minutes)
+	test -d $(OLDEST) || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet -c constraints-oldest.txt -e '.[dev]'
+	$(ONE_THREAD) $(OLDEST)/bin/python -m pytest -n auto --dist worksteal -m 'not stress' $(OLDEST_TESTS)
+
+stress: $(READY) ## run the stress tests (many minutes)
 	$(BIN)/python -m pytest -m stress
 
 lint: $(READY) ## check style, formatting, spelling and types
@@ -80,7 +92,7 @@ $(DOCS_READY): $(READY)
 	$(PIP) -e '.[docs]'
 	@touch $@
 
-reproduce-table: $(READY) ## run what is missing of SWEEP at SCALE, then print its table
+reproduce-table: $(READY) ## train the missing runs of SWEEP at SCALE, then print its table
 	$(if $(UNTOUCHED),@echo '$(PLAN)')
 	@worst=0; for grid in $(GRIDS); do \
 		$(BIN)/stablebert grid $$grid $(if $(WORKERS),--workers $(WORKERS)); status=$$?; \
@@ -88,19 +100,19 @@ reproduce-table: $(READY) ## run what is missing of SWEEP at SCALE, then print i
 		if [ $$status -eq 1 ]; then worst=1; fi; \
 	done; \
 	for grid in $(GRIDS); do $(BIN)/stablebert report $$grid || exit $$?; done; \
-	exit $$worst  # crashed runs are missing in the table
+	exit $$worst  # 1 if a run crashed: it is missing in the table
 ifeq ($(SCALE),demo)
 	@printf '%s\n' '' 'Next steps:' \
-	'  make reproduce-table SEEDS=0..19        more seeds, more certainty' \
+	'  make reproduce-table SEEDS=0..19        more seeds, narrower intervals' \
 	'  make reproduce-table TASKS=sst2,qnli,qqp,mnli' \
-	'  make reproduce-table SCALE=mini         real GLUE and a six-layer BERT, from the hub' \
-	'  make reproduce-table SCALE=paper        BERT-large, 20 seeds: a GPU or more'
+	'  make reproduce-table SCALE=mini         real GLUE and a public BERT of 6 layers, from the hub' \
+	'  make reproduce-table SCALE=paper        BERT-large, 20 seeds: needs GPUs'
 endif
 
-bench: $(READY) ## measure our speed against the alternatives, into results/bench (hours on a CPU)
+bench: $(READY) ## measure training speed against the alternatives (hours on a CPU)
 	@$(BIN)/python -m benchmarks.bench $(BENCH) $(if $(DATA),--data $(DATA)) \
 	$(if $(MODEL),--model $(MODEL)) $(BENCH_ARGS)
 
-clean: ## remove .venv and caches; runs/ stays
-	rm -rf $(VENV) site .pytest_cache .ruff_cache .mypy_cache *.egg-info dist build
+clean: ## remove the virtual environments, caches and builds; keep runs/
+	rm -rf $(VENV) $(OLDEST) site .pytest_cache .ruff_cache .mypy_cache *.egg-info dist build
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

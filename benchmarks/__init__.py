@@ -1,1 +1,1 @@
-"""Speed against what a user would pick instead, side by side in one run: `make bench`."""
+"""Speed compared with the alternatives in one run (`make bench`), and other measurements."""

@@ -1,21 +1,23 @@
-"""What each gain is worth: a training step with one of them taken away, in turns, in one process.
+"""Measure what each optimization is worth: a training step without it, round-robin in one process.
 
-    python -m benchmarks.ablation DATA MODEL [TASK ...]
-
-Full precision, all cores, forward, backward, clipping and update; no Trainer. Keeping freed memory
-cannot be taken away again within a process, so it has a process of its own each way.
+Full precision, all cores; forward, backward, clipping and update; no Trainer. Keeping freed memory
+cannot be undone within a process, so that measurement has its own process.
 """
 
+import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 from typing import Any
 from unittest import mock
 
 import torch
+from stablebert.runs.locate import locate
+from stablebert.training.build import build_data, build_module
+from stablebert.training.quiet import silence_libraries
 
 from stablebert.config.compose import compose
 from stablebert.losses import fine_tuning_loss
@@ -25,49 +27,47 @@ from stablebert.optim.adam import BertAdam
 from stablebert.optim.groups import parameter_groups
 from stablebert.packed import forward as packed
 from stablebert.packed.dropout import DropoutMasks
-from stablebert.runs.locate import locate
-from stablebert.training.build import build_data, build_module
 from stablebert.training.module import labels_of
-from stablebert.training.quiet import silence_libraries
 
 ROUNDS, STEPS = 6, 12
-TAKEN_AWAY = ("nothing", "packing", "dropout by gaps", "embeddings in part", "first tokens only")
+ABLATIONS = ("nothing", "packing", "dropout by gaps", "embeddings in part", "first tokens only")
+"""What is taken away; see docs/performance.md."""
 
 
-def mask_drawn(self: DropoutMasks, n: int, p: float) -> torch.Tensor:
-    """Dropped elements from a mask over all, drawn by torch."""
+def draw_full_mask(self: DropoutMasks, n: int, p: float) -> torch.Tensor:
+    """Return the indices of dropped elements, from a mask over all `n` drawn by torch."""
     return torch.empty(n).bernoulli_(p).nonzero()[:, 0]
 
 
-def all_tokens(*args: Any, first: bool, **kwargs: Any) -> torch.Tensor:
-    """A layer that computes every token, of which the head then reads the first ones."""
-    out = whole_block(*args, first=False, **kwargs)
+def compute_all_tokens(*args: Any, first: bool) -> torch.Tensor:
+    """Compute every token of a layer, even if the head reads only the first of each row."""
+    out = original_block(*args, first=False)
     return out.index_select(0, args[2].starts) if first else out
 
 
-whole_block = packed._bert_block
+original_block = packed._bert_block
 
 
 @contextmanager
-def without(what: str) -> Iterator[None]:
-    """Take a gain away that is not a matter of how things are built."""
-    if what == "dropout by gaps":
-        with mock.patch.object(DropoutMasks, "dropped_indices", mask_drawn):
+def without(ablation: str) -> Iterator[None]:
+    """Disable an optimization that can be switched off after everything is built."""
+    if ablation == "dropout by gaps":
+        with mock.patch.object(DropoutMasks, "dropped_indices", draw_full_mask):
             yield
-    elif what == "first tokens only":
-        with mock.patch.object(packed, "_bert_block", all_tokens):
+    elif ablation == "first tokens only":
+        with mock.patch.object(packed, "_bert_block", compute_all_tokens):
             yield
     else:
         yield
 
 
-def stepper(task: str, data: str, model: str, what: str) -> Callable[[], None]:
-    """A function that trains one step."""
-    words = [f"task={task}", "scale=mini", f"data.source={data}", f"model.name={model}"]
-    located = locate(compose(words))
-    module = build_module(located)
-    rows = build_data(located, packed=what != "packing")
-    if what not in ("packing", "embeddings in part"):
+def build_step(task: str, data: str, model: str, ablation: str) -> Callable[[], None]:
+    """Build a training without an optimization and return a function that trains one step."""
+    overrides = [f"task={task}", "scale=mini", f"data.source={data}", f"model.name={model}"]
+    run = locate(compose(overrides))
+    module = build_module(run)
+    rows = build_data(run, packed=ablation != "packing")
+    if ablation not in ("packing", "embeddings in part"):
         train_embedding_rows(module.model, torch.from_numpy(rows.vocabulary()))
     optimizer = BertAdam(parameter_groups(module.model, 0.0), lr=1e-6)
     loader = rows.train_dataloader()
@@ -75,7 +75,8 @@ def stepper(task: str, data: str, model: str, what: str) -> Callable[[], None]:
 
     def step() -> None:
         batch = next(batches)
-        fine_tuning_loss(module(batch), labels_of(batch)).backward()
+        loss: torch.Tensor = fine_tuning_loss(module(batch), labels_of(batch))
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -83,37 +84,53 @@ def stepper(task: str, data: str, model: str, what: str) -> Callable[[], None]:
     return step
 
 
-def measure(task: str, data: str, model: str, kinds: tuple[str, ...]) -> dict[str, float]:
-    """Median seconds of a step over all rounds, by what was taken away."""
-    steppers = {what: stepper(task, data, model, what) for what in kinds}
-    spent: dict[str, list[float]] = {what: [] for what in kinds}
+def measure(task: str, data: str, model: str, ablations: Sequence[str]) -> dict[str, float]:
+    """Return the median seconds of a step over all rounds, for each ablation."""
+    steps = {ablation: build_step(task, data, model, ablation) for ablation in ablations}
+    seconds: dict[str, list[float]] = {ablation: [] for ablation in ablations}
     for round_ in range(ROUNDS + 1):
-        for what, step in steppers.items():
-            with without(what):
+        for ablation, step in steps.items():
+            with without(ablation):
                 start = time.perf_counter()
                 for _ in range(STEPS if round_ else 3):
                     step()
                 if round_:  # the first warms up
-                    spent[what].append((time.perf_counter() - start) / STEPS)
-    return {what: median(times) for what, times in spent.items()}
+                    seconds[ablation].append((time.perf_counter() - start) / STEPS)
+    return {ablation: median(times) for ablation, times in seconds.items()}
 
 
-def main() -> None:
-    """Measure all, task by task, and print a table."""
-    data, model, *tasks = sys.argv[1:]
-    if tasks[:1] == ["--memory"]:  # the process without it
-        print(measure(tasks[1], data, model, ("nothing",))["nothing"])
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure task by task and print a table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.ablation",
+        description="Measure a training step with one optimization at a time taken away. Prints "
+        "task, what was taken away, milliseconds per step, and the ratio to the full step.",
+    )
+    parser.add_argument("data", help="folder with GLUE")
+    parser.add_argument("model", help="folder of a BERT")
+    parser.add_argument("task", nargs="*", default=["cola", "rte"], help="default: cola rte")
+    parser.add_argument(
+        "--release-memory",
+        action="store_true",
+        help="measure only the full step, in a process that gives freed memory back, and print "
+        "its seconds",
+    )
+    args = parser.parse_args(argv)
+    if args.release_memory:
+        for task in args.task:
+            print(measure(task, args.data, args.model, ["nothing"])["nothing"])
         return
     silence_libraries()
-    for task in tasks or ["cola", "rte"]:
-        alone = [sys.executable, "-m", "benchmarks.ablation", data, model, "--memory", task]
-        released = subprocess.run(alone, check=True, capture_output=True, text=True).stdout
+    for task in args.task:
+        itself = [sys.executable, "-m", "benchmarks.ablation", "--release-memory"]
+        command = [*itself, args.data, args.model, task]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         keep_freed_memory()
-        found = measure(task, data, model, TAKEN_AWAY)
-        found["freed memory kept"] = float(released.split()[-1])
-        for what, seconds in found.items():
-            ratio = seconds / found["nothing"]
-            print(f"| {task} | {what} | {1000 * seconds:.0f} | {ratio:.2f} |", flush=True)
+        results = measure(task, args.data, args.model, ABLATIONS)
+        results["freed memory kept"] = float(output.split()[-1])
+        for ablation, seconds in results.items():
+            ratio = seconds / results["nothing"]
+            print(f"| {task} | {ablation} | {1000 * seconds:.0f} | {ratio:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

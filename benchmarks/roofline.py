@@ -1,33 +1,39 @@
-"""What the machine could do: its matrix-product rate, and the products that a step needs.
+"""The roofline: the machine's matrix-product rate, and the products that a step needs.
 
-A training step multiplies, for every real token, with each weight of the encoder's Linear layers
-three times: forward, for the gradient of the input, for the gradient of the weight; a
-multiplication and an addition each time. Attention multiplies, for a sequence of L tokens and a
-layer of width H, queries with keys and probabilities with values: 2 L² H operations each, and twice
-that backward. So a batch needs
+For every real token, a training step multiplies with each weight of the encoder's Linear layers
+three times: forward, for the gradient of the input, and for the gradient of the weight. Each time
+is a multiplication and an addition. For a sequence of s tokens and a layer of hidden size H,
+attention multiplies queries with keys and probabilities with values: 2 s² H operations each, and
+twice that backward. So a batch needs
 
-    6 * (encoder's Linear weights) * (real tokens)  +  12 * layers * H * (sum of L²)
+    6 * (weights of the encoder's Linear layers) * (real tokens)  +  12 * layers * H * (sum of s²)
 
 operations. Embeddings, LayerNorm, GELU, softmax, dropout, pooler, head and optimizer count as
-nothing. Operations over measured seconds, over the measured rate of matrix products, is the share
-of the machine that a step reaches; work on padding is no work here.
+nothing. Operations per measured second, divided by the measured rate of matrix products, is the
+share of the machine's rate that a step reaches; work on padding does not count as work.
 """
 
 import json
+import shutil
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from stablebert.runs.locate import locate
+from stablebert.runs.run import LocatedRun
+from stablebert.training.build import build_data
 
-from benchmarks.contestants import DEVICE, HALF, ON_CUDA, enter, synchronize
+from benchmarks.contest import DEVICE, HALF, ON_CUDA, synchronize
 from stablebert.config.compose import compose
 from stablebert.glue.batches import Permutations
-from stablebert.runs.locate import locate
+from stablebert.glue.token_cache import TOKENIZER_FILES
 
 SQUARE = 8192 if ON_CUDA else 2048
 
@@ -35,8 +41,17 @@ SQUARE = 8192 if ON_CUDA else 2048
 def batch_lengths(
     lengths: np.ndarray, *, seed: int, batch_size: int, first: int, count: int
 ) -> list[np.ndarray]:
-    """Tokens of each row of the training batches `first` ... `first + count - 1`."""
-    order, batches = Permutations(len(lengths), seed), []
+    """Return the tokens of each row of the training batches `first` ... `first + count - 1`.
+
+    Args:
+        lengths: Tokens of each row of the training split, `(N,)`.
+        seed: Seed of the data order.
+        batch_size: Rows in a batch.
+        first: Index of the first batch, from 0, over epochs.
+        count: Number of batches.
+    """
+    order = Permutations(len(lengths), seed)
+    batches: list[np.ndarray] = []
     while len(batches) < first + count:
         rows = lengths[list(order)]
         batches += [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
@@ -46,81 +61,73 @@ def batch_lengths(
 def step_operations(
     batches: list[np.ndarray], *, layers: int, hidden: int, intermediate: int
 ) -> float:
-    """Operations of a training step, on average over batches; the formula is the module's."""
+    """Return the operations of a training step by the module's formula, averaged over batches.
+
+    Args:
+        batches: Tokens of each row of each batch.
+        layers: Number of layers.
+        hidden: Hidden size.
+        intermediate: Size of the feed-forward layer.
+    """
     weights = layers * (4 * hidden**2 + 2 * hidden * intermediate)
     real = np.mean([batch.sum() for batch in batches])
     squares = np.mean([(batch.astype(float) ** 2).sum() for batch in batches])
     return float(6 * weights * real + 12 * layers * hidden * squares)
 
 
-def rate(shapes: list[tuple[int, int, int]], dtype: torch.dtype, seconds: float = 0.05) -> float:
-    """Operations per second of products `(m, k) x (k, n)`, all shapes one after another."""
-    operations = spent = 0.0
-    for (m, k, n), times in Counter(shapes).items():
+def product_rate(
+    shapes: list[tuple[int, int, int]], dtype: torch.dtype, seconds: float = 0.05
+) -> float:
+    """Measure the operations per second of matrix products, all shapes one after another.
+
+    Args:
+        shapes: (m, k, n) of each product `(m, k) x (k, n)`.
+        dtype: Type of the matrices.
+        seconds: Least time to spend on each shape.
+    """
+    operations = total = 0.0
+    for (m, k, n), repeats in Counter(shapes).items():
         a, b = (torch.randn(shape, device=DEVICE).to(dtype) for shape in ((m, k), (k, n)))
-        operations += times * 2 * m * k * n
-        spent += times * _time(lambda a=a, b=b: a @ b, seconds)
-    return operations / spent
+        operations += repeats * 2 * m * k * n
+        total += repeats * _seconds_per_call(partial(torch.matmul, a, b), seconds)
+    return operations / total
 
 
-def _time(product: Callable[[], torch.Tensor], seconds: float) -> float:
+def _seconds_per_call(product: Callable[[], torch.Tensor], seconds: float) -> float:
     product()
     synchronize()
-    start, times = time.perf_counter(), 0
-    while times < 3 or time.perf_counter() - start < seconds:
+    start, calls = time.perf_counter(), 0
+    while calls < 3 or time.perf_counter() - start < seconds:
         for _ in range(10 if ON_CUDA else 1):
             product()
-            times += 1
+            calls += 1
         synchronize()
-    return (time.perf_counter() - start) / times
+    return (time.perf_counter() - start) / calls
 
 
-def measure(pipe: Connection, log: Path, threads: int, *, words: list[str], first: int, count: int):
-    """Send what the batches hold; then, at every token, the rates now."""
-    from stablebert.training.build import build_data
+def measure(pipe: Connection, work: Path, *, overrides: list[str], first: int, count: int) -> None:
+    """Send what the batches contain; then, at every turn, the machine's present rates.
 
-    enter(log, threads)
+    Args:
+        pipe: Connection to the parent.
+        work: Temporary folder of this process; unused.
+        overrides: Configuration of the run.
+        first: Index of the first batch.
+        count: Number of batches.
+    """
     try:
-        located = locate(compose(words))
-        shape = json.loads((located.model / "config.json").read_text())
-        hidden, intermediate = shape["hidden_size"], shape["intermediate_size"]
-        data, cfg = build_data(located), located.cfg
-        lengths = data.sets["train"].lengths()
-        batches = batch_lengths(
-            lengths,
-            seed=cfg.data_seed,
-            batch_size=cfg.trainer.batch_size,
-            first=first,
-            count=count,
-        )
-        real = round(np.mean([batch.sum() for batch in batches]))
-        pipe.send(
-            {
-                "rows": len(lengths),
-                "real_tokens": real,
-                "padded_to_longest": round(np.mean([len(b) * b.max() for b in batches])),
-                "padded_to_max": round(np.mean([len(b) * cfg.data.max_length for b in batches])),
-                "operations": step_operations(
-                    batches,
-                    layers=shape["num_hidden_layers"],
-                    hidden=hidden,
-                    intermediate=intermediate,
-                ),
-            }
-        )
-        linear = [(hidden, hidden)] * 4 + [(hidden, intermediate), (intermediate, hidden)]
-        shapes = [
-            product
-            for k, n in linear
-            for product in ((real, k, n), (real, n, k), (k, real, n))  # forward, input's, weight's
-        ]
+        run = locate(compose(overrides))
+        shape = json.loads((run.model / "config.json").read_text())
+        batches = describe_batches(run, shape, first=first, count=count)
+        pipe.send(batches)
+        shapes = step_products(shape, tokens=batches["real_tokens"])
         while True:
             pipe.recv()
             pipe.send(
                 {
                     name: {
-                        "model": rate(shapes, dtype),
-                        "square": rate([(SQUARE,) * 3], dtype),
+                        "model": product_rate(shapes, dtype),
+                        "square": product_rate([(SQUARE,) * 3], dtype),
                     }
                     for name, dtype in (("full", torch.float32), ("mixed", HALF))
                 }
@@ -132,16 +139,69 @@ def measure(pipe: Connection, log: Path, threads: int, *, words: list[str], firs
         raise
 
 
-def write_shape(pipe: Connection, log: Path, threads: int, *, name: str, model: Path) -> None:
-    """Write a BERT of a known shape with random weights, and `model`'s tokenizer; send where."""
-    import shutil
+def describe_batches(
+    run: LocatedRun, shape: dict[str, Any], *, first: int, count: int
+) -> dict[str, Any]:
+    """Return the tokens and operations of a step, averaged over batches.
 
+    Args:
+        run: The run.
+        shape: Configuration of its model.
+        first: Index of the first batch.
+        count: Number of batches.
+    """
+    cfg = run.cfg
+    lengths = build_data(run).sets["train"].lengths()
+    batches = batch_lengths(
+        lengths,
+        seed=cfg.data_seed,
+        batch_size=cfg.trainer.batch_size,
+        first=first,
+        count=count,
+    )
+    return {
+        "rows": len(lengths),
+        "real_tokens": round(np.mean([batch.sum() for batch in batches])),
+        "padded_to_longest": round(np.mean([len(b) * b.max() for b in batches])),
+        "padded_to_max": round(np.mean([len(b) * cfg.data.max_length for b in batches])),
+        "operations": step_operations(
+            batches,
+            layers=shape["num_hidden_layers"],
+            hidden=shape["hidden_size"],
+            intermediate=shape["intermediate_size"],
+        ),
+    }
+
+
+def step_products(shape: dict[str, Any], *, tokens: int) -> list[tuple[int, int, int]]:
+    """Return (m, k, n) of the products of a layer's Linear modules, forward and backward.
+
+    Args:
+        shape: Configuration of the model.
+        tokens: Real tokens of a batch.
+    """
+    hidden, intermediate = shape["hidden_size"], shape["intermediate_size"]
+    linear = [(hidden, hidden)] * 4 + [(hidden, intermediate), (intermediate, hidden)]
+    return [
+        product
+        for k, n in linear
+        # forward, gradient of the input, gradient of the weight
+        for product in ((tokens, k, n), (tokens, n, k), (k, tokens, n))
+    ]
+
+
+def write_random_bert(pipe: Connection, work: Path, *, name: str, model: Path) -> None:
+    """Write a BERT of a known shape with random weights, and send its folder.
+
+    Args:
+        pipe: Connection to the parent.
+        work: Temporary folder of this process.
+        name: `base` or `large`.
+        model: Folder of the model whose tokenizer it gets.
+    """
     from transformers import BertConfig, BertModel
 
-    from stablebert.glue.token_cache import TOKENIZER_FILES
-
-    enter(log, threads)
-    folder = log.with_name(f"bert-{name}-random")
+    folder = work / f"bert-{name}-random"
     layers, hidden, heads = {"base": (12, 768, 12), "large": (24, 1024, 16)}[name]
     torch.manual_seed(0)
     shape = BertConfig(

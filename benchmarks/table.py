@@ -1,8 +1,8 @@
-"""The tables, from the JSON files and nothing else: `python -m benchmarks.table results/bench`."""
+"""Write the tables from the JSON files alone: `python -m benchmarks.table results/bench`."""
 
+import argparse
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,31 +11,32 @@ from stablebert.runs.files import write_text
 
 HEAD = """# Speed against the alternatives
 
-`make bench` generates this page from the files next to it; do not edit it. The contestants are
-defined in [benchmarks/contestants.py](../../benchmarks/contestants.py), and the share of the
+`make bench` writes this page from the JSON files next to it; do not edit it. The contestants are
+described in [benchmarks/contestants.py](../../benchmarks/contestants.py), the share of the
 machine's matrix-product rate in [benchmarks/roofline.py](../../benchmarks/roofline.py). Ranges in
 parentheses are over blocks.
 """
 
 
-def load(path: Path) -> dict[str, Any]:
-    """The results in a file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def load_results(path: Path) -> dict[str, Any]:
+    """Load the results in a file."""
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return results
 
 
 def write_tables(folder: Path) -> None:
     """Write README.md from all results in a folder."""
-    sections = [section(load(path), path.stem) for path in sorted(folder.glob("*.json"))]
+    sections = [section(load_results(path), path.stem) for path in sorted(folder.glob("*.json"))]
     write_text(folder / "README.md", "\n".join([HEAD, *sections]))
 
 
-def section(found: dict[str, Any], name: str) -> str:
-    """A file's results in Markdown."""
-    machine, tasks = found["machine"], found["tasks"]
-    rows = {"steps": step_rows, "runs": run_rows, "roofline": rate_rows}[found["mode"]]
-    lines = [f"## {name}", "", f"{machine['device']}, {machine['threads']} threads.", ""]
+def section(results: dict[str, Any], title: str) -> str:
+    """Return the results of a file in Markdown."""
+    machine, tasks = results["machine"], results["tasks"]
+    rows = {"steps": step_rows, "runs": run_rows, "roofline": rate_rows}[results["mode"]]
+    lines = [f"## {title}", "", f"{machine['device']}, {machine['threads']} threads.", ""]
     lines += [*rows(tasks), ""]
-    if found["mode"] == "steps":
+    if results["mode"] == "steps":
         lines += [*rate_rows(tasks), ""]
     origins: dict[str, list[str]] = {}
     for task, part in tasks.items():
@@ -46,68 +47,68 @@ def section(found: dict[str, Any], name: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def line(*cells: Any) -> str:
-    """A row of a table."""
+def table_row(*cells: Any) -> str:
+    """Return a row of a table."""
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def table(*titles: str) -> list[str]:
-    """The head of a table."""
-    return [line(*titles), line(*["---"] * len(titles))]
+def table_head(*titles: str) -> list[str]:
+    """Return the first two lines of a table."""
+    return [table_row(*titles), table_row(*["---"] * len(titles))]
 
 
-def ratio(ours: list[float], other: list[float]) -> str:
-    """Of the medians, with the range of the blockwise ratios."""
-    each = [a / b for a, b in zip(ours, other, strict=False)]
-    return f"{median(ours) / median(other):.3f} ({min(each):.3f}-{max(each):.3f})"
+def format_ratio(ours: list[float], other: list[float]) -> str:
+    """Return the ratio of the medians with the range of the ratios per block."""
+    ratios = [a / b for a, b in zip(ours, other, strict=False)]
+    return f"{median(ours) / median(other):.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
 
 
-def precision(contestant: str) -> str:
-    """Under which key its matrix-product rates stand."""
+def rate_key(contestant: str) -> str:
+    """Return the key of the matrix-product rates at the contestant's precision."""
     return "mixed" if contestant.endswith("_mixed") else "full"
 
 
 def step_rows(tasks: dict[str, Any]) -> Iterator[str]:
-    """Seconds per step."""
-    yield from table(
+    """Yield the table of seconds per step."""
+    yield from table_head(
         *("task", "contestant", "ms/step: median (range)", "ours / this one"),
         *("share of the rate, at its shapes", "at a large square", "peak MB"),
     )
     for task, part in tasks.items():
         for name, row in part["contestants"].items():
-            spent = row["seconds_per_step"]
-            if not spent:
+            seconds = row["seconds_per_step"]
+            if not seconds:
                 continue
-            low, middle, high = (1000 * f(spent) for f in (min, median, max))
+            low, middle, high = (1000 * f(seconds) for f in (min, median, max))
             kind = name.removesuffix("_mixed")
             mine = part["contestants"].get("ours" + name.removeprefix(kind), {})
             mine = mine.get("seconds_per_step")
             shares = [
-                part["batches"]["operations"] / median(spent) / _rate(part, precision(name), where)
+                part["batches"]["operations"] / median(seconds) / _rate(part, rate_key(name), where)
                 for where in ("model", "square")
             ]
-            yield line(
+            yield table_row(
                 *(task, name, f"{middle:.1f} ({low:.1f}-{high:.1f})"),
-                ratio(mine, spent) if mine and kind != "ours" else "",
+                format_ratio(mine, seconds) if mine and kind != "ours" else "",
                 *(f"{100 * share:.0f} %" for share in shares),
                 round(row["peak_memory_bytes"] / 1e6),
             )
 
 
 def _rate(part: dict[str, Any], dtype: str, where: str) -> float:
-    return median(rates[dtype][where] for rates in part["rates"])
+    return float(median(rates[dtype][where] for rates in part["rates"]))
 
 
 def rate_rows(tasks: dict[str, Any]) -> Iterator[str]:
-    """What the batches hold and what the machine multiplies."""
-    yield from table(
+    """Yield the table of the batches' tokens and the machine's matrix-product rates."""
+    yield from table_head(
         *("task", "real tokens", "padded to longest", "to 128", "Gop per step"),
         *("fp32 Gop/s, model's shapes", "square", "half precision, model's shapes", "square"),
     )
     for task, part in tasks.items():
         batches = part["batches"]
         rates = [_rate(part, d, where) for d in ("full", "mixed") for where in ("model", "square")]
-        yield line(
+        yield table_row(
             task,
             *(batches[k] for k in ("real_tokens", "padded_to_longest", "padded_to_max")),
             *(f"{number / 1e9:.1f}" for number in (batches["operations"], *rates)),
@@ -115,8 +116,8 @@ def rate_rows(tasks: dict[str, Any]) -> Iterator[str]:
 
 
 def run_rows(tasks: dict[str, Any]) -> Iterator[str]:
-    """Seconds per run, and scores."""
-    yield from table(
+    """Yield the table of seconds per run and scores."""
+    yield from table_head(
         *("task", "contestant", "s/run", "ours / this one", "evaluations"),
         *("val best", "test at best", "test at last", "peak MB"),
     )
@@ -125,7 +126,7 @@ def run_rows(tasks: dict[str, Any]) -> Iterator[str]:
             kind = name.removesuffix("_mixed")
             mine = part["contestants"].get("ours" + name.removeprefix(kind))
             scores = [row[k] for k in ("val_best", "test_at_best", "test_at_last")]
-            yield line(
+            yield table_row(
                 *(f"{task} ({row['metric']})", name, f"{row['seconds']:.1f}"),
                 f"{mine['seconds'] / row['seconds']:.3f}" if mine and kind != "ours" else "",
                 row["evaluations"],
@@ -134,5 +135,15 @@ def run_rows(tasks: dict[str, Any]) -> Iterator[str]:
             )
 
 
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and write the tables."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.table",
+        description="Rewrite README.md from the JSON files of benchmark results in a folder.",
+    )
+    parser.add_argument("folder", type=Path, help="folder of the results, such as results/bench")
+    write_tables(parser.parse_args(argv).folder)
+
+
 if __name__ == "__main__":
-    write_tables(Path(sys.argv[1]))
+    main()

@@ -1,4 +1,4 @@
-"""Packaging promises: ranges, tested versions, Makefile and CI."""
+"""What pyproject.toml, the constraints, the Makefile and CI promise."""
 
 import json
 import os
@@ -17,45 +17,131 @@ from packaging.version import Version
 from stablebert.config.sweep import read_sweep
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 DEPENDENCIES = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
-DEV = {r.name: r for r in map(Requirement, PROJECT["optional-dependencies"]["dev"])}
-PINS = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+EXTRAS = {
+    requirement.name: requirement
+    for extra in PROJECT["optional-dependencies"].values()
+    for requirement in map(Requirement, extra)
+}
+TARGETS = {
+    *("help", "setup", "quick", "test", "test-oldest", "stress", "lint", "docs"),
+    *("reproduce-table", "bench", "clean"),
+}
 
 
-def test_withdrawn_lightning_versions_are_excluded():
-    """Trap 10."""
-    assert not DEPENDENCIES["lightning"].specifier.contains("2.6.2")
-    assert not DEPENDENCIES["lightning"].specifier.contains("2.6.3")
-    assert DEPENDENCIES["lightning"].specifier.contains("2.6.6")
+def normalize(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_packages_that_do_not_work_or_cannot_be_shipped_are_no_dependency():
-    """Trap 11; and W&B's `sweeps` extra pins an old numpy."""
-    assert not {"rliable", "deepsig", "sweeps"} & {*DEPENDENCIES, *DEV}
+def read_pins(file):
+    pins = re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / file).read_text(), re.MULTILINE)
+    return {normalize(name): Version(version) for name, version in pins}
+
+
+NEWEST, OLDEST = read_pins("constraints.txt"), read_pins("constraints-oldest.txt")
+
+
+# Versions
+
+
+@pytest.mark.parametrize("version", ["2.6.2", "2.6.3"])
+def test_withdrawn_lightning_versions_are_excluded(version):
+    """docs/pitfalls.md, 10."""
+    assert version not in DEPENDENCIES["lightning"].specifier
+
+
+def test_packages_that_do_not_work_are_not_dependencies():
+    """docs/pitfalls.md, 11."""
+    assert not {"rliable", "deepsig"} & {*DEPENDENCIES, *EXTRAS}
+
+
+def test_wandb_comes_without_its_sweeps_extra():
+    """It pins an old numpy."""
+    assert "sweeps" not in {*DEPENDENCIES, *EXTRAS}
     assert not DEPENDENCIES["wandb"].extras
 
 
 def test_oldest_python_is_the_one_that_numpy_accepts():
-    """Trap 33."""
+    """docs/pitfalls.md, 33."""
     assert PROJECT["requires-python"] == ">=3.11"
 
 
-@pytest.mark.parametrize("name", [*DEPENDENCIES, *DEV])
-def test_tested_versions_are_inside_the_ranges(name):
-    pins = {key.lower().replace("_", "-"): value for key, value in PINS.items()}
-    pinned = pins[name.lower().replace("_", "-")]
-    assert {**DEPENDENCIES, **DEV}[name].specifier.contains(Version(pinned))
-
-
-def test_make_help_lists_the_targets():
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    targets = {line.split()[0] for line in shown.stdout.splitlines()}
-    assert {"setup", "test", "lint", "reproduce-table", "clean"} <= targets
+@pytest.mark.parametrize("name", sorted({*DEPENDENCIES, *EXTRAS}))
+def test_tested_versions_are_in_the_ranges(name):
+    assert NEWEST[normalize(name)] in {**EXTRAS, **DEPENDENCIES}[name].specifier
 
 
 @pytest.mark.parametrize(
-    ("words", "wanted"),
+    "name", ["torch", "lightning", "transformers", "datasets", "huggingface_hub"]
+)
+def test_ranges_start_at_the_oldest_tested_version(name):
+    (lowest,) = (s for s in DEPENDENCIES[name].specifier if s.operator == ">=")
+    assert OLDEST[normalize(name)].release[:2] == (*Version(lowest.version).release, 0)[:2]
+    assert OLDEST[normalize(name)] in DEPENDENCIES[name].specifier
+
+
+def test_oldest_versions_name_the_command_that_tests_them():
+    assert "make test-oldest" in (ROOT / "constraints-oldest.txt").read_text().splitlines()[0]
+
+
+# Type checking and style
+
+
+def test_types_of_the_whole_package_and_the_benchmarks_are_checked_strictly():
+    mypy = PYPROJECT["tool"]["mypy"]
+    assert (mypy["strict"], mypy["packages"]) == (True, ["stablebert", "benchmarks"])
+
+
+# Make
+
+
+def run_make(*arguments):
+    return subprocess.run(
+        ["make", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_make_help_describes_every_target():
+    described = dict(line.split(maxsplit=1) for line in run_make("help").splitlines())
+    assert set(described) == TARGETS
+    assert all(described.values())
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_commands_of_every_target_are_valid_shell(target):
+    subprocess.run(["sh", "-n"], input=run_make("-n", target), text=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "expression"),
+    [
+        ("quick", "not slow and not stress and not gpu"),
+        ("test", "not stress"),
+        ("stress", "stress"),
+    ],
+)
+def test_test_targets_select_their_tier(target, expression):
+    commands = shlex.split(run_make("-n", target), comments=True)
+    assert commands[len(commands) - commands[::-1].index("-m")] == expression
+
+
+def reproduced_runs(*variables):
+    """Configurations that `make reproduce-table` trains, and the options of `stablebert grid`."""
+    plan = run_make("-n", "reproduce-table", *variables)
+    runs, options = set(), []
+    for command in shlex.split(re.search(r"for grid in (.*); do", plan)[1]):
+        sweep, *arguments = command.split()
+        overrides = [argument for argument in arguments if "=" in argument]
+        # without tags, a run that belongs to two sweeps is one run
+        runs.update(read_sweep(sweep).narrow([*overrides, "wandb.tags=[]"]).configs())
+        options += [argument for argument in arguments if argument not in overrides]
+    return runs, options
+
+
+@pytest.mark.parametrize(
+    ("variables", "number"),
     [
         ([], 80 + 60),
         (["SEEDS=0..19"], 320 + 80),
@@ -64,46 +150,79 @@ def test_make_help_lists_the_targets():
         (["SCALE=paper", "TASKS=rte", "LENGTHS=3epochs"], 40),
     ],
 )
-def test_what_make_reproduce_table_runs(words, wanted):
-    plan = ["make", "-n", "reproduce-table", *words]
-    shown = subprocess.run(plan, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    subprocess.run(["sh", "-n"], input=shown, text=True, check=True)  # its commands can be read
-    grids = re.search(r"for grid in (.*); do", shown)[1]
-    found = set()
-    for grid in shlex.split(grids):
-        name, *narrowed = grid.split()
-        typed = [word for word in narrowed if "=" in word]
-        runs = read_sweep(name).narrow([*typed, "wandb.tags=[]"]).configs()  # one run of two sweeps
-        found.update(runs)
-        assert [w for w in narrowed if w not in typed] == ["--fresh"] * ("demo" in grid)
-    assert len(found) == wanted
+def test_make_reproduce_table_trains_the_runs_of_its_variables(variables, number):
+    assert len(reproduced_runs(*variables)[0]) == number
 
 
-def test_ci_runs_the_readme_s_test_command():
-    commands = (ROOT / ".ci/run").read_text().splitlines()
-    assert "make test" in commands
-    assert "make lint" in commands
+def test_make_reproduce_table_announces_the_number_of_demo_runs():
+    announced = re.search(r"(\d+) runs", run_make("-n", "reproduce-table"))
+    assert int(announced[1]) == len(reproduced_runs()[0])
+
+
+def test_make_reproduce_table_trains_the_demo_afresh():
+    assert reproduced_runs()[1] == ["--fresh"] * 2
+
+
+def test_make_reproduce_table_uses_existing_runs_of_other_scales():
+    assert reproduced_runs("SCALE=mini")[1] == []
+
+
+# CI
+
+
+@pytest.mark.parametrize("command", ["make test", "make lint", "make docs"])
+def test_ci_runs(command):
+    assert command in (ROOT / ".ci/run").read_text().splitlines()
+
+
+def test_readme_names_the_test_command():
     assert re.search(r"^ +make test\b", (ROOT / "README.md").read_text(), re.MULTILINE)
 
 
-@pytest.mark.stress
-def test_the_wheel_carries_everything_and_works_from_anywhere(tmp_path):
+# The wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Folder with the unpacked wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--wheel-dir", tmp_path, ROOT], check=True)
-    (wheel,) = tmp_path.glob("stablebert-*.whl")
-    zipfile.ZipFile(wheel).extractall(tmp_path / "out")
-    for shipped, source in (
+    subprocess.run([*pip, "--wheel-dir", folder, ROOT], check=True)
+    (archive,) = folder.glob("stablebert-*.whl")
+    zipfile.ZipFile(archive).extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize(
+    ("packaged", "source"),
+    [
         ("conf", "conf"),
         ("sweeps", "sweeps"),
         ("demo", "stablebert/demo"),
         ("demo/model", "stablebert/demo/model"),
-    ):
-        there = {p.name for p in (tmp_path / "out/stablebert" / shipped).iterdir()}
-        assert there == {p.name for p in (ROOT / source).iterdir()} - {"__pycache__"}, shipped
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    only = os.environ | {"PYTHONPATH": str(tmp_path / "out"), "XDG_CACHE_HOME": str(tmp_path)}
-    run = [sys.executable, "-P", "-m", "stablebert", "train", "scale=demo", "task=rte"]
-    subprocess.run([*run, "trainer.max_steps=10"], cwd=empty, env=only, check=True)
-    (record,) = empty.rglob("result.json")
+    ],
+)
+def test_wheel_contains_every_file_of(packaged, source, wheel):
+    files = {path.name for path in (wheel / "stablebert" / packaged).iterdir()}
+    assert files == {path.name for path in (ROOT / source).iterdir()} - {"__pycache__"}
+
+
+@pytest.mark.stress
+def test_wheel_declares_its_types(wheel):
+    assert (wheel / "stablebert/py.typed").is_file()
+
+
+@pytest.mark.stress
+def test_wheel_contains_the_license(wheel):
+    (metadata,) = wheel.glob("*.dist-info")
+    assert (metadata / "licenses/LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+@pytest.mark.stress
+def test_wheel_trains_the_demo_in_an_empty_folder(wheel, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(wheel), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    train = [sys.executable, "-P", "-m", "stablebert", "train", "scale=demo", "task=rte"]
+    subprocess.run([*train, "trainer.max_steps=10"], cwd=tmp_path, env=environment, check=True)
+    (record,) = tmp_path.rglob("result.json")
     assert json.loads(record.read_text())["model"].startswith("demo sha256:")
