@@ -15,9 +15,6 @@ from typing import Any
 from unittest import mock
 
 import torch
-from stablebert.runs.locate import locate
-from stablebert.training.build import build_data, build_module
-from stablebert.training.quiet import silence_libraries
 
 from stablebert.config.compose import compose
 from stablebert.losses import fine_tuning_loss
@@ -27,7 +24,10 @@ from stablebert.optim.adam import BertAdam
 from stablebert.optim.groups import parameter_groups
 from stablebert.packed import forward as packed
 from stablebert.packed.dropout import DropoutMasks
+from stablebert.runs.locate import locate
+from stablebert.training.build import build_data, build_module
 from stablebert.training.module import labels_of
+from stablebert.training.quiet import silence_libraries
 
 ROUNDS, STEPS = 6, 12
 ABLATIONS = ("nothing", "packing", "dropout by gaps", "embeddings in part", "first tokens only")

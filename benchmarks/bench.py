@@ -18,14 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stablebert.runs.files import write_json
-from stablebert.runs.locate import locate
-
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.processes import Child
 from benchmarks.table import load_results, write_tables
 from stablebert.config.compose import compose
 from stablebert.machine import usable_cores
+from stablebert.runs.files import write_json
+from stablebert.runs.locate import locate
 from stablebert.tasks import TASKS
 
 KINDS = tuple(CONTESTANTS)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from stablebert.runs.run import LocatedRun
 
 from stablebert.config.schema import RunConfig
+from stablebert.runs.run import LocatedRun
 from stablebert.tasks import TASKS, Task
 from stablebert.training.outcome import peak_memory
 

@@ -60,10 +60,9 @@ def compete(
         overrides: Configuration, without precision and folder of records.
         blocks: Steps of the warm-up and of a block; None trains to the end.
     """
-    from stablebert.runs.locate import locate
-
     from benchmarks.contest import DEVICE, ON_CUDA, Contest, Gate
     from stablebert.config.compose import compose
+    from stablebert.runs.locate import locate
     from stablebert.training.outcome import peak_memory
 
     try:

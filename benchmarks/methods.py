@@ -15,6 +15,11 @@ from typing import Any
 from unittest import mock
 
 import torch
+
+from stablebert.callbacks import Mixout, TrainPart
+from stablebert.config.compose import compose
+from stablebert.machine import keep_freed_memory
+from stablebert.models.surgery import train_embedding_rows
 from stablebert.runs.locate import locate
 from stablebert.training.build import (
     build_averaging,
@@ -23,13 +28,8 @@ from stablebert.training.build import (
     build_module,
     use_packing,
 )
-from stablebert.training.quiet import silence_libraries
-
-from stablebert.callbacks import Mixout, TrainPart
-from stablebert.config.compose import compose
-from stablebert.machine import keep_freed_memory
-from stablebert.models.surgery import train_embedding_rows
 from stablebert.training.module import GlueClassifier
+from stablebert.training.quiet import silence_libraries
 
 ROUNDS, STEPS = 7, 8
 METHODS = (

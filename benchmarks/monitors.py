@@ -14,11 +14,11 @@ from unittest import mock
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import SimpleProfiler
-from stablebert.runs.locate import locate
-from stablebert.training.lifecycle import train
 
 from stablebert.config.compose import compose
+from stablebert.runs.locate import locate
 from stablebert.training import build
+from stablebert.training.lifecycle import train
 
 MONITORS = ("TrainingLossMonitor", "BiasRatioMonitor", "WeightChangeMonitor", "Stopwatch")
 PROCEDURE = ("ValidationSchedule", "BestWeights")

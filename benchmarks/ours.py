@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback
-from stablebert.training.build import build_data
-from stablebert.training.lifecycle import train
 
 from benchmarks.contest import Contest, Gate, Scores
+from stablebert.training.build import build_data
+from stablebert.training.lifecycle import train
 
 
 def ours(contest: Contest) -> Callable[[], Scores]:

@@ -26,14 +26,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from stablebert.runs.locate import locate
-from stablebert.runs.run import LocatedRun
-from stablebert.training.build import build_data
 
 from benchmarks.contest import DEVICE, HALF, ON_CUDA, synchronize
 from stablebert.config.compose import compose
 from stablebert.glue.batches import Permutations
 from stablebert.glue.token_cache import TOKENIZER_FILES
+from stablebert.runs.locate import locate
+from stablebert.runs.run import LocatedRun
+from stablebert.training.build import build_data
 
 SQUARE = 8192 if ON_CUDA else 2048
 

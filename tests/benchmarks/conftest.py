@@ -1,10 +1,10 @@
 """Configurations on tiny data and a tiny model, for the contestants and their processes."""
 
 import pytest
-from stablebert.runs.locate import locate
 
 from benchmarks import bench, contest, table
 from stablebert.config.compose import compose
+from stablebert.runs.locate import locate
 
 
 @pytest.fixture

@@ -39,9 +39,8 @@ class BatchRecorder(Callback):
 @pytest.mark.slow
 def test_trainer_gets_our_batches_in_our_order(build_contest):
     """Two epochs, so that the second permutation counts as well."""
-    from stablebert.training.lifecycle import train
-
     from benchmarks.hugging_face import build_trainer
+    from stablebert.training.lifecycle import train
 
     short = ["trainer.epochs=2", "trainer.batch_size=300", "trainer.evaluations=1"]
     contest = build_contest("task=rte", *short)
