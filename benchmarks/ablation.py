@@ -39,10 +39,10 @@ def draw_full_mask(self: DropoutMasks, n: int, p: float) -> torch.Tensor:
     return torch.empty(n).bernoulli_(p).nonzero()[:, 0]
 
 
-def compute_all_tokens(*args: Any, first: bool) -> torch.Tensor:
+def compute_all_tokens(*args: Any, first_only: bool) -> torch.Tensor:
     """Compute every token of a layer, even if the head reads only the first of each row."""
-    out = original_block(*args, first=False)
-    return out.index_select(0, args[2].starts) if first else out
+    out = original_block(*args, first_only=False)
+    return out.index_select(0, args[2].starts) if first_only else out
 
 
 original_block = packed._bert_block

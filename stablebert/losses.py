@@ -1,15 +1,25 @@
-"""What training minimises."""
+"""Loss functions of fine-tuning."""
 
 from torch import Tensor
 from torch.nn import functional as F
 
 
 def fine_tuning_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy, or mean squared error where there is one logit.
+    """Return the mean cross-entropy, or the mean squared error where there is one logit.
 
     Args:
         logits: `(B, C)`; `(B, 1)` for a regression.
-        labels: `(B,)`.
+        labels: `(B,)`, int64 classes or float scores.
+
+    Returns:
+        Scalar.
+
+    Example:
+        >>> import torch
+        >>> fine_tuning_loss(torch.zeros(4, 2), torch.tensor([0, 1, 1, 0]))  # log 2
+        tensor(0.6931)
+        >>> fine_tuning_loss(torch.tensor([[1.0], [3.0]]), torch.tensor([1.0, 1.0]))
+        tensor(2.)
     """
     if logits.shape[1] == 1:
         return F.mse_loss(logits[:, 0], labels)
@@ -17,21 +27,24 @@ def fine_tuning_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def rdrop_loss(first: Tensor, second: Tensor, labels: Tensor, *, alpha: float) -> Tensor:
-    r"""R-Drop (Wu et al., 2021, eq. 4), halved, so that it stays a mean over rows.
+    """Return the R-Drop loss (Wu et al., 2021, eq. 4), halved, so that it is a mean over rows.
 
-    With the predictions :math:`P_1, P_2` of two dropout passes,
+    With the predictions P₁, P₂ of two dropout passes,
 
-    .. math:: \tfrac12 (-\log P_1 - \log P_2) + \tfrac{\alpha}{4} (KL(P_1‖P_2) + KL(P_2‖P_1))
+        (-log P₁ - log P₂) / 2 + alpha (KL(P₁‖P₂) + KL(P₂‖P₁)) / 4
 
-    A regression's squared error is twice the negative log-likelihood of a normal distribution of
-    variance 1, whose divergences are both half the squared difference: there the second term is
-    :math:`\tfrac{\alpha}{2} (y_1 - y_2)^2`.
+    The squared error of a regression is twice the negative log-likelihood of a normal distribution
+    of variance 1, whose divergences are both half the squared difference, so its second term is
+    alpha (y₁ - y₂)² / 2.
 
     Args:
         first: logits of one pass, `(B, C)`.
-        second: of the other.
+        second: logits of the other pass, `(B, C)`.
         labels: `(B,)`.
         alpha: weight of the divergence.
+
+    Returns:
+        Scalar.
     """
     fit = (fine_tuning_loss(first, labels) + fine_tuning_loss(second, labels)) / 2
     if first.shape[1] == 1:

@@ -1,4 +1,4 @@
-"""When the process gives freed memory back to the system (glibc; elsewhere nothing happens)."""
+"""Memory, processor cores and GPUs of this machine, without importing torch."""
 
 import ctypes
 import os
@@ -10,6 +10,23 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 @cache
+def keep_freed_memory() -> None:
+    """Have glibc keep freed memory in the process; does nothing with another C library.
+
+    Otherwise, every training step on a CPU requests its large tensors again, page by page.
+    """
+    if libc := _libc():
+        libc.mallopt(MMAP_THRESHOLD, 2**30)
+        libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
+
+
+def release_free_memory() -> None:
+    """Return free memory to the system, between two runs, so that fragments do not add up."""
+    if libc := _libc():
+        libc.malloc_trim(0)
+
+
+@cache
 def _libc() -> Any:
     try:
         libc = ctypes.CDLL("libc.so.6")
@@ -18,22 +35,8 @@ def _libc() -> Any:
         return None
 
 
-@cache
-def keep_freed_memory() -> None:
-    """Keep it: else every step on a CPU gets its large tensors anew, page by page."""
-    if libc := _libc():
-        libc.mallopt(MMAP_THRESHOLD, 2**30)
-        libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
-
-
-def release_free_memory() -> None:
-    """Give back what is free now: between two runs, so that the holes of many never add up."""
-    if libc := _libc():
-        libc.malloc_trim(0)
-
-
 def usable_cores() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on a Mac
@@ -41,12 +44,12 @@ def usable_cores() -> int:
 
 
 def visible_gpus() -> list[str]:
-    """Devices that a worker can be given, without importing torch."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [device for device in chosen.split(",") if device not in ("", "-1")]
+    """Return the ids of the GPUs that workers can use, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [device for device in visible.split(",") if device not in ("", "-1")]
     try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
+        output = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return []
-    return [str(i) for i, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]
+    return [str(i) for i, line in enumerate(output.stdout.splitlines()) if line.startswith("GPU")]

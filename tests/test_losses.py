@@ -43,12 +43,22 @@ def test_rdrop_of_equal_passes_is_the_usual_loss():
     assert rdrop_loss(logits, logits, labels, alpha=9) == fine_tuning_loss(logits, labels)
 
 
-def test_rdrop_is_finite_where_a_pass_is_certain_and_has_the_right_gradient():
+@pytest.fixture
+def certain_pass():
+    """Logits of a certain and of an unsure pass, and their loss after its backward pass."""
     certain = torch.tensor([[200.0, -200.0]], requires_grad=True)
     unsure = torch.tensor([[0.1, 0.0]], requires_grad=True)
     loss = rdrop_loss(certain, unsure, torch.tensor([0]), alpha=1.0)
     loss.backward()
+    return certain, unsure, loss
+
+
+def test_rdrop_and_its_gradient_are_finite_when_a_pass_is_certain(certain_pass):
+    certain, unsure, loss = certain_pass
     assert all(x.isfinite().all() for x in (loss, certain.grad, unsure.grad))
+
+
+def test_gradient_of_rdrop_is_its_derivative():
     pair = (draw(3, 4).requires_grad_(), draw(3, 4, seed=1).requires_grad_())
     labels = torch.tensor([0, 3, 1])
     assert torch.autograd.gradcheck(lambda a, b: rdrop_loss(a, b, labels, alpha=2.0), pair)

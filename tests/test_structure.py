@@ -17,7 +17,17 @@ PACKAGE = Path(__file__).parents[1] / "stablebert"
 # Rows from the bottom up; packages of one row do not import each other.
 ORDER = [
     # leaves: each does one thing
-    ["errors", "losses", "machine", "seeds", "tasks", "timeouts", "version", "hub"],
+    [
+        "errors",
+        "losses",
+        "machine",
+        "seeds",
+        "tasks",
+        "timeouts",
+        "version",
+        "hub",
+        "torch_internals",
+    ],
     # the library half: usable in any Lightning project
     ["packed", "optim"],
     ["models", "config", "demo"],
@@ -120,3 +130,63 @@ def test_package_loads_without_torch(package):
 def test_no_bare_assert_in_the_package():
     """An assert vanishes under python -O; a user's mistake deserves a sentence."""
     assert [n for n, tree in modules() for x in ast.walk(tree) if isinstance(x, ast.Assert)] == []
+
+
+STILL_PRIVATE = {"tracking", "ops"}
+"""Packages whose private names of other packages have no adapter yet."""
+
+
+def own_names(tree):
+    """Names that a module defines itself: functions, classes, attributes and fields."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_self(node):
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def is_self(attribute):
+    return isinstance(attribute.value, ast.Name) and attribute.value.id in ("self", "cls")
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__") and name != "_"
+
+
+def foreign_private_names(tree):
+    """Private attributes and imports that do not belong to the module itself."""
+    own = set(own_names(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            if not is_self(node) and node.attr not in own:
+                yield node.attr
+        elif isinstance(node, ast.ImportFrom):
+            module = [part for part in (node.module or "").split(".") if is_private(part)]
+            yield from module + [name.name for name in node.names if is_private(name.name)]
+
+
+def test_private_names_are_used_only_in_adapters():
+    """Private names of another package are confined to one `*_internals` module for it."""
+    wrong = {
+        f"{name}: {private}"
+        for name, tree in modules()
+        if not name.endswith("_internals") and name.partition(".")[0] not in STILL_PRIVATE
+        for private in foreign_private_names(tree)
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("code", "private"),
+    [
+        ("x._hidden", ["_hidden"]),
+        ("from torch._C import x", ["_C"]),
+        ("from torch import _C", ["_C"]),
+        ("self._x = 1\nother._x", []),
+        ("x.__class__", []),
+    ],
+)
+def test_private_names_are_recognized(code, private):
+    assert list(foreign_private_names(ast.parse(code))) == private

@@ -1,4 +1,4 @@
-"""Keep the weights that validated best, in memory."""
+"""The weights of the best validation, in memory."""
 
 import math
 
@@ -8,26 +8,31 @@ from typing_extensions import override
 
 
 def is_better(score: float, best: float | None) -> bool:
-    """Whether a score beats the best so far: the earliest wins ties, and NaN never wins."""
+    """Return whether a score beats the best so far: the earliest wins ties, and NaN never wins.
+
+    Example:
+        >>> is_better(0.7, None), is_better(0.7, 0.7), is_better(float("nan"), None)
+        (True, False, False)
+    """
     return not math.isnan(score) and (best is None or score > best)
 
 
 class BestWeights(Callback):
-    """Keeps a clone of the weights of the best validation, on their own device.
+    """Keeps a copy of the weights of the best validation, on their own device.
 
-    The weights are copied while the validation ends and judged when its metrics are complete, so
-    that beside Lightning's `WeightAveraging`, listed after it, the averaged weights are kept.
+    The weights are copied at the end of the validation epoch and compared when its metrics are
+    complete. If Lightning's `WeightAveraging` is listed after it, the averaged weights are kept.
 
     Args:
         monitor: key in `trainer.callback_metrics`; higher is better.
 
     Attributes:
-        score: the best value so far; None as long as every one was NaN.
-        step: optimizer steps taken when it was reached.
+        score: best value so far; None as long as every one was NaN.
+        step: number of optimizer steps at that validation.
         metrics: everything that the same validation logged.
 
     Raises:
-        KeyError: at the first validation, if it logs no such key.
+        KeyError: At the first validation, if it does not log this key.
     """
 
     def __init__(self, monitor: str = "val/score"):
@@ -44,7 +49,7 @@ class BestWeights(Callback):
             return
         live = pl_module.state_dict()
         if not self._candidate:
-            # clone: on a CPU, .detach().cpu() would be the live weights, and best would be last
+            # clone: on a CPU, .detach().cpu() is the live weights, so the best would be the last
             self._candidate = {name: tensor.detach().clone() for name, tensor in live.items()}
         else:
             for name, tensor in live.items():
@@ -55,8 +60,8 @@ class BestWeights(Callback):
         if trainer.state.fn != "fit":
             return
         if self.monitor not in trainer.callback_metrics:
-            known = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
-            raise KeyError(f"BestWeights monitors {self.monitor!r}; validation logged {known}")
+            logged = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
+            raise KeyError(f"BestWeights monitors {self.monitor!r}; validation logged {logged}")
         score = float(trainer.callback_metrics[self.monitor])
         if is_better(score, self.score):
             self.score, self.step = score, trainer.global_step
@@ -64,7 +69,11 @@ class BestWeights(Callback):
             self._best, self._candidate = self._candidate, self._best
 
     def restore(self, pl_module: LightningModule) -> bool:
-        """Put the best weights back; False when there are none (no validation scored a number)."""
+        """Load the best weights into the module.
+
+        Returns:
+            False if there are none, because no validation had a score; nothing is changed then.
+        """
         if self.score is None:
             return False
         pl_module.load_state_dict(self._best)

@@ -1,4 +1,7 @@
-"""How much larger updates are without bias correction (Zhang et al., 2021, Section 4, Figure 1)."""
+"""Monitor of the bias ratio: how much larger updates are without bias correction.
+
+Zhang et al. (2021), Section 4, Figure 1.
+"""
 
 from collections.abc import Mapping
 
@@ -8,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.step_monitor import StepMonitor
 from stablebert.models.architectures import layers, log_key
 from stablebert.optim.adam import steps_taken
@@ -15,45 +19,53 @@ from stablebert.optim.bias_ratio import analytic_bias_ratio, update_norms
 
 
 def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> dict[str, float]:
-    """Measure, per layer and over all, both updates that the optimizer's moments would give.
+    """Measure, per layer and overall, both updates that the optimizer's moments imply.
 
     For first and second moments m, v after t steps: the biased update m / (√v + ε) of BERTAdam and
     the corrected m̂ / (√v̂ + ε) of Adam, both without learning rate, whichever the optimizer applies.
 
     Args:
         optimizer: torch's Adam or AdamW, or `BertAdam`.
-        named: layers by name, as `stablebert.models.loading.layers` gives them.
+        named: layers by name, as `models.architectures.layers` returns them.
 
     Returns:
-        For each layer and for `all`: norms `update_biased/<layer>` and `update_corrected/<layer>`,
-        `bias_ratio/<layer>` (the first over the second), `eps_share/<layer>` (share of parameters
-        with √v < ε, among those that ever had a gradient); and `bias_ratio/analytic`. Empty before
-        the first step. Costs two host synchronisations.
+        For each layer and for `all`: the norms `update_biased/<layer>` and
+        `update_corrected/<layer>`, their quotient `bias_ratio/<layer>`, and `eps_share/<layer>`,
+        the share of parameters with √v < ε among those that have had a gradient; also
+        `bias_ratio/analytic`. Empty before the first step. Costs two host synchronizations.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> optimizer = torch.optim.Adam(layer.parameters())
+        >>> layer(torch.ones(2)).sum().backward()
+        >>> _ = optimizer.step()
+        >>> round(measure_bias_ratio(optimizer, {"classifier": layer})["bias_ratio/all"], 2)
+        3.16
     """
     t = steps_taken(optimizer)
     if t == 0:
         return {}
     group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     offset = getattr(optimizer, "step_offset", 0)
-    rows: dict[str, torch.Tensor] = {}
-    for name, part in named.items():
-        held = [p for p in part.parameters() if optimizer.state.get(p)]
-        if not held:  # frozen
+    norms: dict[str, torch.Tensor] = {}
+    for name, layer in named.items():
+        trained = [p for p in layer.parameters() if optimizer.state.get(p)]
+        if not trained:
             continue
-        group = group_of[id(held[0])]
-        rows[log_key(name)] = update_norms(
-            [optimizer.state[p] for p in held],
+        group = group_of[id(trained[0])]
+        norms[log_key(name)] = update_norms(
+            [optimizer.state[p] for p in trained],
             betas=group["betas"],
             eps=group["eps"],
             offset=offset,
         )
-    sums = torch.stack(list(rows.values()))
+    sums = torch.stack(list(norms.values()))
     sums = torch.cat([sums, sums.sum(0, keepdim=True)]).tolist()
     metrics: dict[str, float] = {}
-    for key, (biased, corrected, eps_dominates, seen) in zip([*rows, "all"], sums, strict=True):
+    for key, (biased, corrected, eps_dominates, seen) in zip([*norms, "all"], sums, strict=True):
         metrics[f"update_biased/{key}"] = biased**0.5
         metrics[f"update_corrected/{key}"] = corrected**0.5
-        # no gradient at all so far: neither update moves anything
+        # with no gradient so far, neither update moves anything
         metrics[f"bias_ratio/{key}"] = (biased / corrected) ** 0.5 if corrected else 1.0
         metrics[f"eps_share/{key}"] = eps_dominates / seen if seen else 0.0
     betas = optimizer.param_groups[0]["betas"]
@@ -64,13 +76,20 @@ def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> 
 class BiasRatioMonitor(StepMonitor):
     """Logs `measure_bias_ratio` at steps 1, 2, 3, 5, 8, 12, 20, ... and at validations.
 
-    Works with any Adam of torch and any module whose `model` is a supported architecture.
-
-    Example:
-        >>> Trainer(callbacks=[BiasRatioMonitor()])  # doctest: +SKIP
+    Raises:
+        TypeError: At the start of training, if the module has no `model` (`HasModel`), or the first
+            optimizer is not an Adam.
     """
 
     @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        layers(model_of(pl_module, self))
+        optimizer = trainer.optimizers[0] if trainer.optimizers else None
+        if optimizer is None or not {"betas", "eps"} <= optimizer.param_groups[0].keys():
+            kind = "no optimizer" if optimizer is None else type(optimizer).__name__
+            raise TypeError(f"BiasRatioMonitor needs Adam, AdamW or BertAdam; got {kind}")
+
+    @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        """Measure the trainer's (first) optimizer now."""
-        return measure_bias_ratio(trainer.optimizers[0], layers(pl_module.model))
+        return measure_bias_ratio(trainer.optimizers[0], layers(model_of(pl_module, self)))

@@ -1,5 +1,6 @@
-"""Fit the head alone before all is trained: LP-FT (Kumar et al., 2022)."""
+"""Fitting of the head alone before full fine-tuning: LP-FT (Kumar et al., 2022)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from typing_extensions import override
 
+from stablebert.callbacks.protocols import model_of, training_rows_of
 from stablebert.losses import fine_tuning_loss
 from stablebert.models.architectures import layers
 
@@ -14,19 +16,25 @@ from stablebert.models.architectures import layers
 def fit_linear_head(
     features: Tensor, labels: Tensor, *, classes: int, l2: float
 ) -> tuple[Tensor, Tensor]:
-    r"""The linear head that minimises loss :math:`+ \frac{λ}{2N} ‖W‖^2`, in float64.
+    """Return the linear head that minimizes loss + λ ‖W‖² / (2 N), in float64.
 
-    The loss is the mean cross-entropy, or for one class the mean squared error: a logistic or a
-    ridge regression, convex, from 0 by L-BFGS to the end.
+    The loss is the mean cross-entropy, or the mean squared error for one class: a logistic or ridge
+    regression, convex, solved by L-BFGS from 0 to convergence.
 
     Args:
         features: `(N, H)`.
         labels: `(N,)`.
         classes: C; 1 is a regression.
-        l2: the strength :math:`λ`, as 1 / C of scikit-learn's LogisticRegression.
+        l2: strength λ, the same as 1 / C in scikit-learn's LogisticRegression.
 
     Returns:
         Weight `(C, H)` and bias `(C,)`.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([1.0, 3.0, 5.0])
+        >>> weight, bias = fit_linear_head(x, y, classes=1, l2=0.0)
+        >>> round(weight.item(), 3), round(bias.item(), 3)
+        (2.0, 1.0)
     """
     x = features.double()
     y = labels.double() if classes == 1 else labels
@@ -52,44 +60,79 @@ def fit_linear_head(
 
 
 @torch.no_grad()
-def head_inputs(pl_module: LightningModule, head: nn.Linear, batches: Any) -> tuple[Tensor, Tensor]:
-    """What reaches the head of each row, without dropout, `(N, H)`; and labels `(N,)`."""
-    seen: list[Tensor] = []
+def head_inputs(
+    pl_module: LightningModule, head: nn.Linear, batches: Iterable[Any]
+) -> tuple[Tensor, Tensor]:
+    """Run batches through a module without dropout and record the inputs of its head.
+
+    Args:
+        pl_module: its `forward` takes a batch; it is left in training mode.
+        head: a Linear inside it.
+        batches: with labels in `batch["labels"]` or `batch.labels`.
+
+    Returns:
+        Inputs of the head in float32, `(N, H)`, and labels, `(N,)`.
+
+    Raises:
+        TypeError: If a batch has no labels.
+        ValueError: If `forward` does not call the head.
+    """
+    inputs: list[Tensor] = []
     labels: list[Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float()))
+    hook = head.register_forward_pre_hook(lambda _, args: inputs.append(args[0].float()))
     pl_module.eval()
     try:
         for batch in batches:
-            moved = pl_module.transfer_batch_to_device(batch, pl_module.device, 0)
-            pl_module(moved)
-            labels.append(moved["labels"] if isinstance(moved, dict) else moved.labels)
+            batch = pl_module.transfer_batch_to_device(batch, pl_module.device, 0)
+            pl_module(batch)
+            labels.append(_labels_of(batch))
     finally:
         hook.remove()
         pl_module.train()
-    return torch.cat(seen), torch.cat(labels)
+    if len(inputs) != len(labels):
+        raise ValueError(
+            f"LinearProbe: {type(pl_module).__name__}.forward(batch) must call the classifier once"
+        )
+    return torch.cat(inputs), torch.cat(labels)
+
+
+def _labels_of(batch: Any) -> Tensor:
+    labels = batch.get("labels") if isinstance(batch, dict) else getattr(batch, "labels", None)
+    if not isinstance(labels, Tensor):
+        raise TypeError(
+            'LinearProbe needs labels in batch["labels"] or batch.labels; got a '
+            f"{type(batch).__name__} without them"
+        )
+    return labels
 
 
 class LinearProbe(Callback):
-    """Fits the last Linear of `pl_module.model`'s classifier before the first step.
+    """Fits the last Linear of the classifier of the module's `model` before the first step.
 
-    Reads the training rows once, without dropout. List it before what remembers where training
-    started.
+    It reads the training rows once, without dropout. List it before callbacks that remember where
+    training started.
 
     Args:
-        l2: strength of the regularisation, see `fit_linear_head`.
+        l2: strength of the regularization; see `fit_linear_head`.
+        rows: batches of the training rows, each row once; None takes
+            `rows_dataloader("train")` of the data module (`HasRows`).
 
-    Example:
-        >>> Trainer(callbacks=[LinearProbe(1.0)])  # doctest: +SKIP
+    Raises:
+        TypeError: At the start of training, if the module has no `model` (`HasModel`), there are no
+            training rows, or their batches have no labels.
+        ValueError: At the start of training, if `forward(batch)` does not call the classifier.
     """
 
-    def __init__(self, l2: float):
+    def __init__(self, l2: float, *, rows: Iterable[Any] | None = None):
         self.l2 = l2
+        self.rows = rows
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        classifier = layers(pl_module.model)["classifier"]
+        classifier = layers(model_of(pl_module, self))["classifier"]
         head = [module for module in classifier.modules() if isinstance(module, nn.Linear)][-1]
-        features, labels = head_inputs(pl_module, head, trainer.datamodule.rows_dataloader("train"))
+        rows = training_rows_of(trainer, self) if self.rows is None else self.rows
+        features, labels = head_inputs(pl_module, head, rows)
         weight, bias = fit_linear_head(features, labels, classes=head.out_features, l2=self.l2)
         with torch.no_grad():
             head.weight.copy_(weight)

@@ -1,4 +1,4 @@
-"""Send metrics to the loggers at the current optimizer step."""
+"""Logging of metrics at the current optimizer step."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,6 @@ from lightning.pytorch import Trainer
 
 
 def log_now(trainer: Trainer, metrics: Mapping[str, float]) -> None:
-    """Send numbers to every logger at this optimizer step, whatever `log_every_n_steps` says."""
+    """Send numbers to every logger at the current optimizer step, ignoring `log_every_n_steps`."""
     for logger in trainer.loggers:
         logger.log_metrics(dict(metrics), step=trainer.global_step)

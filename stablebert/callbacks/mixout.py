@@ -1,4 +1,4 @@
-"""Mixout: weights mixed with pre-trained ones while training (Lee, Cho and Kang, 2020)."""
+"""Mixout: weights mixed with pre-trained ones during training (Lee, Cho and Kang, 2020)."""
 
 from itertools import chain
 
@@ -8,25 +8,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
+from stablebert.callbacks.protocols import model_of
 from stablebert.models.architectures import layers
 from stablebert.models.surgery import disable_dropout
 
 
 class MixoutLinear(nn.Linear):
-    r"""A Linear whose weight is mixed with its target :math:`u` while training.
+    """A Linear whose weight w is mixed with its target u during training.
 
-    With a mask :math:`M`, each element 1 with probability :math:`1-p`, it multiplies by
+    With a mask M, each element 1 with probability 1-p, it multiplies by
 
-    .. math:: \frac{(1-M) u + M w - p u}{1-p} = u + \frac{M}{1-p} (w - u)
+        ((1-M) u + M w - p u) / (1-p) = u + M (w - u) / (1-p)
 
-    whose mean is :math:`w` and whose derivative by :math:`w` is :math:`M / (1-p)`. In evaluation it
-    multiplies by :math:`w`.
+    whose mean is w and whose derivative by w is M / (1-p). In evaluation it multiplies by w.
 
     Args:
-        linear: whose weight, as it is, becomes the target, and whose parameters are shared.
-        p: probability of the target in place of the weight.
-        mask: "neuron", one draw for all weights that leave an input (Lee et al.'s and Zhang et
-            al.'s code), or "weight", one for each weight (Zhang et al.'s text).
+        linear: Linear whose parameters are shared and whose current weight becomes the target.
+        p: probability of the target instead of the weight.
+        mask: "neuron", one draw for all weights that leave an input (the code of Lee et al. and of
+            Zhang et al.), or "weight", one for each weight (the text of Zhang et al.).
     """
 
     def __init__(self, linear: nn.Linear, p: float, mask: str = "neuron"):
@@ -39,27 +39,39 @@ class MixoutLinear(nn.Linear):
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        """`(*, in)` to `(*, out)`."""
+        """Map `(*, in_features)` to `(*, out_features)`."""
         if not self.training:
             return super().forward(x)
-        # drawn where the weights are: nothing is copied or synchronised
+        # drawn on the device of the weights: nothing is copied or synchronized
         shape = self.weight.shape if self.mask == "weight" else (1, self.in_features)
-        kept = self.target.new_empty(shape).bernoulli_(1 - self.p).div_(1 - self.p)
-        return F.linear(x, torch.addcmul(self.target, self.weight - self.target, kept), self.bias)
+        scaled_mask = self.target.new_empty(shape).bernoulli_(1 - self.p).div_(1 - self.p)
+        weight = torch.addcmul(self.target, self.weight - self.target, scaled_mask)
+        return F.linear(x, weight, self.bias)
 
 
 def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[str]:
-    """Replace every Linear but the classifier's by a `MixoutLinear`, and turn dropout off.
+    """Replace every Linear except the classifier's by a `MixoutLinear`, and turn dropout off.
 
-    Targets are the weights as they are now. The classifier has no pre-trained value to be mixed
-    with (Lee et al. leave it out; Zhang et al.'s code mixes it with its own random start).
+    Targets are the current weights. The classifier has no pre-trained value to mix with (Lee et al.
+    exclude it; the code of Zhang et al. mixes it with its own random start).
+
+    Args:
+        model: sequence-classification model of a supported architecture.
+        p: probability of the target instead of the weight, from 0 to below 1.
+        mask: "neuron" or "weight"; see `MixoutLinear`.
 
     Returns:
-        Names of the modules replaced.
+        Names of the replaced modules.
 
     Raises:
-        ValueError: `p` is not from 0 to below 1, `mask` neither "neuron" nor "weight", or a layer
-            keeps weights outside any Linear, as XLNet's attention does.
+        ValueError: If `p` or `mask` is out of range, or a layer has weights outside any Linear, as
+            XLNet's attention does.
+
+    Example:
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> bert = BertForSequenceClassification(BertConfig(num_hidden_layers=1))
+        >>> apply_mixout(bert, p=0.9)[:2]
+        ['bert.encoder.layer.0.attention.self.query', 'bert.encoder.layer.0.attention.self.key']
     """
     if not 0 <= p < 1:
         raise ValueError(f"mixout p={p}: a probability from 0 to below 1")
@@ -68,7 +80,7 @@ def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[st
     parts = layers(model)
     head = {id(module) for module in parts["classifier"].modules()}
     blocks = {name: part for name, part in parts.items() if name.startswith("layer.")}
-    found = {
+    linears = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and id(module) not in head
@@ -80,23 +92,25 @@ def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[st
                 f"mixout p={p}: {name}, a {type(module).__name__}, keeps weights outside any "
                 "Linear, which would not be mixed"
             )
-    for name, linear in found.items():
+    for name, linear in linears.items():
         model.set_submodule(name, MixoutLinear(linear, p, mask))
     disable_dropout(model)
-    return list(found)
+    return list(linears)
 
 
 class Mixout(Callback):
-    """Mixes `pl_module.model` as `apply_mixout` does, before training.
-
-    List it after `ReinitTopLayers`.
+    """Applies Mixout to the module's `model` before training; list it after `ReinitTopLayers`.
 
     Args:
-        p: probability of the pre-trained weight in place of the trained one.
-        mask: "neuron" or "weight".
+        p: probability of the pre-trained weight instead of the trained one.
+        mask: "neuron" or "weight"; see `MixoutLinear`.
 
-    Example:
-        >>> Trainer(callbacks=[Mixout(0.1)])  # doctest: +SKIP
+    Attributes:
+        modules: names of the replaced modules; empty before the start of fit.
+
+    Raises:
+        TypeError: At the start of fit, if the module has no `model` (`HasModel`).
+        ValueError: At the start of fit, as `apply_mixout`.
     """
 
     def __init__(self, p: float, mask: str = "neuron"):
@@ -107,4 +121,4 @@ class Mixout(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit" and not self.modules:
-            self.modules = apply_mixout(pl_module.model, p=self.p, mask=self.mask)
+            self.modules = apply_mixout(model_of(pl_module, self), p=self.p, mask=self.mask)

@@ -1,27 +1,30 @@
-"""Re-initialise the top layers before training (Zhang et al., 2021, Section 5)."""
+"""Re-initialization of the top layers before training (Zhang et al., 2021, Section 5)."""
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
 
+from stablebert.callbacks.protocols import model_of
 from stablebert.models.surgery import reinitialize_top
 
 
 class ReinitTopLayers(Callback):
-    """Re-initialise `pl_module.model` once, before the optimizer is built and training starts.
+    """Re-initializes the module's `model` once, before the optimizer is built and training starts.
 
     Args:
-        num_layers: blocks to draw anew, from the top; 0 leaves them all.
-        pooler: whether to draw the pooler anew too.
-        seed: of the draws.
+        num_layers: number of blocks to draw, from the top; 0 keeps them all.
+        pooler: whether to draw the pooler, if the model has one.
+        seed: seed of the draws, a run's `seed_init`.
+
+    Attributes:
+        layers: names of the layers drawn, from the bottom up; empty before the start of fit.
 
     Raises:
-        ValueError: at the start of fit, more blocks than the model has.
-
-    Example:
-        >>> Trainer(callbacks=[ReinitTopLayers(num_layers=5)])  # doctest: +SKIP
+        TypeError: At the start of fit, if the module has no `model` (`HasModel`).
+        ValueError: At the start of fit, if the model has fewer blocks, or there is nothing to draw;
+            see `reinitialize_top`.
     """
 
-    def __init__(self, num_layers: int, pooler: bool = True, *, seed: int = 0):
+    def __init__(self, num_layers: int, *, pooler: bool = True, seed: int = 0):
         self.num_layers = num_layers
         self.pooler = pooler
         self.seed = seed
@@ -31,6 +34,7 @@ class ReinitTopLayers(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         # setup runs for every stage, and trained weights must survive a second fit
         if stage == "fit" and not self.layers:
+            model = model_of(pl_module, self)
             self.layers = reinitialize_top(
-                pl_module.model, num_layers=self.num_layers, pooler=self.pooler, seed=self.seed
+                model, num_layers=self.num_layers, pooler=self.pooler, seed=self.seed
             )

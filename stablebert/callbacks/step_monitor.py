@@ -1,4 +1,4 @@
-"""When the monitors read, and where their numbers go."""
+"""Base class of the monitors: at which steps they measure, and where their numbers go."""
 
 from typing import Any
 
@@ -9,10 +9,14 @@ from stablebert.callbacks.logging import log_now
 
 
 def is_measured_step(step: int) -> bool:
-    """Whether a monitor reads after this step: 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, ...
+    """Return whether monitors measure after this step: 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, ...
 
-    Dense where the bias ratio moves, and a few dozen readings in all, as one reading of all layers
-    costs a good part of a small model's step.
+    These are dense where the bias ratio changes, and a few dozen in total, because measuring all
+    layers takes a good part of a small model's step.
+
+    Example:
+        >>> [step for step in range(1000) if is_measured_step(step)]
+        [1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800]
     """
     while step >= 100 and step % 10 == 0:
         step //= 10
@@ -20,38 +24,44 @@ def is_measured_step(step: int) -> bool:
 
 
 class StepMonitor(Callback):
-    """Reads something after optimizer steps 1, 2, 3, 5, 8, 12, 20, ..., and at every validation.
+    """Callback that logs `measure()` after steps 1, 2, 3, 5, 8, 12, 20, ... and at validations.
 
-    A subclass says what, in `measure`.
+    A subclass defines `measure`. Every step is measured once.
+
+    Example:
+        >>> class GradientMonitor(StepMonitor):
+        ...     def measure(self, trainer, pl_module):
+        ...         grads = [p.grad for p in pl_module.parameters() if p.grad is not None]
+        ...         return {"grad_max": max(float(g.abs().max()) for g in grads)} if grads else {}
     """
 
     def __init__(self) -> None:
-        self._read_at = 0
+        self._measured_at = 0
 
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        """The numbers to log now; none, where there are none yet."""
+        """Return the numbers to log now; an empty dict logs nothing."""
         raise NotImplementedError
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._read_at = trainer.global_step
+        self._measured_at = trainer.global_step
 
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if is_measured_step(trainer.global_step):
-            self._read(trainer, pl_module)
+            self._measure_once(trainer, pl_module)
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit":
-            self._read(trainer, pl_module)
+            self._measure_once(trainer, pl_module)
 
-    def _read(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # under accumulation several batches end at one step; a validation may fall on a reading
-        if trainer.global_step == self._read_at:
+    def _measure_once(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # under accumulation several batches end at one step, and a validation may follow a measure
+        if trainer.global_step == self._measured_at:
             return
-        self._read_at = trainer.global_step
+        self._measured_at = trainer.global_step
         if metrics := self.measure(trainer, pl_module):
             log_now(trainer, metrics)

@@ -1,4 +1,4 @@
-"""Train a part of the model and freeze the rest: BitFit, LayerNorm only, head only, top layers."""
+"""Training of a part of the model: BitFit, LayerNorms only, head only, top layers."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
+from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.reinit import ReinitTopLayers
 from stablebert.models.architectures import layers
 from stablebert.models.surgery import top_layers
@@ -19,60 +20,72 @@ def freeze_all_but(
     num_layers: int | None = None,
     fresh: Iterable[str] = ("classifier",),
 ) -> list[str]:
-    """Freeze all parameters but those of a pattern and those of the top layers.
+    """Freeze all parameters except those that match a pattern and those of the top layers.
 
     Args:
-        model: a sequence-classification model of a supported architecture.
+        model: sequence-classification model of a supported architecture.
         patterns: names of layers, or of parameters with `*` and `?`: `*.bias` with `classifier` is
             BitFit (Ben Zaken et al., 2022).
-        num_layers: how many of the top blocks to train, with pooler and classifier; None chooses
-            by patterns alone.
+        num_layers: number of top blocks to train, with pooler and classifier; None selects by
+            patterns only.
         fresh: layers that start at random, of which nothing may be frozen.
 
     Returns:
-        Names of the parameters that are trained.
+        Names of the trained parameters.
 
     Raises:
-        ValueError: a pattern that adds no parameter to those before it, more blocks than the model
-            has, or a parameter of a fresh layer that would keep its random value.
+        ValueError: If a pattern adds no parameter to those before it, the model has fewer blocks,
+            or a parameter of a fresh layer would keep its random value.
+
+    Example:
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> bert = BertForSequenceClassification(BertConfig(num_hidden_layers=1))
+        >>> freeze_all_but(bert, ["classifier"])
+        ['classifier.weight', 'classifier.bias']
     """
-    named = dict(model.named_parameters())
-    chosen: set[int] = set()
+    parameters = dict(model.named_parameters())
+    selected: set[int] = set()
     parts = layers(model)
     for pattern in patterns:
         inside = {id(p) for p in parts[pattern].parameters()} if pattern in parts else set()
-        matched = [id(p) for n, p in named.items() if id(p) in inside or fnmatchcase(n, pattern)]
-        if chosen.issuperset(matched):
+        matches = [
+            id(p) for n, p in parameters.items() if id(p) in inside or fnmatchcase(n, pattern)
+        ]
+        if selected.issuperset(matches):
+            names = list(parameters)
             raise ValueError(
-                f"trainable.patterns: {pattern} matches no {'other ' if matched else ''}parameter "
-                "and no layer; there are "
-                f"{', '.join([*list(named)[:2], '...', *list(named)[-2:], *parts])}"
+                f"trainable.patterns: {pattern} matches no {'other ' if matches else ''}parameter "
+                f"and no layer; there are {', '.join([*names[:2], '...', *names[-2:], *parts])}"
             )
-        chosen.update(matched)
+        selected.update(matches)
     if num_layers is not None:
         top = [*top_layers(parts, num_layers=num_layers, pooler=True), "classifier"]
-        chosen.update(id(p) for layer in top if layer in parts for p in parts[layer].parameters())
+        selected.update(id(p) for layer in top if layer in parts for p in parts[layer].parameters())
     for layer in fresh:
-        if frozen := [p for p in parts[layer].parameters() if id(p) not in chosen]:
+        if frozen := [p for p in parts[layer].parameters() if id(p) not in selected]:
             raise ValueError(
-                f"{layer} starts at random and {len(frozen)} of its parameters would stay so: "
+                f"{layer} starts at random and {len(frozen)} of its parameters would stay random: "
                 "train all of it"
             )
-    for p in named.values():
-        p.requires_grad_(id(p) in chosen)
-    return [name for name, p in named.items() if id(p) in chosen]
+    for p in parameters.values():
+        p.requires_grad_(id(p) in selected)
+    return [name for name, p in parameters.items() if id(p) in selected]
 
 
 class TrainPart(Callback):
-    """Freezes as `freeze_all_but` does, before the optimizer is built.
+    """Freezes most of the module's `model` before the optimizer is built; see `freeze_all_but`.
 
     Args:
-        patterns: of parameter names.
-        num_layers: how many of the top blocks to train.
-        after: what has re-initialised layers, of which nothing may be frozen; listed before.
+        patterns: names of layers, or of parameters with `*` and `?`.
+        num_layers: number of top blocks to train.
+        after: callback that re-initializes layers, of which nothing may be frozen; list it before.
 
-    Example:
-        >>> Trainer(callbacks=[TrainPart(["*.bias", "classifier"])])  # doctest: +SKIP
+    Attributes:
+        parameters: names of the trained parameters; empty before the start of fit.
+
+    Raises:
+        TypeError: At the start of fit, if the module has no `model` (`HasModel`).
+        ValueError: At the start of fit, as `freeze_all_but`.
     """
 
     def __init__(
@@ -90,7 +103,8 @@ class TrainPart(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit" and not self.parameters:
+            model = model_of(pl_module, self)
             fresh = ["classifier", *(self.after.layers if self.after else [])]
             self.parameters = freeze_all_but(
-                pl_module.model, self.patterns, num_layers=self.num_layers, fresh=fresh
+                model, self.patterns, num_layers=self.num_layers, fresh=fresh
             )

@@ -1,26 +1,86 @@
-"""The training loss, and the learning rate that made it."""
+"""Monitor of the training loss and the learning rate."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
 from typing_extensions import override
 
 from stablebert.callbacks.step_monitor import StepMonitor
 
+UNWEIGHTED = "unweighted_loss"
+"""Key under which a module may return its loss without the weight of a micro-batch."""
+
 
 class TrainingLossMonitor(StepMonitor):
-    """Logs `train/loss`, the mean over the steps since the last validation, and `train/lr`.
+    """Logs `train/loss`, the mean over the batches since the last validation, and `train/lr`.
 
-    At a validation that is what the released code logs (`run_glue.py`, L360-368; Figures 3, 6, 11).
-    The module keeps its detached losses in a list `losses`, and the rate of its last step in
-    `rate`; the list is emptied here.
+    At a validation it is the mean that the released code logs (`run_glue.py`, L360-368; Figures
+    3, 6 and 11).
+    `train/lr` is the largest learning rate of the last optimizer step.
+
+    The loss is that of `training_step`, returned as a tensor or as "loss" of a dict. A module that
+    weights its micro-batches for gradient accumulation returns the plain loss next to it, as
+    "unweighted_loss".
+
+    Raises:
+        TypeError: If `training_step` returns no loss.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._losses: list[Tensor] = []
+        self._rate = float("nan")
+
     @override
-    def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        mean = torch.stack(pl_module.losses).mean().item()
-        return {"train/loss": mean, "train/lr": pl_module.rate}
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self._losses = []
+
+    @override
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        # the schedule moves on before `on_train_batch_end`; layer-wise rates are below the head's
+        self._rate = max(group["lr"] for group in optimizer.param_groups)
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if (loss := _loss_of(outputs, trainer, pl_module)) is not None:
+            self._losses.append(loss)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_validation_start(trainer, pl_module)
-        pl_module.losses.clear()
+        self._losses.clear()
+
+    @override
+    def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+        if not self._losses:
+            return {}
+        return {"train/loss": torch.stack(self._losses).mean().item(), "train/lr": self._rate}
+
+
+def _loss_of(outputs: Any, trainer: Trainer, pl_module: LightningModule) -> Tensor | None:
+    """Return the loss of a batch without Lightning's division; None if the batch was skipped."""
+    if isinstance(outputs, Mapping):
+        if isinstance(loss := outputs.get(UNWEIGHTED), Tensor):
+            return loss.detach()
+        outputs = outputs.get("loss")
+    automatic = pl_module.automatic_optimization
+    if outputs is None and automatic:  # `training_step` returned None, which skips the batch
+        return None
+    if not isinstance(outputs, Tensor):
+        raise TypeError(
+            f"TrainingLossMonitor needs a loss from {type(pl_module).__name__}.training_step: "
+            'a tensor, or a dict with "loss"'
+        )
+    if automatic and trainer.accumulate_grad_batches != 1:
+        return outputs.detach() * trainer.accumulate_grad_batches
+    return outputs.detach()

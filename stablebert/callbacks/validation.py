@@ -1,4 +1,4 @@
-"""Validate at every tenth of the training, counted in optimizer steps, and at the last step."""
+"""Validation at fixed fractions of the training, in optimizer steps, and at the last step."""
 
 import sys
 from typing import Any
@@ -8,10 +8,14 @@ from typing_extensions import override
 
 
 def validation_steps(total: int, evaluations: int = 10) -> list[int]:
-    """Optimizer steps (from 1) after which the released code validates (`run_glue.py`, L310).
+    """Return the optimizer steps after which the released code validates (`run_glue.py`, L310).
 
-    Every `total // evaluations` steps, at least one apart, and the last: eleven validations where
-    ten does not divide the total.
+    Every `total // evaluations` steps, at least one apart, and the last step: one validation more
+    than requested where `evaluations` does not divide the total.
+
+    Args:
+        total: optimizer steps of the whole training.
+        evaluations: number of validations.
 
     Example:
         >>> validation_steps(234)
@@ -21,45 +25,18 @@ def validation_steps(total: int, evaluations: int = 10) -> list[int]:
     return [step for step in range(1, total + 1) if step % every == 0 or step == total]
 
 
-class StopAfter(Callback):
-    """Stops training after a fraction of its steps, right behind the last validation until there.
-
-    The schedule stays that of the whole training. Where the first validation is later, it waits.
-
-    Args:
-        fraction: of all optimizer steps.
-        evaluations: as `ValidationSchedule`, which it goes with.
-    """
-
-    def __init__(self, fraction: float, evaluations: int = 10):
-        self.fraction = fraction
-        self.evaluations = evaluations
-        self.total = 0
-
-    @override
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.total = int(trainer.estimated_stepping_batches)
-        first, *later = validation_steps(self.total, self.evaluations)
-        self._last = max([first, *(step for step in later if step <= self.fraction * self.total)])
-
-    @override
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.global_step >= self._last:
-            trainer.should_stop = True
-
-
 class ValidationSchedule(Callback):
-    """Has the Trainer validate after exactly `validation_steps` of the whole training.
+    """Makes the Trainer validate after exactly the `validation_steps` of the whole training.
 
-    Lightning's own `val_check_interval` counts batches, per epoch or in all: it drifts under
-    gradient accumulation and leaves the last step out. The Trainer must be built with
+    Lightning's own `val_check_interval` counts batches, per epoch or in total; it drifts under
+    gradient accumulation and omits the last step. The Trainer must be built with
     `val_check_interval=1, check_val_every_n_epoch=None, num_sanity_val_steps=0`.
 
     Args:
-        evaluations: number of validations, about; see `validation_steps`.
+        evaluations: number of validations; see `validation_steps`.
 
     Raises:
-        ValueError: at the start of fit, for a Trainer whose own settings would interfere.
+        ValueError: At the start of fit, if the Trainer has other settings.
     """
 
     def __init__(self, evaluations: int = 10):
@@ -84,8 +61,40 @@ class ValidationSchedule(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        # asked right after this hook: validate when the batch count is divisible by this number
+        # read right after this hook: the Trainer validates if it divides the number of batches
         due = trainer.global_step in self._due
-        # once, though under accumulation several batches end at one step
+        # once, although several batches end at one step under accumulation
         self._due.discard(trainer.global_step)
         trainer.val_check_batch = 1 if due else sys.maxsize
+
+
+class StopAfter(Callback):
+    """Stops training after a fraction of its steps, at the last validation up to there.
+
+    The learning-rate schedule stays that of the whole training. If the first validation is later
+    than the fraction, training stops there.
+
+    Args:
+        fraction: of all optimizer steps.
+        evaluations: number of validations of the `ValidationSchedule` that it accompanies.
+
+    Attributes:
+        total: optimizer steps of the whole training, known from the start of fit.
+    """
+
+    def __init__(self, fraction: float, evaluations: int = 10):
+        self.fraction = fraction
+        self.evaluations = evaluations
+        self.total = 0
+        self._last = 0
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.total = int(trainer.estimated_stepping_batches)
+        first, *later = validation_steps(self.total, self.evaluations)
+        self._last = max([first, *(step for step in later if step <= self.fraction * self.total)])
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step >= self._last:
+            trainer.should_stop = True

@@ -1,4 +1,7 @@
-"""How far each layer has moved from where fine-tuning started (Figures 7, 15 to 18)."""
+"""Monitor of the weight change: the distance of each layer from the start of fine-tuning.
+
+Zhang et al. (2021), Figures 7 and 15 to 18.
+"""
 
 from collections.abc import Mapping
 
@@ -7,37 +10,53 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from typing_extensions import override
 
+from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.step_monitor import StepMonitor
 from stablebert.models.architectures import layers, log_key
+from stablebert.torch_internals import differences, norms
 
 Weights = dict[str, list[Tensor]]
 
 
 @torch.no_grad()
-def snapshot(named: Mapping[str, nn.Module]) -> Weights:
-    """Copy every layer's parameters."""
+def copy_weights(named: Mapping[str, nn.Module]) -> Weights:
+    """Copy the parameters of every layer."""
     return {name: [p.detach().clone() for p in m.parameters()] for name, m in named.items()}
 
 
 def weight_norms(weights: Weights) -> Tensor:
-    """L2 norm of each layer, all its parameters concatenated: `(layers,)`, nothing synchronised."""
+    """Return the L2 norm of each layer, all its parameters concatenated, without a synchronization.
+
+    Returns:
+        One number per entry of `weights`, on their device.
+
+    Example:
+        >>> weight_norms({"layer.0": [torch.tensor([3.0]), torch.tensor([4.0])]})
+        tensor([5.])
+    """
     counts = [len(tensors) for tensors in weights.values()]
-    norms = torch.stack(torch._foreach_norm([t for ts in weights.values() for t in ts]))
-    return torch.stack([torch.linalg.vector_norm(n) for n in norms.split(counts)])
+    flat = torch.stack(norms([t for tensors in weights.values() for t in tensors]))
+    return torch.stack([torch.linalg.vector_norm(n) for n in flat.split(counts)])
 
 
 @torch.no_grad()
 def weight_change(named: Mapping[str, nn.Module], start: Weights, start_norms: Tensor) -> Tensor:
-    """L2 distance of each layer from `start`, and relative to the norm of `start`.
+    """Return the L2 distance of each layer from its start, absolute and relative.
+
+    Args:
+        named: layers by name.
+        start: result of `copy_weights` at the start.
+        start_norms: result of `weight_norms` for it, one number per layer.
 
     Returns:
-        `(2, layers)` on the weights' device, nothing synchronised.
+        `(2, len(named))` on the device of the weights, without a synchronization: distances, and
+        distances divided by `start_norms`.
     """
-    # layer by layer: the differences of a whole BERT-large would take another 1.3 GB
+    # layer by layer: the differences of all of BERT-large at once would take another 1.3 GB
     distances = torch.cat(
         [
-            weight_norms({name: torch._foreach_sub(list(part.parameters()), start[name])})
-            for name, part in named.items()
+            weight_norms({name: list(differences(list(layer.parameters()), start[name]))})
+            for name, layer in named.items()
         ]
     )
     return torch.stack([distances, distances / start_norms])
@@ -46,11 +65,11 @@ def weight_change(named: Mapping[str, nn.Module], start: Weights, start_norms: T
 class WeightChangeMonitor(StepMonitor):
     """Logs `weight_change/<layer>` and `weight_change_relative/<layer>`.
 
-    The start is where training starts, after any re-initialisation. Reads at steps 1, 2, 3, 5, 8,
-    12, 20, ... and at validations; each reading costs one host synchronisation.
+    The start is that of training, after any re-initialization. It measures at steps 1, 2, 3, 5, 8,
+    12, 20, ... and at validations, with one host synchronization each.
 
-    Example:
-        >>> Trainer(callbacks=[WeightChangeMonitor()])  # doctest: +SKIP
+    Raises:
+        TypeError: At the start of training, if the module has no `model` (`HasModel`).
     """
 
     def __init__(self) -> None:
@@ -61,20 +80,19 @@ class WeightChangeMonitor(StepMonitor):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        self._start = snapshot(layers(pl_module.model))
+        self._start = copy_weights(layers(model_of(pl_module, self)))
         self._start_norms = weight_norms(self._start)
 
     @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        """Measure the module's distance from its start now."""
-        named = layers(pl_module.model)
-        moved, relative = weight_change(named, self._start, self._start_norms).tolist()
+        named = layers(model_of(pl_module, self))
+        distances, relative = weight_change(named, self._start, self._start_norms).tolist()
         keys = [log_key(name) for name in named]
         return {
-            **{f"weight_change/{k}": d for k, d in zip(keys, moved, strict=True)},
+            **{f"weight_change/{k}": d for k, d in zip(keys, distances, strict=True)},
             **{f"weight_change_relative/{k}": d for k, d in zip(keys, relative, strict=True)},
         }
 
     @override
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._start = {}  # a copy of the model is not needed any more
+        self._start = {}  # frees a copy of the model

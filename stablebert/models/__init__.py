@@ -1,1 +1,1 @@
-"""Pre-trained models: their layers, how they load, how layers are re-initialized."""
+"""Pre-trained models: their layers, how they are loaded, and changes such as re-initialization."""

@@ -5,7 +5,7 @@ To support another architecture, add a row to `ARCHITECTURES`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -14,9 +14,12 @@ from stablebert.packed.forward import bert_logits, electra_logits, roberta_logit
 
 
 class FirstTokenHead(nn.Module):
-    """Dropout and a Linear on the first token's state: ELECTRA's own head, and the paper's.
+    """Head with dropout and one Linear on the state of the first token, as in the ELECTRA paper.
 
-    The library puts another dense layer in between.
+    The head of the transformers library has another dense layer in between.
+
+    Args:
+        config: configuration of the model.
     """
 
     def __init__(self, config: Any):
@@ -26,18 +29,19 @@ class FirstTokenHead(nn.Module):
         self.out_proj = nn.Linear(config.hidden_size, config.num_labels)
 
     def forward(self, states: Tensor) -> Tensor:
-        """States `(B, S, H)` to logits `(B, C)`."""
-        return self.out_proj(self.dropout(states[:, 0]))
+        """Return the logits `(B, C)` of hidden states `(B, S, H)`."""
+        logits: Tensor = self.out_proj(self.dropout(states[:, 0]))
+        return logits
 
 
-def _normal(config: Any, name: str, shape: torch.Size, rng: Generator) -> Tensor:
-    """As most models begin: from a normal distribution, 0.02 wide, not truncated."""
+def _draw_normal(config: Any, name: str, shape: torch.Size, rng: Generator) -> Tensor:
+    """Draw from a normal distribution, not truncated; its deviation is 0.02 in most models."""
     std = config.init_std if config.model_type == "bart" else config.initializer_range
     return torch.empty(shape).normal_(0, std, generator=rng)
 
 
-def _modernbert(config: Any, name: str, shape: torch.Size, rng: Generator) -> Tensor:
-    """ModernBERT's: truncated, narrower where a residual branch or the pooler ends."""
+def _draw_modernbert(config: Any, name: str, shape: torch.Size, rng: Generator) -> Tensor:
+    """Draw from a truncated normal, narrower where a residual branch or the pooler ends."""
     std, cut = config.initializer_range, config.initializer_cutoff_factor or 3
     if name == "classifier":
         std = config.hidden_size**-0.5
@@ -49,29 +53,34 @@ def _modernbert(config: Any, name: str, shape: torch.Size, rng: Generator) -> Te
 
 @dataclass(frozen=True)
 class Architecture:
-    """Where a sequence-classification model of one `model_type` keeps its layers.
+    """Locations of the layers in a sequence-classification model of one `model_type`.
 
-    Paths of modules or parameters; those that a model lacks are passed over, but every parameter
-    has to be under exactly one.
+    Locations are paths of modules or parameters. Those that a model does not have are ignored, but
+    every parameter must be below exactly one.
+
+    Attributes:
+        embeddings: locations of the embeddings.
+        blocks: locations of lists of blocks, the bottom ones first.
+        classifier: locations of all that pre-training does not provide and every run draws.
+        pooler: locations of the pooler, if there is one.
+        packed: forward pass over packed batches, `packed(model, batch, masks)`; without one,
+            batches are padded.
+        head: factory of another `classifier` than the library's, from the configuration.
+        draw: initial weights of a Linear, `draw(config, name, shape, generator)`.
+        shared: whether all layers are one and the same.
     """
 
     embeddings: Sequence[str]
     blocks: Sequence[str]
-    """Lists of blocks, the bottom ones first."""
     classifier: Sequence[str]
-    """All that no pre-training knows and every run draws."""
     pooler: Sequence[str] = ()
     packed: Callable[..., Tensor] | None = None
-    """Its forward pass over packed batches; without one, batches are padded."""
     head: Callable[[Any], nn.Module] | None = None
-    """Another `classifier` than the library's, from the configuration."""
-    draw: Callable[..., Tensor] = _normal
-    """Initial weights of a Linear: `draw(config, name, shape, generator)`."""
+    draw: Callable[..., Tensor] = _draw_normal
     shared: bool = False
-    """Whether all layers are one and the same."""
 
 
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, Architecture] = {
     "bert": Architecture(
         embeddings=["bert.embeddings"],
         blocks=["bert.encoder.layer"],
@@ -97,7 +106,7 @@ ARCHITECTURES = {
         blocks=["transformer.layer"],
         classifier=["sequence_summary", "logits_proj"],
     ),
-    # The released code re-initialises decoder layers: they are the top ones here.
+    # The released code re-initializes decoder layers, so they are the top ones.
     "bart": Architecture(
         embeddings=[
             "model.shared",
@@ -136,34 +145,64 @@ ARCHITECTURES = {
         blocks=["model.layers"],
         pooler=["model.final_norm", "head"],
         classifier=["classifier"],
-        draw=_modernbert,
+        draw=_draw_modernbert,
     ),
 }
 
 
-def architecture_of(model_type: str, typed: str = "") -> Architecture:
-    """Return the table row of a `model_type`."""
+def architecture_of(model_type: str) -> Architecture:
+    """Return the row of `ARCHITECTURES` for a `model_type`.
+
+    Raises:
+        ValueError: If the architecture is not supported.
+    """
     if model_type not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise ValueError(f"{typed}architecture {model_type!r} is not supported; supported: {known}")
+        supported = ", ".join(ARCHITECTURES)
+        raise ValueError(f"architecture {model_type!r} is not supported; supported: {supported}")
     return ARCHITECTURES[model_type]
 
 
-def layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Name the layers of a model: embeddings, layer.0 ... layer.{N-1}, pooler, classifier.
-
-    BART's encoder layers come before its decoder layers. A model without a pooler has no "pooler".
+def model_type_of(model: nn.Module) -> str:
+    """Return the `model_type` of a model of the transformers library.
 
     Raises:
-        ValueError: an architecture that is not supported, or parameters outside every layer.
+        TypeError: If the model is not one of that library.
     """
-    where = architecture_of(model.config.model_type)
-    blocks = [block for path in where.blocks for block in model.get_submodule(path)]
+    model_type = getattr(getattr(model, "config", None), "model_type", None)
+    if model_type is None:
+        raise TypeError(
+            f"{type(model).__name__} has no config.model_type; expected a sequence-classification "
+            f"model of the transformers library ({', '.join(ARCHITECTURES)})"
+        )
+    return str(model_type)
+
+
+def layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers of a model by name, from the bottom up.
+
+    They are `embeddings`, `layer.0` ... `layer.{L-1}`, `pooler` and `classifier`. BART's
+    encoder layers come before its decoder layers, and a model without a pooler has no `pooler`.
+
+    Args:
+        model: sequence-classification model of a supported architecture.
+
+    Raises:
+        TypeError: If the model is not one of the transformers library.
+        ValueError: If its architecture is not supported, or it has parameters outside every layer.
+
+    Example:
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> list(layers(BertForSequenceClassification(BertConfig(num_hidden_layers=2))))
+        ['embeddings', 'layer.0', 'layer.1', 'pooler', 'classifier']
+    """
+    locations = architecture_of(model_type_of(model))
+    lists = [cast(nn.ModuleList, model.get_submodule(path)) for path in locations.blocks]
+    blocks = [block for blocks in lists for block in blocks]
     named = {
-        "embeddings": _part(model, where.embeddings),
+        "embeddings": _part(model, locations.embeddings),
         **{f"layer.{i}": block for i, block in enumerate(blocks)},
-        **({"pooler": _part(model, where.pooler)} if where.pooler else {}),
-        "classifier": _part(model, where.classifier),
+        **({"pooler": _part(model, locations.pooler)} if locations.pooler else {}),
+        "classifier": _part(model, locations.classifier),
     }
     covered = [id(p) for part in named.values() for p in part.parameters()]
     if sorted(covered) != sorted(id(p) for p in model.parameters()):
@@ -172,38 +211,51 @@ def layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def _part(model: nn.Module, paths: Sequence[str]) -> nn.Module:
-    """What stands at the paths, as one module; the model itself stays as it is."""
+    """Return the modules and parameters at the paths as one module; the model is not changed."""
     group = nn.ModuleDict()
     for path in paths:
         parent, _, name = path.rpartition(".")
-        found = getattr(model.get_submodule(parent), name, None)
-        if isinstance(found, nn.Parameter):
-            group.register_parameter(name, found)
-        elif found is not None:
-            group[path.replace(".", "/")] = found
-    only = list(group.children())
-    return only[0] if len(only) == 1 and not group._parameters else group
+        part = getattr(model.get_submodule(parent), name, None)
+        if isinstance(part, nn.Parameter):
+            group.register_parameter(name, part)
+        elif part is not None:
+            group[path.replace(".", "/")] = part
+    modules = list(group.children())
+    return modules[0] if len(modules) == 1 and not list(group.parameters(recurse=False)) else group
 
 
 def log_key(layer: str) -> str:
-    """Name of a layer in logged keys: `layer.3` is `layer_03` there, so that they sort."""
+    """Return the name of a layer in logged keys, which sorts.
+
+    Example:
+        >>> log_key("layer.3"), log_key("pooler")
+        ('layer_03', 'pooler')
+    """
     prefix, _, index = layer.partition(".")
     return f"{prefix}_{int(index):02d}" if index else layer
 
 
 def packed_forward(model: nn.Module) -> Callable[..., Tensor] | None:
-    """`f(model, packed_batch, masks) -> logits` of this architecture, if it has one."""
-    return architecture_of(model.config.model_type).packed
+    """Return the forward pass over packed batches of a model's architecture, if it has one.
+
+    Returns:
+        Function `(model, PackedBatch, DropoutMasks) -> logits (B, C)`, or None.
+    """
+    return architecture_of(model_type_of(model)).packed
 
 
-def shares_layers(model: Any) -> bool:
-    """Whether all layers of a model are one and the same (ALBERT)."""
-    return architecture_of(model.config.model_type).shared
+def shares_layers(model: nn.Module) -> bool:
+    """Return whether all layers of a model are one and the same, as in ALBERT."""
+    return architecture_of(model_type_of(model)).shared
 
 
 def max_positions(config: Any) -> int | None:
-    """Tokens that a row may have; None where the positions of a model are relative and endless."""
+    """Return the largest number of tokens of a row; None where positions are relative.
+
+    Args:
+        config: configuration of a model.
+    """
     count: int = getattr(config, "max_position_embeddings", -1)
-    if config.model_type == "roberta":  # whose positions start behind the one of padding
+    if config.model_type == "roberta":  # its positions start after the one of padding
         count -= config.pad_token_id + 1
     return count if count > 0 else None

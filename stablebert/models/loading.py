@@ -1,8 +1,4 @@
-"""The pre-trained model with its head, and what a "layer" is.
-
-Everything that depends on an architecture stands here; to support another one, add a row to
-`ARCHITECTURES`.
-"""
+"""Loading a pre-trained model with a new head, and saving a fine-tuned encoder."""
 
 import copy
 import logging
@@ -25,36 +21,49 @@ logger = logging.getLogger(__name__)
 def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
     """Load a pre-trained encoder in float32 and put a new head on it.
 
-    The head (and a pooler, where the checkpoint has none) is drawn as the model's pre-training
-    began, BERT's from N(0, 0.02²), biases 0, by the stream "head" of `seed`: not by the library,
-    whose draws depend on its version.
+    The head (and a pooler, if the checkpoint has none) is drawn as at the start of the model's
+    pre-training, BERT's from N(0, 0.02²) with biases 0, from the stream `head` of the seed. The
+    transformers library would draw it differently in different versions.
 
     Args:
         folder: local folder with `config.json` and weights.
-        num_labels: classes; 1 for regression.
-        seed: the run's `seed_init`.
+        num_labels: number of classes C; 1 for a regression.
+        seed: seed of the head, a run's `seed_init`.
+
+    Returns:
+        Sequence-classification model in training mode. Loading the same folder again in this
+        process copies the weights in memory.
 
     Raises:
-        ValueError: an architecture that is not supported, or weights that do not fill the encoder.
+        ValueError: If the architecture is not supported, or the weights do not fill the encoder.
+
+    Example:
+        >>> from importlib.resources import files
+        >>> folder = files("stablebert") / "demo" / "model"
+        >>> load_model(folder, num_labels=3, seed=0).classifier.out_features
+        3
     """
-    pretrained, bare = _pretrained(folder, num_labels)
-    model = copy.deepcopy(pretrained)
-    # the classifier is new for every run, whatever head the checkpoint brought
-    fresh = [*(["pooler"] if "pooler" in bare else []), "classifier"]
+    pretrained, unfilled = _pretrained(folder, num_labels)
+    model: nn.Module = copy.deepcopy(pretrained)
+    # the classifier is new for every run, whatever head the checkpoint has
+    fresh = [*(["pooler"] if "pooler" in unfilled else []), "classifier"]
     reinitialize(model, fresh, rng=stream_generator(seed, "head"))
-    # from_pretrained leaves it in evaluation mode, and Lightning keeps the mode that it finds
+    # from_pretrained returns a model in evaluation mode, and Lightning keeps the mode that it finds
     return model.train()
 
 
-# Once per process and number of labels: a worker's runs start from the same weights.
+# Once per process and number of labels: the runs of a worker start from the same weights.
 @lru_cache(maxsize=3)
 def _pretrained(folder: Path, num_labels: int) -> tuple[Any, set[str]]:
-    """The model as its folder has it, to be copied; and the layers that the folder lacks."""
+    """Return the model of a folder, to be copied, and the layers that its weights do not fill."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     model_type = AutoConfig.from_pretrained(folder).model_type
-    architecture_of(model_type, f"model.name={folder}: ")  # refused before weights are read
-    # the library would draw the head from the global generator: leave that as it was
+    try:  # before weights are read
+        architecture = architecture_of(model_type)
+    except ValueError as error:
+        raise ValueError(f"model.name={folder}: {error}") from None
+    # the library draws a head from the global generator, whose state must not change
     with torch.random.fork_rng(devices=[]):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
@@ -64,44 +73,44 @@ def _pretrained(folder: Path, num_labels: int) -> tuple[Any, set[str]]:
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # a head of another task
         )
-    where = architecture_of(model_type)
-    if where.head:
-        model.classifier = where.head(model.config)
-    unfilled = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    bare = {name for name, part in layers(model).items() if _holds(model, part, unfilled)}
-    if inside := bare - {"pooler", "classifier"}:
+    if architecture.head:
+        model.classifier = architecture.head(model.config)
+    missing = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    unfilled = {name for name, part in layers(model).items() if _has_any(model, part, missing)}
+    if encoder := unfilled - {"pooler", "classifier"}:
         raise ValueError(
-            f"model.name={folder}: no weights for {', '.join(sorted(inside))} ({len(unfilled)} "
-            f"tensors, {sorted(unfilled)[0]} first); is this a pre-trained {model_type}?"
+            f"model.name={folder}: no weights for {', '.join(sorted(encoder))} ({len(missing)} "
+            f"tensors, {sorted(missing)[0]} first); is this a pre-trained {model_type}?"
         )
-    if "pooler" in bare:
+    if "pooler" in unfilled:
         logger.warning("%s has no pooler: a new one is drawn", folder)
-    return model, bare
+    return model, unfilled
+
+
+def _has_any(model: nn.Module, part: nn.Module, names: set[str]) -> bool:
+    """Return whether any of the named parameters of the model is in the part."""
+    own = {id(p) for p in part.parameters()}
+    return any(id(p) in own for n, p in model.named_parameters() if n in names)
 
 
 def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
-    """Write a fine-tuned model without its head, as `load_model` reads it: whole or not at all.
+    """Save a fine-tuned model without its head, atomically, so that `load_model` can read it.
 
     Args:
-        model: trained; its embeddings may be trained in part.
-        folder: to write.
+        model: fine-tuned model; its embeddings may be partially trained.
+        folder: folder to write, replaced if it exists.
         tokenizer: folder of the pre-trained model, whose other files are copied.
     """
     embedding = model.get_input_embeddings()
     if isinstance(embedding, PartiallyTrainedEmbedding):
-        model.set_input_embeddings(embedding.whole())
+        model.set_input_embeddings(embedding.merged())
     head = {id(p) for p in layers(model)["classifier"].parameters()}
-    kept = {n: p for n, p in model.state_dict(keep_vars=True).items() if id(p) not in head}
+    state = {n: p for n, p in model.state_dict(keep_vars=True).items() if id(p) not in head}
     draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    model.save_pretrained(draft, state_dict={n: p.detach() for n, p in kept.items()})
+    model.save_pretrained(draft, state_dict={n: p.detach() for n, p in state.items()})
     for file in tokenizer.iterdir():
         if file.suffix in {".json", ".txt", ".model"} and not (draft / file.name).exists():
             shutil.copyfile(file, draft / file.name)
     if folder.exists():
         shutil.rmtree(folder)
     draft.rename(folder)
-
-
-def _holds(model: nn.Module, part: nn.Module, names: set[str]) -> bool:
-    own = {id(p) for p in part.parameters()}
-    return any(id(p) in own for n, p in model.named_parameters() if n in names)

@@ -1,49 +1,65 @@
-"""Changes to a loaded model: re-initialization, partly trained embeddings, dropout off."""
+"""Changes to a loaded model: re-initialization, partially trained embeddings, dropout off."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from stablebert.models.architectures import architecture_of, layers, shares_layers
+from stablebert.models.architectures import architecture_of, layers, model_type_of, shares_layers
 from stablebert.seeds import stream_generator
 
 
 def reinitialize_top(
     model: nn.Module, *, num_layers: int, pooler: bool = True, seed: int = 0
 ) -> list[str]:
-    """Draw the top `num_layers` blocks, and the pooler if asked for, as pre-training began.
+    """Draw the top blocks, and optionally the pooler, again as at the start of pre-training.
 
     The layers below keep their weights bit for bit. The same seed draws the same weights; the top
-    block is drawn first, so that a deeper re-initialisation agrees with a shallower one above.
+    block is drawn first, so that a deeper re-initialization agrees with a shallower one above.
+
+    Args:
+        model: sequence-classification model of a supported architecture.
+        num_layers: number of blocks to draw.
+        pooler: whether to draw the pooler, if the model has one.
+        seed: seed of the draws, a run's `seed_init`.
 
     Returns:
-        Names of the layers drawn anew, from the bottom up.
+        Names of the layers drawn, from the bottom up.
 
     Raises:
-        ValueError: more blocks than the model has, blocks of a model whose layers are all one, or
-            the pooler alone of a model without one.
+        ValueError: If the model has fewer blocks, its layers are all one (ALBERT), or only the
+            pooler is to be drawn and there is none.
+
+    Example:
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> bert = BertForSequenceClassification(BertConfig(num_hidden_layers=3))
+        >>> reinitialize_top(bert, num_layers=2)
+        ['layer.1', 'layer.2', 'pooler']
     """
     if num_layers and shares_layers(model):
         raise ValueError(
             f"num_layers={num_layers}: all layers of {type(model).__name__} share one set of "
-            "weights, so there are no top ones to re-initialise; type reinit.num_layers=0"
+            "weights, so there are no top ones to re-initialize; type reinit.num_layers=0"
         )
-    named = layers(model)
-    chosen = top_layers(named, num_layers=num_layers, pooler=pooler)
-    if not chosen and (num_layers or pooler):
-        raise ValueError(f"{type(model).__name__} has no pooler: nothing is re-initialised")
-    reinitialize(model, reversed(chosen), rng=stream_generator(seed, "reinit"))
-    return list(chosen)
+    names = top_layers(layers(model), num_layers=num_layers, pooler=pooler)
+    if not names and (num_layers or pooler):
+        raise ValueError(f"{type(model).__name__} has no pooler: nothing is re-initialized")
+    reinitialize(model, reversed(names), rng=stream_generator(seed, "reinit"))
+    return names
 
 
-def top_layers(named: dict[str, nn.Module], *, num_layers: int, pooler: bool) -> Sequence[str]:
-    """Names of the top `num_layers` blocks and, if asked for and there is one, of the pooler.
+def top_layers(named: Mapping[str, nn.Module], *, num_layers: int, pooler: bool) -> list[str]:
+    """Return the names of the top blocks and, optionally, of the pooler, if there is one.
+
+    Args:
+        named: layers by name, as `models.architectures.layers` returns them.
+        num_layers: number of blocks.
+        pooler: whether to include the pooler.
 
     Raises:
-        ValueError: more blocks than the model has.
+        ValueError: If the model has fewer blocks.
     """
     blocks = [name for name in named if name.startswith("layer.")]
     if not 0 <= num_layers <= len(blocks):
@@ -58,20 +74,24 @@ def top_layers(named: dict[str, nn.Module], *, num_layers: int, pooler: bool) ->
 
 @torch.no_grad()
 def reinitialize(model: Any, names: Iterable[str], *, rng: Generator) -> None:
-    """Draw layers anew, as pre-training began (Section 5; released `run_glue.py`, L736-795).
+    """Draw layers again as at the start of pre-training (Section 5; `run_glue.py`, L736-795).
 
-    BERT's: Linear weights from N(0, 0.02²), not truncated, biases 0; LayerNorm weights 1, biases 0.
-    XLNet's attention keeps all its weights and biases in tensors of its own, all of which are
-    drawn. Draws come from a CPU generator, whatever the device, layer by layer as named.
+    In BERT: Linear weights from N(0, 0.02²), not truncated; LayerNorm weights 1; all biases 0.
+    XLNet's attention has weights and biases outside any Linear, all of which are drawn.
+
+    Args:
+        model: sequence-classification model of a supported architecture, on any device.
+        names: layers to draw, in this order.
+        rng: CPU generator.
 
     Raises:
-        ValueError: a module with parameters of another kind: nothing is left as it was in silence.
+        ValueError: If a layer has parameters in a module of another kind, which would keep them.
     """
-    named, where = layers(model), architecture_of(model.config.model_type)
+    named, architecture = layers(model), architecture_of(model_type_of(model))
     for layer in names:
         for name, module in named[layer].named_modules(prefix=layer):
             if isinstance(module, nn.Linear):
-                module.weight.copy_(where.draw(model.config, name, module.weight.shape, rng))
+                module.weight.copy_(architecture.draw(model.config, name, module.weight.shape, rng))
                 if module.bias is not None:
                     module.bias.zero_()
             elif isinstance(module, nn.LayerNorm):
@@ -80,25 +100,25 @@ def reinitialize(model: Any, names: Iterable[str], *, rng: Generator) -> None:
                     module.bias.zero_()
             elif type(module).__name__ == "XLNetRelativeAttention":
                 for parameter in module.parameters(recurse=False):
-                    parameter.copy_(where.draw(model.config, name, parameter.shape, rng))
+                    parameter.copy_(architecture.draw(model.config, name, parameter.shape, rng))
             elif next(module.parameters(recurse=False), None) is not None:
-                raise ValueError(f"cannot re-initialise {name}: a {type(module).__name__}")
+                raise ValueError(f"cannot re-initialize {name}: a {type(module).__name__}")
 
 
 class PartiallyTrainedEmbedding(nn.Module):
-    """An embedding of which only the rows that training can meet are a parameter.
+    """Embedding in which only the rows that training can meet are a parameter.
 
-    Adam leaves a row alone that never had a gradient, so the others need no gradient, no moments
-    and no update; the arithmetic is the same, without weight decay.
+    Adam without weight decay never moves a row that had no gradient, so the others need no
+    gradient, no moments and no update; the arithmetic stays the same.
 
     Args:
-        whole: the embedding, `(V, H)`.
-        rows: ids that training rows hold, `(R,)` int64, rising.
+        embedding: the full embedding, `(V, H)`.
+        rows: token ids that occur in the training rows, `(P,)` int64, in ascending order.
     """
 
-    def __init__(self, whole: nn.Embedding, rows: Tensor):
+    def __init__(self, embedding: nn.Embedding, rows: Tensor):
         super().__init__()
-        weight = whole.weight.detach()
+        weight = embedding.weight.detach()
         self.weight = nn.Parameter(weight[rows].clone())
         self.rest: Tensor
         self.place: Tensor
@@ -107,13 +127,23 @@ class PartiallyTrainedEmbedding(nn.Module):
         self.register_buffer("place", place, persistent=False)
 
     @torch.no_grad()
-    def whole(self) -> nn.Embedding:
-        """The embedding with all its rows."""
+    def merged(self) -> nn.Embedding:
+        """Return a full embedding, `(V, H)`, with the trained rows in their places."""
         weight = self.rest.index_copy(0, (self.place >= 0).nonzero()[:, 0], self.weight)
         return nn.Embedding.from_pretrained(weight, freeze=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Rows of the embedding, `(*, H)`; in training every id must be among the trained ones."""
+        """Return the rows of token ids.
+
+        Args:
+            ids: of any shape; in training, all must be among the trained rows.
+
+        Returns:
+            Tensor of the shape of `ids` and `(H,)`.
+
+        Raises:
+            IndexError: In training on a CPU, if an id is not among the trained rows.
+        """
         place = self.place[ids]
         if self.training:
             return F.embedding(place, self.weight)
@@ -122,22 +152,35 @@ class PartiallyTrainedEmbedding(nn.Module):
 
 
 def train_embedding_rows(model: Any, ids: Tensor) -> None:
-    """Make the word embeddings of `ids`, `(R,)`, the only ones that are trained."""
+    """Make some rows of the word embeddings the only ones that are trained.
+
+    Args:
+        model: model of the transformers library.
+        ids: token ids of these rows, `(P,)` int64, in ascending order.
+    """
     model.set_input_embeddings(PartiallyTrainedEmbedding(model.get_input_embeddings(), ids))
 
 
 def disable_dropout(model: nn.Module) -> None:
-    """Turn dropout off, also where a module keeps its rate as a number (BART, ModernBERT)."""
+    """Set all dropout rates to 0, also those that a module keeps as a number (BART, ModernBERT).
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1))
+        >>> disable_dropout(model)
+        >>> has_dropout(model)
+        False
+    """
     for module, name in _dropout_rates(model):
         setattr(module, name, 0.0)
 
 
 def has_dropout(model: nn.Module) -> bool:
-    """Whether two passes over the same batch differ while training."""
+    """Return whether two passes over the same batch differ in training."""
     return any(getattr(module, name) for module, name in _dropout_rates(model))
 
 
 def _dropout_rates(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    """Yield each module with the name of its attribute that holds a dropout rate."""
     for module in model.modules():
         if hasattr(module, "p") and "dropout" in type(module).__name__.lower():
             yield module, "p"

@@ -1,1 +1,1 @@
-"""Adam with its bias correction as a switch, parameter groups, and the learning-rate schedule."""
+"""Adam with a bias-correction switch, parameter groups, and the learning-rate schedule."""

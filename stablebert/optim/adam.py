@@ -1,48 +1,57 @@
-"""Adam with its bias correction on a switch, decay to 0 or to the start, groups, and the schedule.
+"""Adam whose bias correction can be switched off, with decay toward 0 or toward the start.
 
 Zhang et al. (2021), Algorithm 1: BERTAdam is Adam without lines 9 and 10, the bias correction.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-# Told that this many steps lie behind it, torch's kernel computes 1 - beta^t = 1 exactly and so
-# corrects nothing. float32 counts exactly up to 1.6e7: six million real steps can follow.
+from stablebert.torch_internals import leave_unscaling_to_the_scaler, move_toward
+
+# With a step counter this large, torch's kernel computes 1 - beta^t = 1 exactly, so it corrects
+# nothing. float32 counts exactly up to 1.6e7, which leaves room for six million real steps.
 UNCORRECTED_FROM = 10_000_000
 
 
 class BertAdam(torch.optim.AdamW):
-    r"""Adam with decoupled weight decay; `bias_correction=False` is BERTAdam (Devlin et al., 2019).
+    """Adam with decoupled weight decay; `bias_correction=False` is BERTAdam (Devlin et al., 2019).
 
-    With gradient :math:`g_t`, :math:`m_t = β_1 m_{t-1} + (1-β_1) g_t` and
-    :math:`v_t = β_2 v_{t-1} + (1-β_2) g_t^2`, parameters :math:`p` move by
+    With gradient g, m ← β₁ m + (1-β₁) g and v ← β₂ v + (1-β₂) g², parameters p move in step t by
 
-    .. math:: p ← p - η λ p - η \hat m_t / (\sqrt{\hat v_t} + ε)
+        p ← p - η λ p - η m̂ / (√v̂ + ε)
 
-    where :math:`\hat m_t = m_t / (1-β_1^t)` and :math:`\hat v_t = v_t / (1-β_2^t)`, or, without
-    bias correction, :math:`\hat m_t = m_t` and :math:`\hat v_t = v_t`, as in the TensorFlow code
-    that BERT was released with. Both run on torch's fused kernel.
+    where m̂ = m / (1-β₁^t) and v̂ = v / (1-β₂^t), or, without bias correction, m̂ = m and v̂ = v, as
+    in the TensorFlow code that BERT was released with. Both variants run on torch's fused AdamW
+    kernel; without bias correction its step counter is offset.
 
-    In a group with `pull` :math:`κ` and `start` :math:`p_0`, as `decay_to_start` makes them,
-    :math:`-η κ (p - p_0)` stands in the place of :math:`-η λ p`.
+    In a group with `pull` κ and `start` p₀, as `decay_to_start` returns them, -η κ (p - p₀)
+    replaces -η λ p.
 
-    Unlike torch's fused AdamW it leaves the unscaling of fp16 gradients to the scaler, so that they
-    can be clipped before the step (Lightning-AI/pytorch-lightning#21435).
+    Unlike torch's fused AdamW, it leaves the unscaling of fp16 gradients to the scaler, so that
+    they can be clipped before the step.
 
     Args:
         params: parameters or parameter groups.
-        lr: learning rate :math:`η`.
-        betas: :math:`(β_1, β_2)`, decay rates of the moments.
-        eps: :math:`ε`, added to the root of the second moment.
-        weight_decay: :math:`λ`, decoupled (Loshchilov and Hutter, 2019).
+        lr: learning rate η.
+        betas: (β₁, β₂), decay rates of the moments.
+        eps: ε, added to the root of the second moment.
+        weight_decay: λ, decoupled (Loshchilov and Hutter, 2019).
         bias_correction: whether to correct the moments for their start at zero.
 
     Raises:
-        ValueError: a beta is so near 1 that the kernel would still correct for it.
+        ValueError: If a beta is so close to 1 that the kernel would still correct for it.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
+        >>> optimizer = BertAdam([weight], lr=0.1, bias_correction=False)
+        >>> weight.grad = torch.tensor([2.0])
+        >>> _ = optimizer.step()
+        >>> weight.item()  # moved by 0.1 * 3.16: the first update is 3.16 times too large
+        0.683...
     """
 
     def __init__(
@@ -60,35 +69,58 @@ class BertAdam(torch.optim.AdamW):
         super().__init__(
             params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, fused=True
         )
-        self._step_supports_amp_scaling = False
+        leave_unscaling_to_the_scaler(self)
         self.step_offset = 0 if bias_correction else UNCORRECTED_FROM
-        """What `state[p]["step"]` holds beyond the steps really taken."""
+        """Difference between `state[p]["step"]` and the number of steps taken."""
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """Take one step; parameters without a gradient stay as they are."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step; parameters without a gradient keep their values.
+
+        Args:
+            closure: computes loss and gradients; Lightning passes one.
+
+        Returns:
+            Value of the closure, or None without one.
+        """
         loss = None
-        if closure is not None:  # Lightning computes the gradients in here
+        if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         if self.step_offset:
-            for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None and not self.state[p]:
-                        self.state[p] = {
-                            "step": torch.full((), float(self.step_offset), device=p.device),
-                            "exp_avg": torch.zeros_like(p, memory_format=torch.preserve_format),
-                            "exp_avg_sq": torch.zeros_like(p, memory_format=torch.preserve_format),
-                        }
+            self._offset_new_counters()
         for group in self.param_groups:
             if pull := group.get("pull"):
-                torch._foreach_lerp_(group["params"], group["start"], group["lr"] * pull)
+                move_toward(group["params"], group["start"], group["lr"] * pull)
         super().step()
         return loss
 
+    def _offset_new_counters(self) -> None:
+        """Create the state of parameters that have their first gradient, its counter offset."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None and not self.state[p]:
+                    self.state[p] = {
+                        "step": torch.full((), float(self.step_offset), device=p.device),
+                        "exp_avg": torch.zeros_like(p, memory_format=torch.preserve_format),
+                        "exp_avg_sq": torch.zeros_like(p, memory_format=torch.preserve_format),
+                    }
+
 
 def steps_taken(optimizer: Optimizer) -> int:
-    """Steps that an Adam-like optimizer really took: those that fp16 skipped do not count."""
+    """Return the number of steps that an Adam took, without those that fp16 skipped.
+
+    Args:
+        optimizer: any optimizer that counts in `state[p]["step"]`, or `BertAdam`; 0 for others.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.ones(2))
+        >>> optimizer = BertAdam([weight], lr=0.1, bias_correction=False)
+        >>> weight.grad = torch.ones(2)
+        >>> _ = optimizer.step(), optimizer.step()
+        >>> steps_taken(optimizer)
+        2
+    """
     counts = [s["step"] for s in optimizer.state.values() if "step" in s]
     if not counts:
         return 0

@@ -1,4 +1,4 @@
-"""Size of the updates with and without bias correction (Zhang et al., 2021, Section 4)."""
+"""Size of Adam's updates with and without bias correction (Zhang et al., 2021, Section 4)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,9 +7,17 @@ from torch import Tensor
 
 
 def analytic_bias_ratio(step: int, betas: Sequence[float]) -> float:
-    """Norm of BERTAdam's update over Adam's after `step` steps, where eps does not matter.
+    """Return the norm of BERTAdam's update over that of Adam's, where eps is negligible.
 
-    (1-β₁^t) / √(1-β₂^t): 3.16 at the first step, 6.57 at the peak near step 12 (Figure 1).
+    (1-β₁^t) / √(1-β₂^t), Figure 1 of Zhang et al. (2021).
+
+    Args:
+        step: number of steps t, from 1.
+        betas: decay rates (β₁, β₂) of the moments.
+
+    Example:
+        >>> [round(analytic_bias_ratio(t, (0.9, 0.999)), 2) for t in (1, 12, 1000)]
+        [3.16, 6.57, 1.26]
     """
     b1, b2 = betas
     return (1 - b1**step) / (1 - b2**step) ** 0.5
@@ -18,18 +26,20 @@ def analytic_bias_ratio(step: int, betas: Sequence[float]) -> float:
 def update_norms(
     state: Sequence[Mapping[str, Tensor]], *, betas: Sequence[float], eps: float, offset: int = 0
 ) -> Tensor:
-    """Size of the two updates that a layer's moments give, without learning rate.
+    """Measure the two updates that the moments of a layer imply, without learning rate.
+
+    Rows of the vocabulary that no batch contained have no moments, so they count in no number.
 
     Args:
         state: per parameter `exp_avg` (m), `exp_avg_sq` (v), and `step`, which is t + `offset`.
         betas: decay rates of the moments.
         eps: added to the root of the second moment.
-        offset: see `BertAdam.step_offset`.
+        offset: `BertAdam.step_offset`; 0 for other optimizers.
 
     Returns:
-        `(4,)` on the parameters' device, nothing synchronised: squared norm of m / (√v + ε);
-        squared norm of m̂ / (√v̂ + ε); number of elements with √v < ε; number of elements that
-        have ever had a gradient. Rows of the vocabulary that no batch held count in neither number.
+        `(4,)` float64 on the device of the parameters, without a host synchronization: squared norm
+        of m / (√v + ε); squared norm of m̂ / (√v̂ + ε); number of elements with √v < ε; number of
+        elements that have had a gradient.
     """
     device = state[0]["exp_avg"].device  # torch's unfused Adam keeps its step on the CPU
     t = state[0]["step"].to(device, torch.float64) - offset

@@ -1,4 +1,4 @@
-"""Parameter groups: who decays, layer-wise learning rates, decay toward the start."""
+"""Parameter groups: which parameters decay and toward what, and learning rates per layer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,12 +7,21 @@ from torch import Tensor, nn
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Trained weights that decay; and biases and LayerNorm, which do not (BERT's rule).
+    """Group trained parameters into weights, which decay, and biases and LayerNorms (BERT's rule).
 
-    Frozen parameters are in no group, and a group that would be empty is left out.
+    Frozen parameters are in no group, and empty groups are left out.
+
+    Args:
+        model: any model with biases or LayerNorms.
+        weight_decay: decay of the first group; that of the second is 0.
 
     Raises:
-        ValueError: the rule did not recognise this model's parameters; or none is trained.
+        ValueError: If the rule does not recognize the parameters of this model, or none is trained.
+
+    Example:
+        >>> groups = parameter_groups(nn.Linear(3, 2), weight_decay=0.01)
+        >>> [(group["weight_decay"], len(group["params"])) for group in groups]
+        [(0.01, 1), (0.0, 1)]
     """
     exempt = {
         id(p)
@@ -36,15 +45,19 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def layer_rates(names: Sequence[str], *, lr: float, decay: float) -> dict[str, float]:
-    r"""Layer-wise learning rates (LLRD; Howard and Ruder, 2018; Zhang et al., Appendix H).
+    """Return layer-wise learning rates (LLRD; Howard and Ruder, 2018; Zhang et al., Appendix H).
 
-    Classifier and pooler have rate :math:`η`, of N layers the top one :math:`η d`, the next
-    :math:`η d^2`, down to :math:`η d^N`, and the embeddings :math:`η d^{N+1}`.
+    Classifier and pooler have rate η. Of L layers the top one has η d, the next η d², and so on to
+    η d^L; the embeddings have η d^(L+1).
 
     Args:
-        names: of the layers from the bottom up, as `stablebert.models.loading.layers` gives them.
-        lr: the rate :math:`η`.
-        decay: the factor :math:`d`.
+        names: of the layers from the bottom up, as `models.architectures.layers` returns them.
+        lr: learning rate η.
+        decay: factor d from each layer to the one below.
+
+    Example:
+        >>> layer_rates(["embeddings", "layer.0", "layer.1", "classifier"], lr=1.0, decay=0.5)
+        {'embeddings': 0.125, 'layer.0': 0.25, 'layer.1': 0.5, 'classifier': 1.0}
     """
     below = [name for name in names if name not in ("pooler", "classifier")]
     depth = {name: i for i, name in enumerate(reversed(below), 1)}
@@ -54,42 +67,48 @@ def layer_rates(names: Sequence[str], *, lr: float, decay: float) -> dict[str, f
 def split_by_rate(
     groups: Iterable[dict[str, Any]], named: Mapping[str, nn.Module], rates: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """Split groups by layer and give each its rate; every parameter stays in exactly one.
+    """Split groups by layer and set the learning rate of each part.
 
     Args:
-        groups: as `parameter_groups` gives them.
+        groups: result of `parameter_groups`.
         named: layers by name; together they hold every parameter of the groups.
         rates: learning rate of each layer.
+
+    Returns:
+        Groups with a key `lr`; every parameter is in exactly one.
     """
-    layer_of = {id(p): name for name, part in named.items() for p in part.parameters()}
-    made = []
+    layer_of = {id(p): name for name, layer in named.items() for p in layer.parameters()}
+    result = []
     for group in groups:
-        parts: dict[str, list[Tensor]] = {}
+        by_layer: dict[str, list[Tensor]] = {}
         for p in group["params"]:
-            parts.setdefault(layer_of[id(p)], []).append(p)
-        made += [group | {"params": ps, "lr": rates[name]} for name, ps in parts.items()]
-    return made
+            by_layer.setdefault(layer_of[id(p)], []).append(p)
+        result += [group | {"params": ps, "lr": rates[name]} for name, ps in by_layer.items()]
+    return result
 
 
 def decay_to_start(groups: Iterable[dict[str, Any]], *, free: nn.Module) -> list[dict[str, Any]]:
-    """Turn decay towards 0 into a pull of the same strength towards the weights as they are now.
+    """Replace decay toward 0 by a pull of the same strength toward the current weights.
 
-    Zhang et al. (2021), Section 7, "pre-trained weight decay"; Lee et al. (2020), wdecay(w_pre).
+    `BertAdam` applies the pull (Zhang et al., 2021, Section 7, "pre-trained weight decay"; Lee et
+    al., 2020, `wdecay(w_pre)`).
 
     Args:
-        groups: as `parameter_groups` gives them.
-        free: a part that neither decays nor is pulled: the classifier, which has no start worth
-            staying at.
+        groups: result of `parameter_groups` or `split_by_rate`.
+        free: part that neither decays nor is pulled: the classifier, whose start is random.
+
+    Returns:
+        Groups without weight decay; those that are pulled have the keys `pull` and `start`.
     """
     unpulled = {id(p) for p in free.parameters()}
-    made = []
+    result = []
     for group in groups:
         pull, group = group["weight_decay"], group | {"weight_decay": 0.0}
-        held = [p for p in group["params"] if pull and id(p) not in unpulled]
+        pulled = [p for p in group["params"] if pull and id(p) not in unpulled]
         others = [p for p in group["params"] if not (pull and id(p) not in unpulled)]
-        if held:
-            start = [p.detach().clone() for p in held]
-            made.append(group | {"params": held, "pull": pull, "start": start})
+        if pulled:
+            start = [p.detach().clone() for p in pulled]
+            result.append(group | {"params": pulled, "pull": pull, "start": start})
         if others:
-            made.append(group | {"params": others})
-    return made
+            result.append(group | {"params": others})
+    return result

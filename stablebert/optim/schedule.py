@@ -5,10 +5,20 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def linear_warmup(step: int, *, total: int, warmup: float) -> float:
-    """Factor on the learning rate before optimizer step `step` (from 0) of `total`.
+    """Return the factor on the learning rate before an optimizer step.
 
-    Linear from 0 over the first `int(warmup * total)` steps, then linear to 0 at `total`; so the
-    very first update has rate 0, as in the released code (transformers 2.8, `optimization.py`).
+    It rises linearly from 0 over the first `int(warmup * total)` steps, then falls linearly to 0 at
+    `total`; the very first update therefore has rate 0, as in the released code (transformers 2.8,
+    `optimization.py`).
+
+    Args:
+        step: optimizer step, from 0.
+        total: optimizer steps of the whole training.
+        warmup: fraction of them with a rising rate.
+
+    Example:
+        >>> [linear_warmup(step, total=10, warmup=0.2) for step in range(0, 11, 2)]
+        [0.0, 1.0, 0.75, 0.5, 0.25, 0.0]
     """
     rising = int(warmup * total)
     if step < rising:
@@ -17,5 +27,11 @@ def linear_warmup(step: int, *, total: int, warmup: float) -> float:
 
 
 def warmup_scheduler(optimizer: Optimizer, *, total: int, warmup: float) -> LambdaLR:
-    """Scheduler of `linear_warmup`, to be stepped after every optimizer step."""
+    """Return the scheduler of `linear_warmup`, to be stepped after every optimizer step.
+
+    Args:
+        optimizer: whose learning rates are the peak rates.
+        total: optimizer steps of the whole training.
+        warmup: fraction of them with a rising rate.
+    """
     return LambdaLR(optimizer, lambda step: linear_warmup(step, total=total, warmup=warmup))

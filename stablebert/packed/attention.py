@@ -1,4 +1,4 @@
-"""Self-attention over the rows of a packed batch, each row within itself."""
+"""Self-attention over a packed batch: every row attends to its own tokens."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stablebert.packed.batch import Group, PackedBatch
+from stablebert.packed.batch import PackedBatch, RowGroup
 from stablebert.packed.dropout import DropoutMasks
+from stablebert.torch_internals import softmax_backward
 
 
 def packed_attention(
@@ -20,57 +21,58 @@ def packed_attention(
     heads: int,
     p: float,
     masks: DropoutMasks,
-    first: bool = False,
+    first_only: bool = False,
 ) -> Tensor:
-    """Scaled dot-product attention with dropout on its weights (Vaswani et al., 2017, sec. 3.2).
+    """Compute dot-product attention with dropout on its weights (Vaswani et al., 2017, sec. 3.2).
 
     Args:
-        q: queries, `(T, H)`; with `first`, those of every row's first token, `(B, H)`.
+        q: queries, `(T, H)`; with `first_only` those of the first token of every row, `(B, H)`.
         k: keys, `(T, H)`.
         v: values, `(T, H)`.
-        batch: whose rows these are.
-        heads: number of heads that H is divided into.
+        batch: rows that the tokens belong to.
+        heads: number of heads A.
         p: dropout rate of the attention weights; 0 in evaluation.
-        masks: where dropout comes from on a CPU.
-        first: whether only the first token of every row asks.
+        masks: source of dropout on a CPU.
+        first_only: whether the queries are those of first tokens only.
 
     Returns:
-        Same shape as `q`.
+        Mixed values, of the shape of `q`.
     """
     if q.device.type == "cpu":
-        parts = _Parts(batch.groups, heads, q.shape[1], first)
-        dropped = masks.dropped_indices(parts.size, p) if p else None
+        layout = _Layout(batch.groups, heads, q.shape[1], first_only)
+        dropped = masks.dropped_indices(layout.size, p) if p else None
         # in half precision the small products gain nothing and conversions inside them cost
         exact = torch.promote_types(q.dtype, torch.float32)
-        out = _RowByRow.apply(q.to(exact), k.to(exact), v.to(exact), parts, p, dropped)
+        out: Tensor = _GroupedAttention.apply(
+            q.to(exact), k.to(exact), v.to(exact), layout, p, dropped
+        )
         return out.to(q.dtype)
-    return _padded(q, k, v, batch, heads=heads, p=p, first=first)
+    return _padded_attention(q, k, v, batch, heads=heads, p=p, first_only=first_only)
 
 
-def _padded(
-    q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, *, heads: int, p: float, first: bool
+def _padded_attention(
+    q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, *, heads: int, p: float, first_only: bool
 ) -> Tensor:
-    """Through torch's fused attention, padded to the longest row, inside attention only."""
+    """Pad to the longest row, only here, and use torch's fused attention."""
     longest, rows = batch.lengths[0], len(batch.lengths)
 
     def pad(x: Tensor) -> Tensor:
-        spread = x.new_zeros(rows * longest, x.shape[1]).index_copy(0, batch.places, x)
-        return spread.view(rows, longest, heads, -1).transpose(1, 2)
+        padded = x.new_zeros(rows * longest, x.shape[1]).index_copy(0, batch.padded_indices, x)
+        return padded.view(rows, longest, heads, -1).transpose(1, 2)
 
-    queries = q.view(rows, 1, heads, -1).transpose(1, 2) if first else pad(q)
-    out = F.scaled_dot_product_attention(
-        queries, pad(k), pad(v), attn_mask=batch.real[:, None, None], dropout_p=p
-    )
+    queries = q.view(rows, 1, heads, -1).transpose(1, 2) if first_only else pad(q)
+    mask = batch.attention_mask[:, None, None]
+    out = F.scaled_dot_product_attention(queries, pad(k), pad(v), attn_mask=mask, dropout_p=p)
     out = out.transpose(1, 2).reshape(-1, q.shape[1])
-    return out if first else out.index_select(0, batch.places)
+    return out if first_only else out.index_select(0, batch.padded_indices)
 
 
-class _RowByRow(torch.autograd.Function):
-    """The rows of one length together, nothing padded, all weights of a layer in one flat buffer.
+class _GroupedAttention(torch.autograd.Function):
+    """Attention by groups of rows of one length, all weights of a layer in one flat buffer.
 
-    With weights P, kept ones K = P without the dropped, s = 1 / (1-p), output O = s K V:
-    dV = s K' dO; dP = s dO V' without the dropped; dS = P (dP - sum(dP P)); dQ = c dS K;
-    dK = c dS' Q. The dropped weights are kept aside, so that one buffer serves as K and as P.
+    With weights P, those that dropout keeps K (P with zeros), s = 1 / (1-p), and output O = s K V:
+    dV = s Kᵀ dO; dP = s dO Vᵀ, zero where dropped; dS = P (dP - sum(dP P)); dQ = c dS K;
+    dK = c dSᵀ Q. The dropped weights are saved separately, so one buffer serves as both K and P.
     """
 
     @staticmethod
@@ -79,94 +81,95 @@ class _RowByRow(torch.autograd.Function):
         q: Tensor,
         k: Tensor,
         v: Tensor,
-        parts: "_Parts",
+        layout: "_Layout",
         p: float,
         dropped: Tensor | None,
     ) -> Tensor:
         scaled = v * (1 / (1 - p)) if p else v
-        weights = q.new_empty(parts.size)
+        weights = q.new_empty(layout.size)
         with torch.autocast("cpu", enabled=False):
-            for group, w in parts.of(weights):
-                queries, keys = parts.rows(q, group, asking=True), parts.rows(k, group)
-                torch.baddbmm(w, queries, keys.mT, beta=0, alpha=parts.scale, out=w)
+            for group, w in layout.split(weights):
+                queries, keys = layout.read(q, group, queries=True), layout.read(k, group)
+                torch.baddbmm(w, queries, keys.mT, beta=0, alpha=layout.scale, out=w)
                 torch.softmax(w, -1, out=w)
-            aside = None
+            dropped_weights = None
             if dropped is not None:
-                aside = weights.take(dropped)
+                dropped_weights = weights.take(dropped)
                 weights.index_fill_(0, dropped, 0)
             out = torch.empty_like(q)
-            for group, w in parts.of(weights):
-                parts.put(out, group, torch.bmm(w, parts.rows(scaled, group)), asking=True)
-        ctx.save_for_backward(q, k, scaled, weights, aside, dropped)
-        ctx.parts, ctx.p = parts, p
+            for group, w in layout.split(weights):
+                mixed = torch.bmm(w, layout.read(scaled, group))
+                layout.write(out, group, mixed, queries=True)
+        ctx.save_for_backward(q, k, scaled, weights, dropped_weights, dropped)
+        ctx.layout, ctx.p = layout, p
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, scaled, weights, aside, dropped = ctx.saved_tensors
-        parts: _Parts = ctx.parts
-        weights = weights.data  # changed below and changed back: not a change for autograd
+        q, k, scaled, weights, dropped_weights, dropped = ctx.saved_tensors
+        layout: _Layout = ctx.layout
+        weights = weights.data  # changed and restored below, which autograd must not notice
         s = 1 / (1 - ctx.p)
         grad = grad.contiguous()
         dq, dk, dv = (torch.empty_like(x) for x in (q, k, scaled))
         dweights = torch.empty_like(weights)
         with torch.autocast("cpu", enabled=False):
-            for group, w, dw in parts.of(weights, dweights):
-                g = parts.rows(grad, group, asking=True)
-                parts.put(dv, group, torch.bmm(w.mT, g))
-                torch.bmm(g, parts.rows(scaled, group).mT, out=dw)
+            for group, w, dw in layout.split(weights, dweights):
+                g = layout.read(grad, group, queries=True)
+                layout.write(dv, group, torch.bmm(w.mT, g))
+                torch.bmm(g, layout.read(scaled, group).mT, out=dw)
             if s != 1:
                 dv.mul_(s)
             if dropped is not None:
-                weights.index_copy_(0, dropped, aside)
+                weights.index_copy_(0, dropped, dropped_weights)
                 dweights.index_fill_(0, dropped, 0)
-            for group, w, dw in parts.of(weights, dweights):
-                ds = torch._softmax_backward_data(dw, w, -1, w.dtype)
-                parts.put(dq, group, torch.bmm(ds, parts.rows(k, group)), asking=True)
-                parts.put(dk, group, torch.bmm(ds.mT, parts.rows(q, group, asking=True)))
-            dq.mul_(parts.scale)
-            dk.mul_(parts.scale)
+            for group, w, dw in layout.split(weights, dweights):
+                ds = softmax_backward(dw, w)
+                layout.write(dq, group, torch.bmm(ds, layout.read(k, group)), queries=True)
+                layout.write(dk, group, torch.bmm(ds.mT, layout.read(q, group, queries=True)))
+            dq.mul_(layout.scale)
+            dk.mul_(layout.scale)
             if dropped is not None:
                 weights.index_fill_(0, dropped, 0)
         return dq, dk, dv, None, None, None
 
 
-class _Parts:
-    """Where the rows of a group lie in `(T, H)`, in `(B, H)` and in the buffer of weights."""
+class _Layout:
+    """Positions of a group's rows in `(T, H)`, in `(B, H)` and in the flat buffer of weights."""
 
-    def __init__(self, groups: list[Group], heads: int, width: int, first: bool):
-        self.groups, self.heads, self.first = groups, heads, first
-        self.depth = width // heads
-        self.scale = self.depth**-0.5
-        self.size = sum(g.rows * heads * self._asking(g) * g.length for g in groups)
+    def __init__(self, groups: list[RowGroup], heads: int, hidden: int, first_only: bool):
+        self.groups, self.heads, self.first_only = groups, heads, first_only
+        self.head_size = hidden // heads
+        self.scale = self.head_size**-0.5
+        self.size = sum(g.rows * heads * self._queries_per_row(g) * g.length for g in groups)
 
-    def _asking(self, group: Group) -> int:
-        return 1 if self.first else group.length
-
-    def of(self, *buffers: Tensor) -> Iterator[Any]:
-        """Each group with its part of flat buffers: `(rows * heads, queries, keys)`."""
-        at = 0
+    def split(self, *buffers: Tensor) -> Iterator[Any]:
+        """Yield each group with its part of each flat buffer, `(rows * A, queries, keys)`."""
+        start = 0
         for group in self.groups:
-            shape = (group.rows * self.heads, self._asking(group), group.length)
-            end = at + shape[0] * shape[1] * shape[2]
-            yield group, *(buffer[at:end].view(shape) for buffer in buffers)
-            at = end
+            shape = (group.rows * self.heads, self._queries_per_row(group), group.length)
+            end = start + shape[0] * shape[1] * shape[2]
+            yield group, *(buffer[start:end].view(shape) for buffer in buffers)
+            start = end
 
-    def rows(self, x: Tensor, group: Group, *, asking: bool = False) -> Tensor:
-        """A group's rows, `(rows * heads, length, depth)`; of one row a view, else a copy."""
-        part = self._slice(x, group, asking)
+    def read(self, x: Tensor, group: RowGroup, *, queries: bool = False) -> Tensor:
+        """Return a group's rows, `(rows * A, tokens, D)`: a view of a single row, else a copy."""
+        part = self._slice(x, group, queries)
         return part[0] if group.rows == 1 else part.reshape(-1, *part.shape[2:])
 
-    def put(self, x: Tensor, group: Group, value: Tensor, *, asking: bool = False) -> None:
-        """Write what `rows` reads."""
-        part = self._slice(x, group, asking)
+    def write(self, x: Tensor, group: RowGroup, value: Tensor, *, queries: bool = False) -> None:
+        """Write a group's rows where `read` reads them."""
+        part = self._slice(x, group, queries)
         part.copy_(value.view(part.shape))
 
-    def _slice(self, x: Tensor, group: Group, asking: bool) -> Tensor:
-        """`(rows, heads, length, depth)`, a view."""
-        if asking and self.first:
-            part = x[group.row : group.row + group.rows].unsqueeze(1)
+    def _slice(self, x: Tensor, group: RowGroup, queries: bool) -> Tensor:
+        """Return a group's rows as a view, `(rows, A, tokens, D)`."""
+        if queries and self.first_only:
+            part = x[group.first_row : group.first_row + group.rows].unsqueeze(1)
         else:
-            part = x[group.token : group.token + group.rows * group.length]
+            part = x[group.first_token : group.first_token + group.rows * group.length]
             part = part.view(group.rows, group.length, -1)
-        return part.unflatten(2, (self.heads, self.depth)).transpose(1, 2)
+        return part.unflatten(2, (self.heads, self.head_size)).transpose(1, 2)
+
+    def _queries_per_row(self, group: RowGroup) -> int:
+        return 1 if self.first_only else group.length

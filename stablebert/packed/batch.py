@@ -1,8 +1,8 @@
 """Batches without padding: the tokens of all rows one after another, longest row first.
 
-The rows of a batch are those of the paper; only their order inside the batch is ours, as a mean
-over rows does not depend on it. Linear layers, LayerNorms and activations then work on real tokens
-alone, and attention on groups of rows of one length.
+The rows of a batch are those of the paper. Only their order inside the batch differs, and a mean
+over rows does not depend on it. Linear layers, LayerNorms and activations then process real tokens
+only, and attention processes groups of rows of one length.
 """
 
 from collections.abc import Sequence
@@ -16,30 +16,37 @@ import torch
 from torch import Tensor
 
 SINGLE_FROM = 48
-"""Length from which a row is a group of its own: a larger product gains nothing, a copy costs."""
+"""Length from which a row is its own group: a larger product gains nothing, and a copy costs."""
 
 
 @dataclass(frozen=True)
-class Group:
-    """Neighbouring rows of one length: `rows` rows from `row` on, their tokens from `token` on."""
+class RowGroup:
+    """Consecutive rows of one length.
 
-    row: int
+    Attributes:
+        first_row: index of the first row.
+        rows: number of rows.
+        first_token: index of the first row's first token.
+        length: tokens per row.
+    """
+
+    first_row: int
     rows: int
-    token: int
+    first_token: int
     length: int
 
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """B rows of T tokens in all, longest row first.
+    """B rows with T tokens in total, longest row first.
 
     Attributes:
         input_ids: `(T,)` int64.
         token_type_ids: `(T,)` int64.
         position_ids: `(T,)` int64, from 0 in every row.
-        starts: index of each row's first token, `(B,)` int64.
+        starts: index of the first token of each row, `(B,)` int64.
         labels: `(B,)`.
-        lengths: tokens of each row, falling, on the host.
+        lengths: tokens of each row in descending order, B integers on the host.
     """
 
     input_ids: Tensor
@@ -50,45 +57,45 @@ class PackedBatch:
     lengths: tuple[int, ...]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """The batch on a device; Lightning calls it."""
-        moved = {
+        """Return the batch on a device; Lightning calls this."""
+        tensors = {
             field.name: getattr(self, field.name).to(device, non_blocking=non_blocking)
             for field in fields(self)
             if field.name != "lengths"
         }
-        return replace(self, **moved)
+        return replace(self, **tensors)
 
-    # Of the following each is made once per batch, not once per layer; nothing is synchronised.
+    # The following are computed once per batch, not once per layer, without a synchronization.
 
     @cached_property
-    def real(self) -> Tensor:
-        """Which tokens of the batch padded to its longest row are real, `(B, longest)`."""
+    def attention_mask(self) -> Tensor:
+        """Real tokens of the batch padded to its longest row, `(B, S)` bool."""
         end = torch.full_like(self.starts[:1], len(self.input_ids))
         lengths = torch.diff(self.starts, append=end)
         return torch.arange(self.lengths[0], device=lengths.device) < lengths[:, None]
 
     @cached_property
-    def places(self) -> Tensor:
-        """Where each token lies in the batch padded to its longest row, `(T,)`."""
+    def padded_indices(self) -> Tensor:
+        """Index of each token in the batch padded to its longest row and flattened, `(T,)`."""
         rows = torch.repeat_interleave(
             torch.arange(len(self.lengths), device=self.starts.device),
-            self.real.sum(1),
+            self.attention_mask.sum(1),
             output_size=len(self.input_ids),
         )
         return self.position_ids + self.lengths[0] * rows
 
     @cached_property
-    def groups(self) -> list[Group]:
-        """The rows in groups of one length; long ones alone."""
-        made: list[Group] = []
+    def groups(self) -> list[RowGroup]:
+        """Groups of rows of one length; each long row is its own group."""
+        result: list[RowGroup] = []
         row = token = 0
         for length, equal in groupby(self.lengths):
             count = len(list(equal))
             size = 1 if length >= SINGLE_FROM else count
             for _ in range(count // size):
-                made.append(Group(row, size, token, length))
+                result.append(RowGroup(row, size, token, length))
                 row, token = row + size, token + size * length
-        return made
+        return result
 
 
 def pack_rows(
@@ -97,21 +104,29 @@ def pack_rows(
     """Pack the rows of a batch.
 
     Args:
-        input_ids: tokens of each row.
-        token_type_ids: segments of each row.
+        input_ids: tokens of each row, B arrays.
+        token_type_ids: segments of each row, B arrays.
         labels: `(B,)`.
+
+    Example:
+        >>> rows = [np.array([2, 7, 3]), np.array([2, 5, 6, 3])]
+        >>> batch = pack_rows(rows, [np.zeros(3), np.zeros(4)], labels=np.array([0, 1]))
+        >>> batch.input_ids
+        tensor([2, 5, 6, 3, 2, 7, 3])
+        >>> batch.lengths, batch.labels
+        ((4, 3), tensor([1, 0]))
     """
     lengths = np.array([len(row) for row in input_ids])
     order = np.argsort(-lengths, kind="stable")
     lengths = lengths[order]
     starts = np.cumsum(lengths) - lengths
 
-    def joined(rows: Sequence[np.ndarray]) -> Tensor:
+    def concatenate(rows: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.concatenate([rows[i] for i in order]).astype(np.int64))
 
     return PackedBatch(
-        input_ids=joined(input_ids),
-        token_type_ids=joined(token_type_ids),
+        input_ids=concatenate(input_ids),
+        token_type_ids=concatenate(token_type_ids),
         position_ids=torch.from_numpy(np.arange(lengths.sum()) - np.repeat(starts, lengths)),
         starts=torch.from_numpy(starts),
         labels=torch.from_numpy(labels[order]),

@@ -1,7 +1,6 @@
 """The LightningModule: a BERT with its head, loss, metrics and optimizer."""
 
 import inspect
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from typing_extensions import override
 
 from stablebert.callbacks.logging import log_now
@@ -97,10 +95,6 @@ class GlueClassifier(L.LightningModule):
         """Dropout masks for packed batches on a CPU."""
         self.evaluated: dict[str, Predictions] = {}
         """Predictions of the latest pass over each split, `val` and `test`."""
-        self.losses: list[Tensor] = []
-        """Training losses since the last validation, on the device."""
-        self.rate = math.nan
-        """Learning rate of the last optimizer step."""
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
     @override
@@ -127,14 +121,15 @@ class GlueClassifier(L.LightningModule):
         self.masks = DropoutMasks(seed)
 
     @override
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         labels = labels_of(batch)
         if self.rdrop:
             loss = rdrop_loss(self(batch), self(batch), labels, alpha=self.rdrop)
         else:
             loss = fine_tuning_loss(self(batch), labels)
-        self.losses.append(loss.detach())
-        return loss * self._share_of_window(len(labels), batch_idx)
+        share = self._share_of_window(len(labels), batch_idx)
+        # `TrainingLossMonitor` logs the loss without the weight of the micro-batch
+        return {"loss": loss * share, "unweighted_loss": loss.detach()}
 
     def _share_of_window(self, rows: int, batch_idx: int) -> float:
         """Return the weight of a micro-batch, so that accumulating equals one batch of all rows.
@@ -180,11 +175,6 @@ class GlueClassifier(L.LightningModule):
         self.log_dict(logged, logger=False, batch_size=1)
         if split == "val":
             log_now(self.trainer, logged)
-
-    @override
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        # read before the schedule advances; with layer-wise rates the head's is the largest
-        self.rate = max(group["lr"] for group in optimizer.param_groups)
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

@@ -1,0 +1,162 @@
+"""The weights of the best validation."""
+
+import copy
+import math
+
+import lightning as L
+import pytest
+import torch
+
+from stablebert.callbacks import BestWeights, ValidationSchedule
+from stablebert.callbacks.best_weights import is_better
+from stablebert.config.compose import compose
+from stablebert.models.loading import load_model
+from stablebert.models.surgery import train_embedding_rows
+from stablebert.training.build import build_averaging
+from stablebert.training.module import GlueClassifier
+from tests.helpers.foreign import SETTINGS, ForeignModule, fit_foreign
+
+
+@pytest.mark.parametrize(
+    ("score", "best", "better"),
+    [
+        (math.nan, None, False),
+        (math.nan, 0.1, False),
+        (0.0, None, True),
+        (-0.2, None, True),
+        (0.1, 0.1, False),
+        (0.2, 0.1, True),
+    ],
+)
+def test_nan_never_wins_and_the_earliest_best_stays(score, best, better):
+    assert is_better(score, best) == better
+
+
+def parameters(module):
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def all_equal(a, b):
+    return all(torch.equal(p, q) for p, q in zip(a, b, strict=True))
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_bert):
+    """Module and callback after six validations, and the weights at each."""
+    module = ForeignModule(tiny_bert, scores=[0.1, math.nan, 0.7, 0.3, 0.7, 0.2])
+    best, weights = BestWeights(), {}
+
+    class Witness(L.Callback):
+        def on_validation_end(self, trainer, pl_module):
+            weights[trainer.global_step] = parameters(pl_module)
+
+    fit_foreign(module, [ValidationSchedule(6), Witness(), best])
+    return module, best, weights
+
+
+@pytest.mark.slow
+def test_the_earliest_best_validation_is_selected(trained):
+    _, best, _ = trained
+    assert (best.score, best.step) == (pytest.approx(0.7), 12)
+
+
+@pytest.mark.slow
+def test_best_weights_are_a_copy_of_the_earliest_best(trained):
+    """On a CPU, `.cpu().detach()` is the live weights, so the last (docs/pitfalls.md, 19)."""
+    module, best, weights = trained
+    assert not all_equal(weights[12], weights[24])
+    assert best.restore(module)
+    assert all_equal(parameters(module), weights[12])
+
+
+@pytest.mark.slow
+def test_the_last_weights_stay_when_every_score_was_nan(tiny_bert):
+    module, best = ForeignModule(tiny_bert, scores=[math.nan] * 3), BestWeights()
+    fit_foreign(module, [ValidationSchedule(3), best])
+    last = parameters(module)
+    assert not best.restore(module)
+    assert best.score is None
+    assert all_equal(parameters(module), last)
+
+
+@pytest.mark.slow
+def test_an_unknown_key_is_refused_with_those_that_were_logged(tiny_bert):
+    with pytest.raises(KeyError, match="'val/f1'; validation logged val/score"):
+        fit_foreign(ForeignModule(tiny_bert), [ValidationSchedule(), BestWeights("val/f1")])
+
+
+@pytest.mark.slow
+def test_best_weights_beside_weight_averaging_are_the_averaged_ones(tiny_bert):
+    """They were validated, so they are kept (docs/pitfalls.md, 26)."""
+    from lightning.pytorch.callbacks import EMAWeightAveraging
+
+    validated = []
+
+    class Witness(ForeignModule):
+        def validation_step(self, batch, batch_idx):
+            super().validation_step(batch, batch_idx)
+            validated.append(self.model.classifier.weight.detach().clone())
+
+    module = Witness(tiny_bert, scores=[0.1, 0.9, 0.2])
+    best = BestWeights()
+    averaging = EMAWeightAveraging(decay=0.5)
+    fit_foreign(module, [ValidationSchedule(3), best, averaging], max_epochs=1)
+    best.restore(module)
+    assert best.step == 4
+    assert torch.equal(module.model.classifier.weight, validated[1])
+
+
+@pytest.fixture(scope="module")
+def averaged(tiny_bert, callback_data):
+    """A training of six steps with `ema.decay=0.8`: module, callbacks, and averages by hand.
+
+    a_1 = w_1, a_t = d a_{t-1} + (1-d) w_t, from the weights after each step.
+    """
+    model = load_model(tiny_bert, num_labels=2, seed=0)
+    module = GlueClassifier(model, metrics=["accuracy"], lr=1e-2)
+    data = callback_data("rte", batch_size=16, packed=True)
+    train_embedding_rows(model, torch.from_numpy(data.vocabulary()))  # adds integer buffers
+
+    class Witness(L.Callback):
+        live, validated = [], []
+
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            self.live.append(copy.deepcopy(pl_module.model.classifier.weight.detach()))
+
+        def on_validation_epoch_end(self, trainer, pl_module):
+            self.validated.append(copy.deepcopy(pl_module.model.classifier.weight.detach()))
+
+    witness, best = Witness(), BestWeights("val/loss")
+    averaging = build_averaging(compose(["ema.decay=0.8", "trainer.accelerator=cpu"]))
+    callbacks = [ValidationSchedule(2), witness, best, *averaging]
+    L.Trainer(max_steps=6, callbacks=callbacks, **SETTINGS).fit(module, datamodule=data)
+    average, averages = witness.live[0], []
+    for weight in witness.live:
+        average = 0.8 * average + 0.2 * weight
+        averages.append(average)
+    assert len(averages) == 6
+    return module, best, witness, averages
+
+
+@pytest.mark.slow
+def test_the_average_is_validated(averaged):
+    _, _, witness, averages = averaged
+    torch.testing.assert_close(witness.validated, [averages[2], averages[5]])
+
+
+@pytest.mark.slow
+def test_the_average_is_left_at_the_end_and_differs_from_the_last_weights(averaged):
+    module, best, witness, averages = averaged
+    final = copy.deepcopy(module)
+    torch.testing.assert_close(best._best["model.classifier.weight"], averages[best.step - 1])
+    best.restore(final)
+    weight = final.model.classifier.weight.detach()
+    torch.testing.assert_close(weight, averages[best.step - 1])
+    torch.testing.assert_close(module.model.classifier.weight.detach(), averages[5])
+    assert not torch.allclose(averages[5], witness.live[5], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_averaging_leaves_integer_buffers_as_they_are(averaged):
+    embedding = averaged[0].model.get_input_embeddings()
+    assert embedding.place.max() == len(embedding.weight) - 1

@@ -1,0 +1,64 @@
+"""Training of a part of the model."""
+
+import pytest
+
+from stablebert.callbacks import ReinitTopLayers, TrainPart
+from stablebert.callbacks.train_part import freeze_all_but
+from stablebert.models.architectures import layers
+from stablebert.training.module import GlueClassifier
+
+
+def trained_layers(model):
+    """Return the layers by name with True, False, or a mix of both, for their parameters."""
+    named = layers(model).items()
+    return {name: {p.requires_grad for p in layer.parameters()} for name, layer in named}
+
+
+def test_bitfit_trains_biases_and_the_head(bert):
+    names = freeze_all_but(bert, ["*.bias", "classifier.*"])
+    assert all(name.endswith("bias") or name == "classifier.weight" for name in names)
+    assert len([name for name in names if name.endswith("bias")]) == 1 + 2 * 8 + 2
+
+
+def test_the_names_returned_are_those_that_require_a_gradient(bert):
+    names = freeze_all_but(bert, ["*.bias", "classifier.*"])
+    assert set(names) == {n for n, p in bert.named_parameters() if p.requires_grad}
+
+
+def test_top_layers_are_trained_with_pooler_and_classifier(bert):
+    freeze_all_but(bert, num_layers=1)
+    expected = {"embeddings": {False}, "layer.0": {False}}
+    expected |= {"layer.1": {True}, "pooler": {True}, "classifier": {True}}
+    assert trained_layers(bert) == expected
+
+
+def test_patterns_and_top_layers_are_combined(bert):
+    freeze_all_but(bert, ["bert.embeddings.*"], num_layers=0)
+    trained = trained_layers(bert)
+    assert (trained["embeddings"], trained["layer.1"]) == ({True}, {False})
+
+
+@pytest.mark.parametrize(
+    ("patterns", "num_layers", "message"),
+    [
+        (["classifier.*", "bert.*.beta"], None, r"bert\.\*\.beta matches no parameter and no laye"),
+        # a model without biases, for example
+        (["classifier", "classifier.bias"], None, r"classifier\.bias matches no other parameter"),
+        ([], 3, "num_layers=3: the model has 2 layers"),
+    ],
+)
+def test_a_pattern_that_matches_nothing_is_refused(bert, patterns, num_layers, message):
+    with pytest.raises(ValueError, match=message):
+        freeze_all_but(bert, patterns, num_layers=num_layers)
+
+
+def test_a_classifier_that_stays_random_is_refused(bert):
+    with pytest.raises(ValueError, match="classifier starts at random and 1 of its parameters"):
+        freeze_all_but(bert, ["*.bias"])
+
+
+def test_a_reinitialized_layer_that_stays_random_is_refused(bert):
+    reinit, module = ReinitTopLayers(2), GlueClassifier(bert, metrics=["accuracy"])
+    reinit.setup(None, module, "fit")
+    with pytest.raises(ValueError, match=r"layer\.0 starts at random and 16 of its parameters"):
+        TrainPart(num_layers=1, after=reinit).setup(None, module, "fit")

@@ -1,0 +1,77 @@
+"""Every method on every architecture."""
+
+import json
+from itertools import product
+
+import pytest
+
+from stablebert.cli.main import main
+from stablebert.config.compose import compose
+from stablebert.config.values import choices_of
+from stablebert.models.architectures import ARCHITECTURES
+from stablebert.runs.locate import locate
+from stablebert.training.lifecycle import train
+from tests.helpers.architectures import SHAPES
+
+pytestmark = pytest.mark.slow
+
+METHODS = [m for m in choices_of("method") if m != "longer"]  # `standard` with another length
+REFUSED = {
+    ("albert", "reinit"): "share one set of weights",
+    ("modernbert", "bitfit"): r"\*\.bias matches no other parameter",
+    ("modernbert", "rdrop"): "has no dropout, so its two passes are identical",
+    ("xlnet", "mixout"): "XLNetRelativeAttention, keeps weights outside any Linear",
+}
+"""Methods that cannot work with an architecture, and the reason in the error message."""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Folder of tokenized rows, shared by all runs."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def locate_run(folders, small_glue, cache, tmp_path):
+    def locate_run(kind, method):
+        overrides = [
+            f"model.name={folders[kind]}", f"data.source={small_glue}", "task=rte", "scale=paper",
+            f"method={method}", "trainer.max_steps=1", "trainer.evaluations=1",
+            "trainer.precision=32-true", f"paths.runs={tmp_path}", f"paths.cache={cache}",
+            *(["reinit.num_layers=1"] if method == "reinit" else []),
+        ]  # fmt: skip
+        return locate(compose(overrides))
+
+    return locate_run
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [pair for pair in product(SHAPES, METHODS) if pair not in REFUSED]
+)
+def test_method_trains_architecture(locate_run, kind, method):
+    run = locate_run(kind, method)
+    record = train(run)
+    assert (record.steps, record.method) == (1, method)
+    assert record.packing == ("packed" if ARCHITECTURES[kind].packed else "padded")
+    assert json.loads((run.folder / "history.jsonl").read_text().splitlines()[-1])
+
+
+@pytest.mark.parametrize(("kind", "method"), REFUSED)
+def test_method_that_cannot_work_is_refused(locate_run, kind, method):
+    with pytest.raises(ValueError, match=REFUSED[kind, method]):
+        train(locate_run(kind, method))
+
+
+def test_table_7_compares_architectures(folders, small_glue, tmp_path, capsys):
+    kinds = ("xlnet", "roberta", "electra", "bart")
+    models = ",".join(str(folders[kind]) for kind in kinds)
+    overrides = [
+        "task=rte", "seed=0,1", "scale=demo", f"model.name={models}",
+        f"data.source={small_glue}", f"paths.runs={tmp_path}", f"paths.cache={tmp_path}/cache",
+    ]  # fmt: skip
+    assert main(["grid", "table7", *overrides, "--workers", "2"]) == 0
+    capsys.readouterr()
+    assert main(["report", "table7", *overrides]) == 0
+    out = capsys.readouterr().out
+    assert "16 of 16 runs: 8 cells, seeds 0..1; 0 missing" in out
+    assert all(str(folders[kind]) in out for kind in kinds)

@@ -1,0 +1,88 @@
+"""Parameter groups: decay by kind of parameter, learning rates by layer."""
+
+import pytest
+from torch import nn
+
+from stablebert.models.architectures import layers
+from stablebert.models.loading import load_model
+from stablebert.optim.groups import layer_rates, parameter_groups, split_by_rate
+
+
+@pytest.fixture
+def two_linears():
+    return nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+
+
+def test_weights_decay_and_biases_and_layer_norms_do_not():
+    model = nn.ModuleDict({"dense": nn.Linear(3, 3), "LayerNorm": nn.LayerNorm(3)})
+    decayed, exempt = parameter_groups(model, 0.1)
+    assert [id(p) for p in decayed["params"]] == [id(model["dense"].weight)]
+    assert (decayed["weight_decay"], exempt["weight_decay"]) == (0.1, 0.0)
+    assert len(exempt["params"]) == 3
+
+
+def test_a_rule_that_matches_nothing_is_refused():
+    """On a model without biases and LayerNorms it would silently change (docs/pitfalls.md, 22)."""
+    with pytest.raises(ValueError, match="no biases and LayerNorms"):
+        parameter_groups(nn.Linear(3, 3, bias=False), 0.1)
+
+
+def test_frozen_parameters_are_in_no_group(two_linears):
+    two_linears[0].requires_grad_(False)
+    assert [len(g["params"]) for g in parameter_groups(two_linears, 0.1)] == [1, 1]
+
+
+def test_empty_groups_are_left_out(two_linears):
+    two_linears[0].requires_grad_(False)
+    two_linears[1].weight.requires_grad_(False)
+    (only,) = parameter_groups(two_linears, 0.1)
+    assert only["weight_decay"] == 0.0
+    assert [id(p) for p in only["params"]] == [id(two_linears[1].bias)]
+
+
+def test_a_fully_frozen_model_is_refused(two_linears):
+    two_linears.requires_grad_(False)
+    with pytest.raises(ValueError, match="every parameter is frozen"):
+        parameter_groups(two_linears, 0.1)
+
+
+def test_layer_rates_of_bert_large_are_the_released_ones():
+    """run_glue.py, L90-120: the head at the base rate, layer.23 times d, embeddings times d^25."""
+    names = ["embeddings", *(f"layer.{i}" for i in range(24)), "pooler", "classifier"]
+    rates = layer_rates(names, lr=2e-5, decay=0.95)
+    expected = {"embeddings": 2e-5 * 0.95**25, "pooler": 2e-5, "classifier": 2e-5}
+    expected |= {f"layer.{i}": 2e-5 * 0.95 ** (24 - i) for i in range(24)}
+    assert rates == pytest.approx(expected, rel=1e-12)
+
+
+def test_layer_rates_keep_the_order_of_the_layers():
+    names = ["embeddings", "layer.0", "pooler", "classifier"]
+    assert list(layer_rates(names, lr=1.0, decay=0.5)) == names
+
+
+@pytest.fixture(scope="module")
+def split(tiny_bert):
+    """A BERT's layers, and the group of each parameter by its id."""
+    model = load_model(tiny_bert, num_labels=2, seed=0)
+    named = layers(model)
+    rates = layer_rates(list(named), lr=1.0, decay=0.5)
+    groups = split_by_rate(parameter_groups(model, 0.01), named, rates)
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    return named, {id(p): group for group in groups for p in group["params"]}
+
+
+@pytest.mark.parametrize(
+    ("layer", "rate"),
+    [("classifier", 1), ("pooler", 1), ("layer.1", 0.5), ("layer.0", 0.25), ("embeddings", 0.125)],
+)
+def test_every_parameter_has_the_rate_of_its_layer(split, layer, rate):
+    named, group_of = split
+    assert {group_of[id(p)]["lr"] for p in named[layer].parameters()} == {rate}
+
+
+def test_every_parameter_keeps_its_own_decay(split):
+    named, group_of = split
+    for layer in named.values():
+        for name, p in layer.named_parameters():
+            exempt = "LayerNorm" in name or name.endswith("bias")
+            assert group_of[id(p)]["weight_decay"] == (0.0 if exempt else 0.01), name

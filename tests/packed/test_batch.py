@@ -1,0 +1,47 @@
+"""Packing of rows into a batch without padding."""
+
+import numpy as np
+import pytest
+
+from stablebert.packed.batch import SINGLE_FROM, pack_rows
+
+
+@pytest.fixture
+def batch():
+    rows = [np.array([1, 2]), np.array([3, 4, 5]), np.array([6]), np.array([7, 8])]
+    return pack_rows(rows, [row * 0 for row in rows], np.array([0, 1, 2, 3]))
+
+
+def test_the_longest_row_comes_first_and_ties_keep_their_order(batch):
+    assert batch.input_ids.tolist() == [3, 4, 5, 1, 2, 7, 8, 6]
+
+
+def test_positions_start_at_zero_in_every_row(batch):
+    assert batch.position_ids.tolist() == [0, 1, 2, 0, 1, 0, 1, 0]
+
+
+def test_starts_are_the_indices_of_first_tokens(batch):
+    assert batch.starts.tolist() == [0, 3, 5, 7]
+
+
+def test_labels_and_lengths_follow_the_order_of_the_rows(batch):
+    assert (batch.labels.tolist(), batch.lengths) == ([1, 0, 3, 2], (3, 2, 2, 1))
+
+
+def test_rows_of_one_length_form_a_group(batch):
+    groups = [(g.first_row, g.rows, g.first_token, g.length) for g in batch.groups]
+    assert groups == [(0, 1, 0, 3), (1, 2, 3, 2), (3, 1, 7, 1)]
+
+
+def test_long_rows_are_groups_of_their_own():
+    row = np.ones(SINGLE_FROM)
+    assert [g.rows for g in pack_rows([row, row], [row, row], np.zeros(2)).groups] == [1, 1]
+
+
+def test_mask_and_indices_describe_the_padded_batch(batch):
+    assert batch.attention_mask.int().tolist() == [[1, 1, 1], [1, 1, 0], [1, 1, 0], [1, 0, 0]]
+    assert batch.padded_indices.tolist() == [0, 1, 2, 3, 4, 6, 7, 9]
+
+
+def test_a_move_to_a_device_keeps_the_lengths(batch):
+    assert batch.to("cpu").lengths == batch.lengths
