@@ -38,10 +38,10 @@ def rdrop_loss(first: Tensor, second: Tensor, labels: Tensor, *, alpha: float) -
     alpha (y₁ - y₂)² / 2.
 
     Args:
-        first: logits of one pass, `(B, C)`.
-        second: logits of the other pass, `(B, C)`.
+        first: Logits of one pass, `(B, C)`.
+        second: Logits of the other pass, `(B, C)`.
         labels: `(B,)`.
-        alpha: weight of the divergence.
+        alpha: Weight of the divergence.
 
     Returns:
         Scalar.

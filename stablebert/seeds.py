@@ -12,7 +12,7 @@ def stream_seed(seed: int, purpose: str) -> int:
     share head, data order and dropout masks.
 
     Args:
-        seed: seed of the run.
+        seed: Seed of the run.
         purpose: `head`, `reinit`, `order` or `dropout`; any other string is a stream of its own.
 
     Returns:
@@ -29,7 +29,7 @@ def stream_generator(seed: int, purpose: str) -> Generator:
     """Return a CPU generator of the stream: the same numbers on every device.
 
     Args:
-        seed: seed of the run.
-        purpose: see `stream_seed`.
+        seed: Seed of the run.
+        purpose: See `stream_seed`.
     """
     return Generator().manual_seed(stream_seed(seed, purpose))

@@ -46,8 +46,8 @@ def softmax_backward(grad: Tensor, output: Tensor) -> Tensor:
     """Return the gradient of a softmax over the last dimension by its input.
 
     Args:
-        grad: gradient of the loss by the softmax's output.
-        output: output of the softmax, of the same shape.
+        grad: Gradient of the loss by the softmax's output.
+        output: Output of the softmax, of the same shape.
 
     Example:
         >>> softmax_backward(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]))

@@ -132,10 +132,6 @@ def test_no_bare_assert_in_the_package():
     assert [n for n, tree in modules() for x in ast.walk(tree) if isinstance(x, ast.Assert)] == []
 
 
-STILL_PRIVATE = {"tracking", "ops"}
-"""Packages whose private names of other packages have no adapter yet."""
-
-
 def own_names(tree):
     """Names that a module defines itself: functions, classes, attributes and fields."""
     for node in ast.walk(tree):
@@ -172,7 +168,7 @@ def test_private_names_are_used_only_in_adapters():
     wrong = {
         f"{name}: {private}"
         for name, tree in modules()
-        if not name.endswith("_internals") and name.partition(".")[0] not in STILL_PRIVATE
+        if not name.endswith("_internals")
         for private in foreign_private_names(tree)
     }
     assert not wrong

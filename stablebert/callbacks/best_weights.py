@@ -24,12 +24,12 @@ class BestWeights(Callback):
     complete. If Lightning's `WeightAveraging` is listed after it, the averaged weights are kept.
 
     Args:
-        monitor: key in `trainer.callback_metrics`; higher is better.
+        monitor: Key in `trainer.callback_metrics`; higher is better.
 
     Attributes:
-        score: best value so far; None as long as every one was NaN.
-        step: number of optimizer steps at that validation.
-        metrics: everything that the same validation logged.
+        score: Best value so far; None as long as every one was NaN.
+        step: Number of optimizer steps at that validation.
+        metrics: Everything that the same validation logged.
 
     Raises:
         KeyError: At the first validation, if it does not log this key.

@@ -25,8 +25,8 @@ def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> 
     the corrected m̂ / (√v̂ + ε) of Adam, both without learning rate, whichever the optimizer applies.
 
     Args:
-        optimizer: torch's Adam or AdamW, or `BertAdam`.
-        named: layers by name, as `models.architectures.layers` returns them.
+        optimizer: Adam or AdamW of torch, or `BertAdam`.
+        named: Layers by name, as `models.architectures.layers` returns them.
 
     Returns:
         For each layer and for `all`: the norms `update_biased/<layer>` and

@@ -25,7 +25,7 @@ def fit_linear_head(
         features: `(N, H)`.
         labels: `(N,)`.
         classes: C; 1 is a regression.
-        l2: strength λ, the same as 1 / C in scikit-learn's LogisticRegression.
+        l2: Strength λ, the same as 1 / C in scikit-learn's LogisticRegression.
 
     Returns:
         Weight `(C, H)` and bias `(C,)`.
@@ -66,9 +66,9 @@ def head_inputs(
     """Run batches through a module without dropout and record the inputs of its head.
 
     Args:
-        pl_module: its `forward` takes a batch; it is left in training mode.
-        head: a Linear inside it.
-        batches: with labels in `batch["labels"]` or `batch.labels`.
+        pl_module: Module whose `forward` takes a batch; it is left in training mode.
+        head: Linear inside the module.
+        batches: Batches with labels in `batch["labels"]` or `batch.labels`.
 
     Returns:
         Inputs of the head in float32, `(N, H)`, and labels, `(N,)`.
@@ -113,8 +113,8 @@ class LinearProbe(Callback):
     training started.
 
     Args:
-        l2: strength of the regularization; see `fit_linear_head`.
-        rows: batches of the training rows, each row once; None takes
+        l2: Strength of the regularization; see `fit_linear_head`.
+        rows: Batches of the training rows, each row once; None takes
             `rows_dataloader("train")` of the data module (`HasRows`).
 
     Raises:

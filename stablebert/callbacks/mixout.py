@@ -24,7 +24,7 @@ class MixoutLinear(nn.Linear):
 
     Args:
         linear: Linear whose parameters are shared and whose current weight becomes the target.
-        p: probability of the target instead of the weight.
+        p: Probability of the target instead of the weight.
         mask: "neuron", one draw for all weights that leave an input (the code of Lee et al. and of
             Zhang et al.), or "weight", one for each weight (the text of Zhang et al.).
     """
@@ -56,8 +56,8 @@ def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[st
     exclude it; the code of Zhang et al. mixes it with its own random start).
 
     Args:
-        model: sequence-classification model of a supported architecture.
-        p: probability of the target instead of the weight, from 0 to below 1.
+        model: Sequence-classification model of a supported architecture.
+        p: Probability of the target instead of the weight, from 0 to below 1.
         mask: "neuron" or "weight"; see `MixoutLinear`.
 
     Returns:
@@ -102,11 +102,11 @@ class Mixout(Callback):
     """Applies Mixout to the module's `model` before training; list it after `ReinitTopLayers`.
 
     Args:
-        p: probability of the pre-trained weight instead of the trained one.
+        p: Probability of the pre-trained weight instead of the trained one.
         mask: "neuron" or "weight"; see `MixoutLinear`.
 
     Attributes:
-        modules: names of the replaced modules; empty before the start of fit.
+        modules: Names of the replaced modules; empty before the start of fit.
 
     Raises:
         TypeError: At the start of fit, if the module has no `model` (`HasModel`).

@@ -14,7 +14,7 @@ class HasModel(Protocol):
     """A module with a sequence-classification model of the transformers library.
 
     Attributes:
-        model: of an architecture in `models.architectures.ARCHITECTURES`.
+        model: The model, of an architecture in `models.architectures.ARCHITECTURES`.
     """
 
     model: nn.Module
@@ -32,8 +32,8 @@ def model_of(pl_module: LightningModule, callback: Callback) -> nn.Module:
     """Return the model of a module.
 
     Args:
-        pl_module: module of the user's project.
-        callback: callback that needs the model, named in the error.
+        pl_module: Module of the user's project.
+        callback: Callback that needs the model, named in the error.
 
     Raises:
         TypeError: If the module has no `model`.
@@ -52,7 +52,7 @@ def training_rows_of(trainer: Trainer, callback: Callback) -> Iterable[Any]:
 
     Args:
         trainer: Trainer that was given a data module.
-        callback: callback that needs the rows, named in the error.
+        callback: Callback that needs the rows, named in the error.
 
     Raises:
         TypeError: If there is no data module, or it has no `rows_dataloader`.

@@ -11,12 +11,12 @@ class ReinitTopLayers(Callback):
     """Re-initializes the module's `model` once, before the optimizer is built and training starts.
 
     Args:
-        num_layers: number of blocks to draw, from the top; 0 keeps them all.
-        pooler: whether to draw the pooler, if the model has one.
-        seed: seed of the draws, a run's `seed_init`.
+        num_layers: Number of blocks to draw, from the top; 0 keeps them all.
+        pooler: Whether to draw the pooler, if the model has one.
+        seed: Seed of the draws, a run's `seed_init`.
 
     Attributes:
-        layers: names of the layers drawn, from the bottom up; empty before the start of fit.
+        layers: Names of the layers drawn, from the bottom up; empty before the start of fit.
 
     Raises:
         TypeError: At the start of fit, if the module has no `model` (`HasModel`).

@@ -23,12 +23,12 @@ def freeze_all_but(
     """Freeze all parameters except those that match a pattern and those of the top layers.
 
     Args:
-        model: sequence-classification model of a supported architecture.
-        patterns: names of layers, or of parameters with `*` and `?`: `*.bias` with `classifier` is
+        model: Sequence-classification model of a supported architecture.
+        patterns: Names of layers, or of parameters with `*` and `?`: `*.bias` with `classifier` is
             BitFit (Ben Zaken et al., 2022).
-        num_layers: number of top blocks to train, with pooler and classifier; None selects by
+        num_layers: Number of top blocks to train, with pooler and classifier; None selects by
             patterns only.
-        fresh: layers that start at random, of which nothing may be frozen.
+        fresh: Layers that start at random, of which nothing may be frozen.
 
     Returns:
         Names of the trained parameters.
@@ -76,12 +76,12 @@ class TrainPart(Callback):
     """Freezes most of the module's `model` before the optimizer is built; see `freeze_all_but`.
 
     Args:
-        patterns: names of layers, or of parameters with `*` and `?`.
-        num_layers: number of top blocks to train.
-        after: callback that re-initializes layers, of which nothing may be frozen; list it before.
+        patterns: Names of layers, or of parameters with `*` and `?`.
+        num_layers: Number of top blocks to train.
+        after: Callback that re-initializes layers, of which nothing may be frozen; list it before.
 
     Attributes:
-        parameters: names of the trained parameters; empty before the start of fit.
+        parameters: Names of the trained parameters; empty before the start of fit.
 
     Raises:
         TypeError: At the start of fit, if the module has no `model` (`HasModel`).

@@ -14,8 +14,8 @@ def validation_steps(total: int, evaluations: int = 10) -> list[int]:
     than requested where `evaluations` does not divide the total.
 
     Args:
-        total: optimizer steps of the whole training.
-        evaluations: number of validations.
+        total: Optimizer steps of the whole training.
+        evaluations: Number of validations.
 
     Example:
         >>> validation_steps(234)
@@ -33,7 +33,7 @@ class ValidationSchedule(Callback):
     `val_check_interval=1, check_val_every_n_epoch=None, num_sanity_val_steps=0`.
 
     Args:
-        evaluations: number of validations; see `validation_steps`.
+        evaluations: Number of validations; see `validation_steps`.
 
     Raises:
         ValueError: At the start of fit, if the Trainer has other settings.
@@ -75,11 +75,11 @@ class StopAfter(Callback):
     than the fraction, training stops there.
 
     Args:
-        fraction: of all optimizer steps.
-        evaluations: number of validations of the `ValidationSchedule` that it accompanies.
+        fraction: Part of all optimizer steps to train, in (0, 1].
+        evaluations: Number of validations of the `ValidationSchedule` that it accompanies.
 
     Attributes:
-        total: optimizer steps of the whole training, known from the start of fit.
+        total: Optimizer steps of the whole training, known from the start of fit.
     """
 
     def __init__(self, fraction: float, evaluations: int = 10):

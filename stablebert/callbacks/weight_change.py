@@ -44,9 +44,9 @@ def weight_change(named: Mapping[str, nn.Module], start: Weights, start_norms: T
     """Return the L2 distance of each layer from its start, absolute and relative.
 
     Args:
-        named: layers by name.
-        start: result of `copy_weights` at the start.
-        start_norms: result of `weight_norms` for it, one number per layer.
+        named: Layers by name.
+        start: Result of `copy_weights` at the start.
+        start_norms: Result of `weight_norms` for it, one number per layer.
 
     Returns:
         `(2, len(named))` on the device of the weights, without a synchronization: distances, and

@@ -19,7 +19,7 @@ class FirstTokenHead(nn.Module):
     The head of the transformers library has another dense layer in between.
 
     Args:
-        config: configuration of the model.
+        config: Configuration of the model.
     """
 
     def __init__(self, config: Any):
@@ -59,15 +59,15 @@ class Architecture:
     every parameter must be below exactly one.
 
     Attributes:
-        embeddings: locations of the embeddings.
-        blocks: locations of lists of blocks, the bottom ones first.
-        classifier: locations of all that pre-training does not provide and every run draws.
-        pooler: locations of the pooler, if there is one.
-        packed: forward pass over packed batches, `packed(model, batch, masks)`; without one,
+        embeddings: Locations of the embeddings.
+        blocks: Locations of lists of blocks, the bottom ones first.
+        classifier: Locations of all that pre-training does not provide and every run draws.
+        pooler: Locations of the pooler, if there is one.
+        packed: Forward pass over packed batches, `packed(model, batch, masks)`; without one,
             batches are padded.
-        head: factory of another `classifier` than the library's, from the configuration.
-        draw: initial weights of a Linear, `draw(config, name, shape, generator)`.
-        shared: whether all layers are one and the same.
+        head: Factory of another `classifier` than the library's, from the configuration.
+        draw: Initial weights of a Linear, `draw(config, name, shape, generator)`.
+        shared: Whether all layers are one and the same.
     """
 
     embeddings: Sequence[str]
@@ -184,7 +184,7 @@ def layers(model: nn.Module) -> dict[str, nn.Module]:
     encoder layers come before its decoder layers, and a model without a pooler has no `pooler`.
 
     Args:
-        model: sequence-classification model of a supported architecture.
+        model: Sequence-classification model of a supported architecture.
 
     Raises:
         TypeError: If the model is not one of the transformers library.
@@ -253,7 +253,7 @@ def max_positions(config: Any) -> int | None:
     """Return the largest number of tokens of a row; None where positions are relative.
 
     Args:
-        config: configuration of a model.
+        config: Configuration of a model.
     """
     count: int = getattr(config, "max_position_embeddings", -1)
     if config.model_type == "roberta":  # its positions start after the one of padding

@@ -26,9 +26,9 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
     transformers library would draw it differently in different versions.
 
     Args:
-        folder: local folder with `config.json` and weights.
-        num_labels: number of classes C; 1 for a regression.
-        seed: seed of the head, a run's `seed_init`.
+        folder: Local folder with `config.json` and weights.
+        num_labels: Number of classes C; 1 for a regression.
+        seed: Seed of the head, a run's `seed_init`.
 
     Returns:
         Sequence-classification model in training mode. Loading the same folder again in this
@@ -97,9 +97,9 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
     """Save a fine-tuned model without its head, atomically, so that `load_model` can read it.
 
     Args:
-        model: fine-tuned model; its embeddings may be partially trained.
-        folder: folder to write, replaced if it exists.
-        tokenizer: folder of the pre-trained model, whose other files are copied.
+        model: Fine-tuned model; its embeddings may be partially trained.
+        folder: Folder to write, replaced if it exists.
+        tokenizer: Folder of the pre-trained model, whose other files are copied.
     """
     embedding = model.get_input_embeddings()
     if isinstance(embedding, PartiallyTrainedEmbedding):

@@ -20,10 +20,10 @@ def reinitialize_top(
     block is drawn first, so that a deeper re-initialization agrees with a shallower one above.
 
     Args:
-        model: sequence-classification model of a supported architecture.
-        num_layers: number of blocks to draw.
-        pooler: whether to draw the pooler, if the model has one.
-        seed: seed of the draws, a run's `seed_init`.
+        model: Sequence-classification model of a supported architecture.
+        num_layers: Number of blocks to draw.
+        pooler: Whether to draw the pooler, if the model has one.
+        seed: Seed of the draws, a run's `seed_init`.
 
     Returns:
         Names of the layers drawn, from the bottom up.
@@ -54,9 +54,9 @@ def top_layers(named: Mapping[str, nn.Module], *, num_layers: int, pooler: bool)
     """Return the names of the top blocks and, optionally, of the pooler, if there is one.
 
     Args:
-        named: layers by name, as `models.architectures.layers` returns them.
-        num_layers: number of blocks.
-        pooler: whether to include the pooler.
+        named: Layers by name, as `models.architectures.layers` returns them.
+        num_layers: Number of blocks.
+        pooler: Whether to include the pooler.
 
     Raises:
         ValueError: If the model has fewer blocks.
@@ -80,8 +80,8 @@ def reinitialize(model: Any, names: Iterable[str], *, rng: Generator) -> None:
     XLNet's attention has weights and biases outside any Linear, all of which are drawn.
 
     Args:
-        model: sequence-classification model of a supported architecture, on any device.
-        names: layers to draw, in this order.
+        model: Sequence-classification model of a supported architecture, on any device.
+        names: Layers to draw, in this order.
         rng: CPU generator.
 
     Raises:
@@ -112,8 +112,8 @@ class PartiallyTrainedEmbedding(nn.Module):
     gradient, no moments and no update; the arithmetic stays the same.
 
     Args:
-        embedding: the full embedding, `(V, H)`.
-        rows: token ids that occur in the training rows, `(P,)` int64, in ascending order.
+        embedding: The full embedding, `(V, H)`.
+        rows: Token ids that occur in the training rows, `(P,)` int64, in ascending order.
     """
 
     def __init__(self, embedding: nn.Embedding, rows: Tensor):
@@ -136,7 +136,7 @@ class PartiallyTrainedEmbedding(nn.Module):
         """Return the rows of token ids.
 
         Args:
-            ids: of any shape; in training, all must be among the trained rows.
+            ids: Token ids, of any shape; in training, all must be among the trained rows.
 
         Returns:
             Tensor of the shape of `ids` and `(H,)`.
@@ -155,8 +155,8 @@ def train_embedding_rows(model: Any, ids: Tensor) -> None:
     """Make some rows of the word embeddings the only ones that are trained.
 
     Args:
-        model: model of the transformers library.
-        ids: token ids of these rows, `(P,)` int64, in ascending order.
+        model: Model of the transformers library.
+        ids: Token ids of these rows, `(P,)` int64, in ascending order.
     """
     model.set_input_embeddings(PartiallyTrainedEmbedding(model.get_input_embeddings(), ids))
 

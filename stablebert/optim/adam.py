@@ -35,12 +35,12 @@ class BertAdam(torch.optim.AdamW):
     they can be clipped before the step.
 
     Args:
-        params: parameters or parameter groups.
-        lr: learning rate η.
+        params: Parameters or parameter groups.
+        lr: Learning rate η.
         betas: (β₁, β₂), decay rates of the moments.
         eps: ε, added to the root of the second moment.
         weight_decay: λ, decoupled (Loshchilov and Hutter, 2019).
-        bias_correction: whether to correct the moments for their start at zero.
+        bias_correction: Whether to correct the moments for their start at zero.
 
     Raises:
         ValueError: If a beta is so close to 1 that the kernel would still correct for it.
@@ -78,7 +78,7 @@ class BertAdam(torch.optim.AdamW):
         """Take one step; parameters without a gradient keep their values.
 
         Args:
-            closure: computes loss and gradients; Lightning passes one.
+            closure: Computes loss and gradients; Lightning passes one.
 
         Returns:
             Value of the closure, or None without one.
@@ -111,7 +111,7 @@ def steps_taken(optimizer: Optimizer) -> int:
     """Return the number of steps that an Adam took, without those that fp16 skipped.
 
     Args:
-        optimizer: any optimizer that counts in `state[p]["step"]`, or `BertAdam`; 0 for others.
+        optimizer: Any optimizer that counts in `state[p]["step"]`, or `BertAdam`; 0 for others.
 
     Example:
         >>> weight = torch.nn.Parameter(torch.ones(2))

@@ -12,8 +12,8 @@ def analytic_bias_ratio(step: int, betas: Sequence[float]) -> float:
     (1-β₁^t) / √(1-β₂^t), Figure 1 of Zhang et al. (2021).
 
     Args:
-        step: number of steps t, from 1.
-        betas: decay rates (β₁, β₂) of the moments.
+        step: Number of steps t, from 1.
+        betas: Decay rates (β₁, β₂) of the moments.
 
     Example:
         >>> [round(analytic_bias_ratio(t, (0.9, 0.999)), 2) for t in (1, 12, 1000)]
@@ -31,9 +31,9 @@ def update_norms(
     Rows of the vocabulary that no batch contained have no moments, so they count in no number.
 
     Args:
-        state: per parameter `exp_avg` (m), `exp_avg_sq` (v), and `step`, which is t + `offset`.
-        betas: decay rates of the moments.
-        eps: added to the root of the second moment.
+        state: Per parameter `exp_avg` (m), `exp_avg_sq` (v), and `step`, which is t + `offset`.
+        betas: Decay rates of the moments.
+        eps: Added to the root of the second moment.
         offset: `BertAdam.step_offset`; 0 for other optimizers.
 
     Returns:

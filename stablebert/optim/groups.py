@@ -12,8 +12,8 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     Frozen parameters are in no group, and empty groups are left out.
 
     Args:
-        model: any model with biases or LayerNorms.
-        weight_decay: decay of the first group; that of the second is 0.
+        model: Any model with biases or LayerNorms.
+        weight_decay: Decay of the first group; that of the second is 0.
 
     Raises:
         ValueError: If the rule does not recognize the parameters of this model, or none is trained.
@@ -51,9 +51,9 @@ def layer_rates(names: Sequence[str], *, lr: float, decay: float) -> dict[str, f
     η d^L; the embeddings have η d^(L+1).
 
     Args:
-        names: of the layers from the bottom up, as `models.architectures.layers` returns them.
-        lr: learning rate η.
-        decay: factor d from each layer to the one below.
+        names: Layers from the bottom up, the keys that `models.architectures.layers` returns.
+        lr: Learning rate η.
+        decay: Factor d from each layer to the one below.
 
     Example:
         >>> layer_rates(["embeddings", "layer.0", "layer.1", "classifier"], lr=1.0, decay=0.5)
@@ -70,9 +70,9 @@ def split_by_rate(
     """Split groups by layer and set the learning rate of each part.
 
     Args:
-        groups: result of `parameter_groups`.
-        named: layers by name; together they hold every parameter of the groups.
-        rates: learning rate of each layer.
+        groups: Result of `parameter_groups`.
+        named: Layers by name; together they hold every parameter of the groups.
+        rates: Learning rate of each layer.
 
     Returns:
         Groups with a key `lr`; every parameter is in exactly one.
@@ -94,8 +94,8 @@ def decay_to_start(groups: Iterable[dict[str, Any]], *, free: nn.Module) -> list
     al., 2020, `wdecay(w_pre)`).
 
     Args:
-        groups: result of `parameter_groups` or `split_by_rate`.
-        free: part that neither decays nor is pulled: the classifier, whose start is random.
+        groups: Result of `parameter_groups` or `split_by_rate`.
+        free: Part that neither decays nor is pulled: the classifier, whose start is random.
 
     Returns:
         Groups without weight decay; those that are pulled have the keys `pull` and `start`.

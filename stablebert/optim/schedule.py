@@ -12,9 +12,9 @@ def linear_warmup(step: int, *, total: int, warmup: float) -> float:
     `optimization.py`).
 
     Args:
-        step: optimizer step, from 0.
-        total: optimizer steps of the whole training.
-        warmup: fraction of them with a rising rate.
+        step: Optimizer step, from 0.
+        total: Optimizer steps of the whole training.
+        warmup: Fraction of them with a rising rate.
 
     Example:
         >>> [linear_warmup(step, total=10, warmup=0.2) for step in range(0, 11, 2)]
@@ -30,8 +30,8 @@ def warmup_scheduler(optimizer: Optimizer, *, total: int, warmup: float) -> Lamb
     """Return the scheduler of `linear_warmup`, to be stepped after every optimizer step.
 
     Args:
-        optimizer: whose learning rates are the peak rates.
-        total: optimizer steps of the whole training.
-        warmup: fraction of them with a rising rate.
+        optimizer: Optimizer with the peak learning rates.
+        total: Optimizer steps of the whole training.
+        warmup: Fraction of them with a rising rate.
     """
     return LambdaLR(optimizer, lambda step: linear_warmup(step, total=total, warmup=warmup))

@@ -26,14 +26,14 @@ def packed_attention(
     """Compute dot-product attention with dropout on its weights (Vaswani et al., 2017, sec. 3.2).
 
     Args:
-        q: queries, `(T, H)`; with `first_only` those of the first token of every row, `(B, H)`.
-        k: keys, `(T, H)`.
-        v: values, `(T, H)`.
-        batch: rows that the tokens belong to.
-        heads: number of heads A.
-        p: dropout rate of the attention weights; 0 in evaluation.
-        masks: source of dropout on a CPU.
-        first_only: whether the queries are those of first tokens only.
+        q: Queries, `(T, H)`; with `first_only` those of the first token of every row, `(B, H)`.
+        k: Keys, `(T, H)`.
+        v: Values, `(T, H)`.
+        batch: Rows that the tokens belong to.
+        heads: Number of heads A.
+        p: Dropout rate of the attention weights; 0 in evaluation.
+        masks: Source of dropout on a CPU.
+        first_only: Whether the queries are those of first tokens only.
 
     Returns:
         Mixed values, of the shape of `q`.

@@ -24,10 +24,10 @@ class RowGroup:
     """Consecutive rows of one length.
 
     Attributes:
-        first_row: index of the first row.
-        rows: number of rows.
-        first_token: index of the first row's first token.
-        length: tokens per row.
+        first_row: Index of the first row.
+        rows: Number of rows.
+        first_token: Index of the first row's first token.
+        length: Tokens per row.
     """
 
     first_row: int
@@ -44,9 +44,9 @@ class PackedBatch:
         input_ids: `(T,)` int64.
         token_type_ids: `(T,)` int64.
         position_ids: `(T,)` int64, from 0 in every row.
-        starts: index of the first token of each row, `(B,)` int64.
+        starts: Index of the first token of each row, `(B,)` int64.
         labels: `(B,)`.
-        lengths: tokens of each row in descending order, B integers on the host.
+        lengths: Tokens of each row in descending order, B integers on the host.
     """
 
     input_ids: Tensor
@@ -104,8 +104,8 @@ def pack_rows(
     """Pack the rows of a batch.
 
     Args:
-        input_ids: tokens of each row, B arrays.
-        token_type_ids: segments of each row, B arrays.
+        input_ids: Tokens of each row, B arrays.
+        token_type_ids: Segments of each row, B arrays.
         labels: `(B,)`.
 
     Example:

@@ -18,7 +18,7 @@ class DropoutMasks:
     """Stream of dropout masks for a CPU, with its own generator.
 
     Args:
-        seed: determines the masks; nothing else draws from the stream.
+        seed: Determines the masks; nothing else draws from the stream.
 
     Example:
         >>> DropoutMasks(seed=0).dropped_indices(100, p=0.05)
@@ -32,8 +32,8 @@ class DropoutMasks:
         """Draw the elements to drop, each independently with probability `p`.
 
         Args:
-            n: number of elements.
-            p: dropout rate, in (0, 1).
+            n: Number of elements.
+            p: Dropout rate, in (0, 1).
 
         Returns:
             Indices in 0..n-1 in ascending order, `(P,)` int64.
@@ -57,9 +57,9 @@ def dropout(x: Tensor, p: float, masks: DropoutMasks) -> Tensor:
     """Apply dropout to a tensor of any shape.
 
     Args:
-        x: input.
-        p: dropout rate; 0 returns `x` itself.
-        masks: source of the masks on a CPU; a GPU uses torch's dropout and global generator.
+        x: Input.
+        p: Dropout rate; 0 returns `x` itself.
+        masks: Source of the masks on a CPU; a GPU uses torch's dropout and global generator.
 
     Example:
         >>> dropout(torch.ones(6), p=0.5, masks=DropoutMasks(seed=1))

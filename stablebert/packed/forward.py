@@ -42,9 +42,9 @@ def bert_states(bert: Any, batch: PackedBatch, masks: DropoutMasks, blocks: Any 
 
     Args:
         bert: `BertModel`, `RobertaModel` or `ElectraModel`.
-        batch: packed rows.
-        masks: source of dropout on a CPU.
-        blocks: layers to run, from the bottom up; None for all.
+        batch: Packed rows.
+        masks: Source of dropout on a CPU.
+        blocks: Layers to run, from the bottom up; None for all.
     """
     embeddings = bert.embeddings
     # RoBERTa's positions start after the one of padding
