@@ -1,0 +1,100 @@
+"""Identities of runs whose data or model is not available: records tell what they were."""
+
+import pytest
+
+from stablebert.config.compose import compose
+from stablebert.config.identity import config_id
+from stablebert.runs.identities import ContentError, Identities
+from stablebert.runs.locate import locate
+from tests.helpers.records import make_cell, make_record
+
+DATA, MODEL = "sha256:0123", "org/bert@c0ffee"
+
+
+def absent_config(*overrides, source="/absent", model="org/bert"):
+    return compose(["scale=mini", f"data.source={source}", f"model.name={model}", *overrides])
+
+
+def record_of(task="rte", scale="mini", data=DATA, model=MODEL):
+    return make_record(make_cell(task, scale=scale), data=data, model=model)
+
+
+@pytest.mark.parametrize("overrides", [("seed=0",), ("seed=1", "method=reinit")])
+def test_absent_content_is_assumed_to_be_what_all_records_used(overrides):
+    cfg = absent_config(*overrides)
+    run = Identities([record_of(), record_of()]).run(cfg)
+    assert run.config_id == config_id(cfg, data=DATA, model=MODEL)
+
+
+def test_every_assumption_is_reported_once_per_content():
+    identities = Identities([record_of(), record_of(), record_of("cola", data="sha256:4567")])
+    for overrides in (("seed=0",), ("seed=1",), ("task=cola",)):
+        identities.run(absent_config(*overrides))
+    assert identities.assumptions == [
+        f"data is not available; assuming the content that all records of mini rte used: {DATA}",
+        "model is not available; assuming the content that all records of mini rte, mini cola "
+        f"used: {MODEL}",
+        "data is not available; assuming the content that all records of mini cola used: "
+        "sha256:4567",
+    ]
+
+
+def test_available_content_overrides_the_records(tiny_glue, tiny_bert):
+    cfg = absent_config(source=tiny_glue, model=tiny_bert)
+    run, located = Identities([record_of()]).run(cfg), locate(cfg)
+    assert (run.config_id, run.folder) == (located.config_id, located.folder)
+
+
+def test_available_content_needs_no_assumption(tiny_glue, tiny_bert):
+    identities = Identities([record_of()])
+    identities.run(absent_config(source=tiny_glue, model=tiny_bert))
+    assert not identities.assumptions
+
+
+def test_data_may_be_available_and_the_model_assumed(tiny_glue, tiny_bert):
+    cfg = absent_config(source=tiny_glue)
+    data = locate(absent_config(source=tiny_glue, model=tiny_bert)).source.identity
+    run = Identities([record_of()]).run(cfg)
+    assert run.config_id == config_id(cfg, data=data, model=MODEL)
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ([], "which data it is: there are none"),
+        (
+            [record_of("cola"), record_of(scale="paper")],
+            "which data it is: there are none",
+        ),
+        (
+            [record_of(), record_of(), record_of(data="sha256:9")],
+            f"which data it is: {DATA} in 2, sha256:9 in 1",
+        ),
+        (
+            [record_of(), record_of(model="sha256:9")],
+            f"which model it is: {MODEL} in 1, sha256:9 in 1",
+        ),
+        (
+            [record_of(data="nyu-mll/glue@c0ffee")],
+            "which data it is: nyu-mll/glue@c0ffee in 1",
+        ),
+        ([record_of(model="org/other@c0ffee")], "which model it is: org/other@c0ffee in 1"),
+    ],
+)
+def test_records_that_do_not_identify_the_content_are_listed_after_the_error(records, reason):
+    with pytest.raises(ContentError) as refusal:
+        Identities(records).run(absent_config())
+    problem, records_line = str(refusal.value).splitlines()
+    assert ("'/absent' is not a folder" if " data " in reason else "model 'org/bert'") in problem
+    assert records_line == f"Nor do the records of mini rte tell {reason}."
+
+
+def test_a_pinned_revision_matches_records_of_it():
+    cfg = absent_config("model.revision=c0ffee")
+    run = Identities([record_of()]).run(cfg)
+    assert run.config_id == config_id(cfg, data=DATA, model=MODEL)
+
+
+def test_a_pinned_revision_does_not_match_records_of_another():
+    with pytest.raises(ContentError, match="which model it is"):
+        Identities([record_of()]).run(absent_config("model.revision=main"))
