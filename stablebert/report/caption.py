@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from stablebert.report.cells import (
     IDENTITY,
     Cell,
+    count_of,
     describe_cell,
     format_seeds,
     parameter_text,
@@ -59,11 +60,11 @@ def _definitions(rows: Sequence[AnalyzedCell]) -> list[str]:
         lines.append(
             f"Compared with {baseline_names(rows)}: difference of means with Welch's interval; "
             "one-tailed p-values for a higher mean (Student's test, as in the paper; Welch's test; "
-            f"Welch's p with Holm's correction over the {comparisons} comparisons); P(better): "
-            "probability that a run beats a run of the baseline, ties counting half; sd ratio: "
-            "ratio of standard deviations, with the one-tailed Brown-Forsythe p for a smaller "
-            "spread, plain and with Holm's correction; detectable: the smallest true difference "
-            "that this many runs would detect with power .8 (one-tailed, level .05)."
+            f"Welch's p with Holm's correction over {count_of(comparisons, 'comparison')}); "
+            "P(better): probability that a run beats a run of the baseline, ties counting half; "
+            "sd ratio: ratio of standard deviations, with the one-tailed Brown-Forsythe p for a "
+            "smaller spread, plain and with Holm's correction; detectable: the smallest true "
+            "difference that this many runs would detect with power .8 (one-tailed, level .05)."
         )
     lines.append(
         f"IQM: interquartile mean with a bootstrap interval, for {IQM_MIN_RUNS} runs or more; it "
@@ -92,7 +93,8 @@ def _run_counts(rows: Sequence[AnalyzedCell]) -> str:
     n = sum(row.result.n for row in rows)
     failed = sum(row.result.failed for row in rows)
     return (
-        f"{n} of {expected} runs: {len(rows)} cells, seeds {format_seeds(seeds)}; "
+        f"{n} of {count_of(expected, 'run')}: {count_of(len(rows), 'cell')}, seeds "
+        f"{format_seeds(seeds)}; "
         f"{expected - n} missing, {failed} failed. Failed: at the last step, no more accurate on "
         "the whole dev set than the majority class (STS-B: no positive correlation); failed runs "
         "count in every number. At chance: at the last step, not significantly better on the dev "
@@ -134,7 +136,10 @@ def _provenance(cells: Sequence[Cell], records: Sequence[RunRecord]) -> list[str
     precisions = {record.precision for record in records}
     if len(precisions) > 1 and "trainer.precision" not in varying:
         lines.append("Cells ran in different precisions, which may explain their differences.")
-    return [*lines, "The column config identifies the configuration of a cell; see the CSV."]
+    return [
+        *lines,
+        "config: hash of a cell's configuration, as in the folders of its runs and in the CSV.",
+    ]
 
 
 def _count_values(values: Iterable[str]) -> list[str]:
@@ -142,7 +147,7 @@ def _count_values(values: Iterable[str]) -> list[str]:
     ranked = Counter(values).most_common()
     if len(ranked) == 1:
         return [ranked[0][0]]
-    texts = [f"{name} ({k} runs)" for name, k in ranked[:MAX_VALUES]]
+    texts = [f"{name} ({count_of(k, 'run')})" for name, k in ranked[:MAX_VALUES]]
     return texts + ([f"and {len(ranked) - MAX_VALUES} more"] if len(ranked) > MAX_VALUES else [])
 
 
@@ -166,14 +171,16 @@ def _missing_runs(rows: Sequence[AnalyzedCell]) -> list[str]:
         if row.result.n and row.result.missing
     ]
     empty = [describe_cell(row.cell) for row in rows if not row.result.n]
-    return lines + ([f"no runs in {len(empty)} cells: {', '.join(empty)}"] if empty else [])
+    return lines + (
+        [f"no runs in {count_of(len(empty), 'cell')}: {', '.join(empty)}"] if empty else []
+    )
 
 
 def _other_records(joined: JoinedRecords) -> list[str]:
     shown, more = joined.similar[:MAX_SIMILAR], len(joined.similar) - MAX_SIMILAR
     lines = [f"not counted (other configuration or seed): {line}" for line in shown]
     if more > 0:
-        lines.append(f"not counted: {more} more configurations like these")
+        lines.append(f"not counted: {count_of(more, 'more configuration')}")
     if joined.unrelated:
-        lines.append(f"not counted: {joined.unrelated} records of other cells")
+        lines.append(f"not counted: {count_of(joined.unrelated, 'record')} of other cells")
     return lines

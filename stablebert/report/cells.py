@@ -62,3 +62,8 @@ def format_seeds(seeds: Sequence[str]) -> str:
             ranges.append([number])
     spans = [str(r[0]) if len(r) == 1 else f"{r[0]}..{r[-1]}" for r in ranges]
     return ", ".join([*spans, *(seed for seed in seeds if not seed.isdigit())])
+
+
+def count_of(n: int, noun: str) -> str:
+    """Return a number with its noun: `1 run`, `2 runs`."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"

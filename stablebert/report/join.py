@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stablebert.report.cells import Cell, describe_cell, format_seeds
+from stablebert.report.cells import Cell, count_of, describe_cell, format_seeds
 from stablebert.report.chance import is_at_chance
 from stablebert.report.records import ReportError
 from stablebert.report.statistics import FloatArray
@@ -109,7 +109,9 @@ def _refuse_mixtures(results: Sequence[CellResult]) -> None:
         for name in ("precision", "packing"):
             counts = Counter(getattr(record, name) for record in result.records)
             if len(counts) > 1:
-                kinds = ", ".join(f"{kind} ({k} runs)" for kind, k in sorted(counts.items()))
+                kinds = ", ".join(
+                    f"{kind} ({count_of(k, 'run')})" for kind, k in sorted(counts.items())
+                )
                 problems.append(f"{describe_cell(result.cell)}: runs differ in {name}: {kinds}")
     if problems:
         advice = "Scores of such runs are not averaged; rerun those of one kind with force=true."

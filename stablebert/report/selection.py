@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stablebert.report.cells import Cell, varying_parameters
+from stablebert.report.cells import Cell, count_of, varying_parameters
 from stablebert.report.join import CellResult, join_records
 from stablebert.report.records import ReportError
 from stablebert.runs.files import write_text
@@ -45,7 +45,8 @@ def write_selection(
     if incomplete:
         runs = sum(len(result.missing) for result in incomplete)
         raise ReportError(
-            f"{sweep}: {runs} runs are missing in {len(incomplete)} of {len(results)} cells; "
+            f"{sweep}: {count_of(runs, 'run')} missing in {len(incomplete)} of "
+            f"{count_of(len(results), 'cell')}; "
             f"run them first with `stablebert grid {sweep}`"
         )
     groups: dict[tuple[str, str, str], list[CellResult]] = {}

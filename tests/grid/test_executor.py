@@ -422,7 +422,7 @@ def test_committed_records_suffice_without_data_and_model(words, tmp_path, monke
 
     assert main(["report", *absent, "--out", str(tmp_path / "out")]) == 0
     shown = capsys.readouterr().out
-    assert "2 of 2 runs: 1 cells, seeds 0..1; 0 missing" in shown
+    assert "2 of 2 runs: 1 cell, seeds 0..1; 0 missing" in shown
     for part in ("data", "model"):
         assert f"{part} is not available; assuming the content that all records of" in shown
     assert main(["grid", *absent]) == 0

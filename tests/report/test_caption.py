@@ -26,7 +26,7 @@ def text(tmp_path_factory):
     [
         "7 of 10 runs: 3 cells, seeds 0..3; 3 missing, 4 failed. ",
         "missing: RTE standard 3epochs (rte-standard-3epochs-mini): seeds 3\n",
-        "no runs in 1 cells: MRPC standard 3epochs (mrpc-standard-3epochs-mini)\n",
+        "no runs in 1 cell: MRPC standard 3epochs (mrpc-standard-3epochs-mini)\n",
         "Score x 100: accuracy for RTE; MCC for CoLA; F1 for MRPC. ",
         "Not significantly worse does not mean equivalent.\n",
         "scale: mini\n",
@@ -49,7 +49,7 @@ def test_notes_are_shown(tmp_path):
 def test_values_that_differ_between_runs_are_counted(tmp_path):
     cell = make_cell(seeds=range(3))
     records = [make_record(cell, s, device="ab"[s // 2]) for s in range(3)]
-    assert "\ndevice: a (2 runs), b (1 runs)\n" in report([cell], records, tmp_path)
+    assert "\ndevice: a (2 runs), b (1 run)\n" in report([cell], records, tmp_path)
 
 
 def test_parameters_that_all_cells_share_are_listed(tmp_path):
@@ -89,7 +89,7 @@ def test_records_of_other_configurations_are_listed(tmp_path, others):
 
 @pytest.mark.parametrize(
     "line",
-    ["not counted: 2 more configurations like these", "not counted: 1 records of other cells"],
+    ["not counted: 2 more configurations", "not counted: 1 record of other cells"],
 )
 def test_a_long_list_of_other_records_is_cut(tmp_path, others, line):
     assert line in report([make_cell()], others, tmp_path).splitlines()

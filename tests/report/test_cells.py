@@ -3,6 +3,7 @@
 import pytest
 
 from stablebert.report.cells import (
+    count_of,
     describe_cell,
     format_seeds,
     parameter_text,
@@ -50,3 +51,8 @@ def test_a_generated_task_does_not_have_the_name_of_the_real_one():
 def test_a_cell_is_described_with_its_config_id():
     cell = make_cell(method="reinit")
     assert describe_cell(cell) == "RTE reinit 3epochs (rte-reinit-3epochs-mini)"
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
+def test_nouns_agree_with_their_number(n, text):
+    assert count_of(n, "run") == text

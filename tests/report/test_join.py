@@ -72,7 +72,7 @@ def test_mixtures_within_a_cell_are_refused(name, usual):
     with pytest.raises(ReportError) as refusal:
         join_records([a, b], records)
     problem, _ = str(refusal.value).splitlines()
-    kinds = f"{usual} (2 runs), zzz (1 runs)"
+    kinds = f"{usual} (2 runs), zzz (1 run)"
     assert problem == f"RTE reinit 3epochs ({b.config_id}): runs differ in {name}: {kinds}"
 
 

@@ -87,7 +87,7 @@ def test_a_number_of_steps_is_selected_for_longer_training(path):
 def test_an_incomplete_search_selects_nothing(path):
     cells = searched_cells("reinit.num_layers", [1, 2])
     before = path.read_text()
-    with pytest.raises(ReportError, match="1 runs are missing in 1 of 2 cells"):
+    with pytest.raises(ReportError, match="1 run missing in 1 of 2 cells"):
         write_selection(cells, runs(cells, [0.6, 0.7])[:-1], sweep="depth", path=path)
     assert path.read_text() == before
 
