@@ -107,8 +107,8 @@ def _about_the_paper(scales: set[str]) -> str:
     if not paper_scores():
         return "The paper's numbers (results/paper.csv) are not installed."
     text = (
-        "Paper: Zhang et al. (2021), Tables 1, 2, 5, and 7: BERT-large (Table 7: the model of the "
-        "row) on real GLUE, 20 seeds (full MNLI: 3)."
+        "Paper: Zhang et al. (2021), Tables 1, 2, and 5: BERT-large on real GLUE, 20 seeds (full "
+        "MNLI: 3)."
     )
     if "demo" in scales:
         text += " The demo tasks are generated: only the direction of an effect is comparable."

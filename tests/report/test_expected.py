@@ -50,7 +50,7 @@ def test_records_are_read_from_the_folder_of_the_sweep(sweep):
 
 
 def test_records_are_read_from_further_folders(sweep, tmp_path):
-    store_record(tmp_path / "committed", make_record(make_cell(), 1))
+    store_record(tmp_path / "committed", make_record(make_cell(), 1, data=DATA, model=MODEL))
     assert [r.seed for r in read_sweep_records(sweep, tmp_path / "committed").records] == [0, 1]
 
 

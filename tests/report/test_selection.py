@@ -142,4 +142,4 @@ def test_the_command_reports_unreadable_files(command, tmp_path):
 
 
 def test_the_command_reports_what_it_assumes_about_absent_data(command):
-    assert "in all records of mini rte: sha256:1" in command.err
+    assert "all records of mini rte used: sha256:1\n" in command.err

@@ -61,24 +61,24 @@ def test_data_may_be_available_and_the_model_assumed(tiny_glue, tiny_bert):
 @pytest.mark.parametrize(
     ("records", "reason"),
     [
-        ([], "which data it is: there are none"),
+        ([], "which data it is either: there are none"),
         (
             [record_of("cola"), record_of(scale="paper")],
-            "which data it is: there are none",
+            "which data it is either: there are none",
         ),
         (
             [record_of(), record_of(), record_of(data="sha256:9")],
-            f"which data it is: {DATA} in 2, sha256:9 in 1",
+            f"which data it is either: {DATA} in 2, sha256:9 in 1",
         ),
         (
             [record_of(), record_of(model="sha256:9")],
-            f"which model it is: {MODEL} in 1, sha256:9 in 1",
+            f"which model it is either: {MODEL} in 1, sha256:9 in 1",
         ),
         (
             [record_of(data="nyu-mll/glue@c0ffee")],
-            "which data it is: nyu-mll/glue@c0ffee in 1",
+            "which data it is either: nyu-mll/glue@c0ffee in 1",
         ),
-        ([record_of(model="org/other@c0ffee")], "which model it is: org/other@c0ffee in 1"),
+        ([record_of(model="org/other@c0ffee")], "which model it is either: org/other@c0ffee in 1"),
     ],
 )
 def test_records_that_do_not_identify_the_content_are_listed_after_the_error(records, reason):
@@ -86,7 +86,7 @@ def test_records_that_do_not_identify_the_content_are_listed_after_the_error(rec
         Identities(records).run(absent_config())
     problem, records_line = str(refusal.value).splitlines()
     assert ("'/absent' is not a folder" if " data " in reason else "model 'org/bert'") in problem
-    assert records_line == f"Nor do the records of mini rte tell {reason}."
+    assert records_line == f"The records of mini rte do not tell {reason}."
 
 
 def test_a_pinned_revision_matches_records_of_it():
