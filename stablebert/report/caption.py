@@ -121,11 +121,11 @@ def _about_the_paper(scales: set[str]) -> str:
 
 
 def _provenance(cells: Sequence[Cell], records: Sequence[RunRecord]) -> list[str]:
-    varying = varying_parameters(cells)
-    fixed = [key for key in cells[0].params if key not in (*IDENTITY, *varying)]
+    varying_keys = varying_parameters(cells)
+    fixed_keys = [key for key in cells[0].params if key not in (*IDENTITY, *varying_keys)]
     facts = {
         "scale": list(dict.fromkeys(cell.scale for cell in cells)),
-        "fixed": [f"{key}={parameter_text(cells[0], key)}" for key in fixed],
+        "fixed": [f"{key}={parameter_text(cells[0], key)}" for key in fixed_keys],
         "model": _count_values(_shorten(r.model) for r in records),
         "data": _count_values(_shorten(r.data) for r in records),
         "precision": _count_values(r.precision for r in records),
@@ -134,7 +134,7 @@ def _provenance(cells: Sequence[Cell], records: Sequence[RunRecord]) -> list[str
     }
     lines = [f"{name}: {', '.join(values)}" for name, values in facts.items() if values]
     precisions = {record.precision for record in records}
-    if len(precisions) > 1 and "trainer.precision" not in varying:
+    if len(precisions) > 1 and "trainer.precision" not in varying_keys:
         lines.append("Cells ran in different precisions, which may explain their differences.")
     return [
         *lines,
@@ -144,11 +144,11 @@ def _provenance(cells: Sequence[Cell], records: Sequence[RunRecord]) -> list[str
 
 def _count_values(values: Iterable[str]) -> list[str]:
     """Return distinct values, the most frequent first, with counts if there are several."""
-    ranked = Counter(values).most_common()
-    if len(ranked) == 1:
-        return [ranked[0][0]]
-    texts = [f"{name} ({count_of(k, 'run')})" for name, k in ranked[:MAX_VALUES]]
-    return texts + ([f"and {len(ranked) - MAX_VALUES} more"] if len(ranked) > MAX_VALUES else [])
+    ranking = Counter(values).most_common()
+    if len(ranking) == 1:
+        return [ranking[0][0]]
+    texts = [f"{name} ({count_of(k, 'run')})" for name, k in ranking[:MAX_VALUES]]
+    return texts + ([f"and {len(ranking) - MAX_VALUES} more"] if len(ranking) > MAX_VALUES else [])
 
 
 def _shorten(identity: str) -> str:
@@ -177,8 +177,8 @@ def _missing_runs(rows: Sequence[AnalyzedCell]) -> list[str]:
 
 
 def _other_records(joined: JoinedRecords) -> list[str]:
-    shown, more = joined.similar[:MAX_SIMILAR], len(joined.similar) - MAX_SIMILAR
-    lines = [f"not counted (other configuration or seed): {line}" for line in shown]
+    similar, more = joined.similar[:MAX_SIMILAR], len(joined.similar) - MAX_SIMILAR
+    lines = [f"not counted (other configuration or seed): {line}" for line in similar]
     if more > 0:
         lines.append(f"not counted: {count_of(more, 'more configuration')}")
     if joined.unrelated:

@@ -97,14 +97,14 @@ def _comparison_values(comparison: Comparison | None) -> dict[str, object]:
 
 def _paper_values(cell: Cell) -> dict[str, object]:
     model = paper_model(parameter_text(cell, MODEL))
-    printed = paper_scores().get((model, cell.task, cell.method, cell.length))
-    if printed is None:
+    number = paper_scores().get((model, cell.task, cell.method, cell.length))
+    if number is None:
         return {}
     return {
-        "paper_mean": printed.value,
-        "paper_sd": printed.sd,
-        "paper_n": printed.n,
-        "paper_table": printed.table,
+        "paper_mean": number.value,
+        "paper_sd": number.sd,
+        "paper_n": number.n,
+        "paper_table": number.table,
     }
 
 

@@ -50,12 +50,12 @@ def best_of_search(
         if not settings:
             best_cells.append(cell)
             continue
-        searched = {c.config_id: results[c.config_id] for c in [*settings, cell]}
-        complete = [r for r in searched.values() if r.n and not r.missing]
+        results_by_id = {c.config_id: results[c.config_id] for c in [*settings, cell]}
+        complete = [r for r in results_by_id.values() if r.n and not r.missing]
         best = max(complete, key=lambda r: r.val.mean(), default=results[cell.config_id])
         best_cells.append(replace(best.cell, params=cell.params))
         setting = _describe_setting(best.cell, settings, keys)
-        notes.append(_describe_choice(best, setting, len(complete), len(searched)))
+        notes.append(_describe_choice(best, setting, len(complete), len(results_by_id)))
     return best_cells, notes
 
 
@@ -69,11 +69,11 @@ def _describe_setting(cell: Cell, settings: Sequence[Cell], keys: Sequence[str])
     return setting or "the setting in conf/methods.yaml"
 
 
-def _describe_choice(best: CellResult, setting: str, complete: int, searched: int) -> str:
+def _describe_choice(best: CellResult, setting: str, complete: int, total: int) -> str:
     name = f"{task_title(best.cell.task, best.cell.scale)} {best.cell.method}"
     score = f"mean validation score {best.val.mean():.1f}" if best.n else "no runs yet"
     if complete:
-        reason = f"best of {complete} settings with all seeds ({searched} in total)"
+        reason = f"best of {complete} settings with all seeds ({total} in total)"
     else:
-        reason = f"none of {searched} settings has all seeds"
+        reason = f"none of {total} settings has all seeds"
     return f"{name}: {setting}, {score}, {reason}"

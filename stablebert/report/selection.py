@@ -53,13 +53,13 @@ def write_selection(
     for result in results:
         cell = result.cell
         groups.setdefault((cell.scale, cell.task, cell.method), []).append(result)
-    header, selected = _read_selected(path)
+    header, selection = _read_selection(path)
     lines = []
     for (scale, task, method), group in groups.items():
-        entry = selected.setdefault(scale, {}).setdefault(task, {}).setdefault(method, {})
+        entry = selection.setdefault(scale, {}).setdefault(task, {}).setdefault(method, {})
         line = _select_value(entry, key, group, sweep)
         lines.append(f"{scale} {task} {method}: {line}")
-    write_text(path, header + yaml.safe_dump(selected, sort_keys=False))
+    write_text(path, header + yaml.safe_dump(selection, sort_keys=False))
     return lines
 
 
@@ -70,11 +70,11 @@ def _searched_key(cells: Sequence[Cell], sweep: str) -> str:
             f"{sweep} varies {' and '.join(keys) or 'nothing that can be selected'}; "
             f"`stablebert select` needs a sweep of exactly one of {', '.join(SELECTABLE)}"
         )
-    others = sorted(set(varying_parameters(cells)) - {"scale", "task", "method", keys[0]})
-    if others:
+    other_keys = sorted(set(varying_parameters(cells)) - {"scale", "task", "method", keys[0]})
+    if other_keys:
         raise ReportError(
-            f"{sweep} varies {', '.join(others)} besides {keys[0]}; narrow it to one value with "
-            f"{others[0]}=VALUE"
+            f"{sweep} varies {', '.join(other_keys)} besides {keys[0]}; narrow it to one value "
+            f"with {other_keys[0]}=VALUE"
         )
     return keys[0]
 
@@ -99,7 +99,7 @@ def _select_value(entry: dict[str, Any], key: str, group: Sequence[CellResult], 
     return f"{key}={values[best]} (mean validation scores {scores})"
 
 
-def _read_selected(path: Path) -> tuple[str, dict[str, Any]]:
+def _read_selection(path: Path) -> tuple[str, dict[str, Any]]:
     """Return the comment at the head of the file, and the content."""
     text = path.read_text(encoding="utf-8")
     comment = [line for line in text.splitlines(keepends=True) if line.startswith("#")]

@@ -141,19 +141,19 @@ def expected_best_of_k(
         Dodge et al., "Show Your Work: Improved Reporting of Experimental Results", EMNLP 2019,
         https://arxiv.org/abs/1909.03004
     """
-    val, tested, k = as_scores(validation), as_scores(test), np.atleast_1d(np.asarray(ks))
-    if len(val) != len(tested):
-        raise ValueError(f"{len(val)} validation scores but {len(tested)} test scores")
+    val, scores, k = as_scores(validation), as_scores(test), np.atleast_1d(np.asarray(ks))
+    if len(val) != len(scores):
+        raise ValueError(f"{len(val)} validation scores but {len(scores)} test scores")
     if k.min() < 1:
         raise ValueError(f"k={k.min()}; need at least 1 draw")
-    ordered = np.sort(val)
-    below = np.searchsorted(ordered, val, side="left")  # runs with a lower score, (n,)
-    up_to = np.searchsorted(ordered, val, side="right")  # runs with at most this score, (n,)
+    ascending = np.sort(val)
+    below = np.searchsorted(ascending, val, side="left")  # runs with a lower score, (n,)
+    up_to = np.searchsorted(ascending, val, side="right")  # runs with at most this score, (n,)
     power = k[:, None]
     share = (up_to / len(val)) ** power - (below / len(val)) ** power
     p = share / (up_to - below)  # probability that a run is selected, (m, n)
-    mean = p @ tested
-    return mean, np.sqrt((p * (tested - mean[:, None]) ** 2).sum(axis=1))
+    mean = p @ scores
+    return mean, np.sqrt((p * (scores - mean[:, None]) ** 2).sum(axis=1))
 
 
 # ---------------------------------------------------------------- two cells

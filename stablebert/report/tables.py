@@ -52,8 +52,8 @@ def paper_layout_tables(rows: Sequence[AnalyzedCell]) -> list[Table]:
     models = dict.fromkeys(parameter_text(c, MODEL) for c in cells)
     methods = dict.fromkeys(c.method for c in cells)
     lengths = sorted({c.length for c in cells})  # 3epochs before longer
-    present = {tuple(row) for _, *row in by_key}
-    row_keys = [key for key in product(models, methods, lengths) if key in present]
+    row_kinds = {tuple(row) for _, *row in by_key}
+    row_keys = [key for key in product(models, methods, lengths) if key in row_kinds]
     in_blocks = {task for block in BLOCKS for task in block}
     others = tuple(dict.fromkeys(c.task for c in cells if c.task not in in_blocks))
     show_model = MODEL in varying_parameters(cells)
@@ -68,9 +68,9 @@ def paper_layout_tables(rows: Sequence[AnalyzedCell]) -> list[Table]:
             entries += [Entry(text=method), Entry(text=length)]
             for task in tasks:
                 row = by_key.get((task, model, method, length))
-                printed = paper_scores().get((paper_model(model), task, method, length))
+                number = paper_scores().get((paper_model(model), task, method, length))
                 entries.append(_test_entry(row.result, row.marked) if row else EMPTY)
-                entries.append(Entry(text=printed.text) if printed else EMPTY)
+                entries.append(Entry(text=number.text) if number else EMPTY)
             body.append(entries)
         tables.append(_block_table(tasks, body, cells[0].scale, show_model))
     return tables

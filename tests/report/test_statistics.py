@@ -409,30 +409,30 @@ def test_t_from_printed_numbers_agrees_with_the_test_of_the_scores():
     assert p == pytest.approx(stats.student_test(a, b))
 
 
-@pytest.mark.parametrize(
-    ("better", "worse", "t"),
-    [
-        (("1", "cola", "Re-init", "3epochs"), ("1", "cola", "Standard", "3epochs"), 1.66),
-        (("1", "qnli_1k", "Re-init", "longer"), ("1", "qnli_1k", "Re-init", "3epochs"), 1.53),
-        (("7", "rte", "XLNet Re-init"), ("7", "rte", "XLNet Standard"), 2.96),
-        (("7", "mrpc", "XLNet Re-init"), ("7", "mrpc", "XLNet Standard"), 2.25),
-        (("7", "cola", "XLNet Re-init"), ("7", "cola", "XLNet Standard"), 2.02),
-        (("7", "rte", "RoBERTa Re-init"), ("7", "rte", "RoBERTa Standard"), 1.95),
-        (("2", "rte", "Mixout"), ("2", "rte", "Standard"), 2.8),
-        (("2", "cola", "Mixout"), ("2", "cola", "Standard"), -2.8),
-        (("2", "mrpc", "Re-init"), ("2", "mrpc", "Standard"), 1.76),
-        (("2", "cola", "Int. Task (MNLI)"), ("2", "cola", "Standard"), 1.72),
-    ],
-)
-class TestTOfThePapersTables:
-    def test_has_the_value(self, better, worse, t):
-        got = stats.t_from_printed(printed_score(*better), printed_score(*worse))
-        assert round(got, len(str(t).partition(".")[2])) == t
+PAPERS_TESTS = [
+    (("1", "cola", "Re-init", "3epochs"), ("1", "cola", "Standard", "3epochs"), 1.66),
+    (("1", "qnli_1k", "Re-init", "longer"), ("1", "qnli_1k", "Re-init", "3epochs"), 1.53),
+    (("7", "rte", "XLNet Re-init"), ("7", "rte", "XLNet Standard"), 2.96),
+    (("7", "mrpc", "XLNet Re-init"), ("7", "mrpc", "XLNet Standard"), 2.25),
+    (("7", "cola", "XLNet Re-init"), ("7", "cola", "XLNet Standard"), 2.02),
+    (("7", "rte", "RoBERTa Re-init"), ("7", "rte", "RoBERTa Standard"), 1.95),
+    (("2", "rte", "Mixout"), ("2", "rte", "Standard"), 2.8),
+    (("2", "cola", "Mixout"), ("2", "cola", "Standard"), -2.8),
+    (("2", "mrpc", "Re-init"), ("2", "mrpc", "Standard"), 1.76),
+    (("2", "cola", "Int. Task (MNLI)"), ("2", "cola", "Standard"), 1.72),
+]
 
-    def test_is_within_the_range_that_rounding_leaves(self, better, worse, t):
-        first, second = printed_score(*better), printed_score(*worse)
-        low, high = stats.t_range_from_printed(first, second)
-        assert low < stats.t_from_printed(first, second) < high
+
+@pytest.mark.parametrize(("better", "worse", "t"), PAPERS_TESTS)
+def test_t_of_the_papers_tables(better, worse, t):
+    got = stats.t_from_printed(printed_score(*better), printed_score(*worse))
+    assert round(got, len(str(t).partition(".")[2])) == t
+
+
+@pytest.mark.parametrize(("better", "worse", "t"), PAPERS_TESTS)
+def test_t_is_within_the_range_that_rounding_leaves(better, worse, t):
+    low, high = stats.t_range_from_printed(printed_score(*better), printed_score(*worse))
+    assert low < t < high
 
 
 def test_rounding_leaves_the_verdict_on_cola_open():
