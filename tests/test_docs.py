@@ -86,7 +86,7 @@ def test_relative_links_lead_somewhere(page):
 
 @every_page
 def test_commands_exist(page):
-    from stablebert.cli.main import COMMANDS
+    from stablebert.cli.commands import COMMANDS
 
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stablebert.cli.main import COMMANDS, EXAMPLES, main
+from stablebert.cli.commands import COMMANDS
+from stablebert.cli.help import EXAMPLES
+from stablebert.cli.main import main
 from stablebert.config.compose import compose
 from stablebert.config.schema import KEYS
 from stablebert.config.serialize import as_dict
@@ -18,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def started(monkeypatch):
     """Configurations that got as far as looking for their data."""
     seen = []
-    monkeypatch.setattr("stablebert.cli.main.locate", seen.append)
+    monkeypatch.setattr("stablebert.cli.runs.locate", seen.append)
     return seen
 
 
@@ -46,7 +48,7 @@ def test_command_help_lists_every_key(argv, capsys):
     out = capsys.readouterr().out
     assert [line.partition("=")[0] for line in out.splitlines() if line[:1].islower()
             and "=" in line.partition(" ")[0]] == list(KEYS)  # fmt: skip
-    assert "optimizer.lr=2e-05\n    peak learning rate" in out
+    assert "optimizer.lr=0.001\n    peak learning rate" in out
     assert "    takes a number above 0, at most 1" in out
     assert "force=false" in out
     assert "seed_init=null" in out

@@ -106,14 +106,16 @@ def start(words, *flags, **env):
 
 
 def test_a_grid_is_planned_executed_and_done(words, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("stablebert.cli.main.RESULTS", tmp_path / "none")  # whose runs tell times
+    monkeypatch.setattr(
+        "stablebert.cli.arguments.RESULTS", tmp_path / "none"
+    )  # whose runs tell times
     assert main(["grid", *words(), "--dry-run"]) == 0
     planned = capsys.readouterr().out
-    assert "tiny: 8 runs wanted, 0 done, 8 missing, 0 crashed" in planned
+    assert "tiny: 8 runs, 0 done, 8 missing, 0 crashed" in planned
     assert "unknown until a run has finished" in planned
     assert not Path(runs_of(words())[0].cfg.paths.runs).exists()
     assert main(["grid", *words(), "--dry-run", "--shard", "3/3"]) == 0
-    assert "2 runs wanted" in capsys.readouterr().out
+    assert "2 runs, " in capsys.readouterr().out
 
     assert main(["grid", *words(), "--workers", "2"]) == 0
     shown = capsys.readouterr().out
@@ -122,7 +124,7 @@ def test_a_grid_is_planned_executed_and_done(words, capsys, tmp_path, monkeypatc
 
     assert main(["grid", *words("seed=0..2"), "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    assert "12 runs wanted, 8 done, 4 missing" in shown
+    assert "12 runs, 8 done, 4 missing" in shown
     assert re.search(r"estimated time \d:\d\d:\d\d", shown)
     assert main(["grid", *words()]) == 0
     assert "0 to run" in capsys.readouterr().out
@@ -326,7 +328,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(words):
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the whole group
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130, err
-    assert "the same command goes on" in err
+    assert "rerun the command to resume" in err
     assert "Traceback" not in err
     assert main(["grid", *slow]) == 0
     whole(slow)
@@ -415,7 +417,7 @@ def test_committed_records_suffice_without_data_and_model(words, tmp_path, monke
     assert main(["grid", *words(*few), "--workers", "1"]) == 0
     committed = tmp_path / "results" / "mini" / "tiny.jsonl"
     assert main(["collect", str(committed), str(tmp_path / "runs")]) == 0
-    monkeypatch.setattr("stablebert.cli.main.RESULTS", tmp_path / "results")
+    monkeypatch.setattr("stablebert.cli.arguments.RESULTS", tmp_path / "results")
     clone = {"data.source": "/absent", "model.name": "org/absent", "paths.runs": tmp_path / "none"}
     absent = words(*few, *(f"{key}={name}" for key, name in clone.items()))
     capsys.readouterr()
@@ -427,17 +429,17 @@ def test_committed_records_suffice_without_data_and_model(words, tmp_path, monke
         assert f"{part} is not available; assuming the content that all records of" in shown
     assert main(["grid", *absent]) == 0
     out, err = capsys.readouterr()
-    assert "2 runs wanted, 2 done, 0 missing" in out
+    assert "2 runs, 2 done, 0 missing" in out
     assert "model is not available" in err
     here = words(*few, f"paths.runs={tmp_path / 'none'}")
     assert main(["grid", *here, "--fresh", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert "2 runs wanted, 0 done, 2 missing" in out
+    assert "2 runs, 0 done, 2 missing" in out
     assert re.search(r"estimated time \d:\d\d:\d\d", out)  # committed runs tell how long it takes
 
     more = [word.replace("seed=0,1", "seed=0..2") for word in absent]
     assert main(["grid", *more, "--dry-run"]) == 0
-    assert "3 runs wanted, 2 done, 1 missing" in capsys.readouterr().out
+    assert "3 runs, 2 done, 1 missing" in capsys.readouterr().out
     assert main(["grid", *more]) == 1  # to run it takes the data
     assert "'/absent' is not a folder" in capsys.readouterr().err
 

@@ -134,11 +134,11 @@ def test_two_agents_run_a_sweep_and_a_failing_run_does_not_stop_the_rest(home, s
     # the grid shares what the sweep has finished
     good = ["grid", file, "data.max_length=128"]
     code, out = stablebert(*good, "--dry-run")
-    assert "2 runs wanted, 2 done" in out
+    assert "2 runs, 2 done" in out
     # and what the sweep lacks is told and run
     code, out = stablebert(*good, "seed=0,2", "--missing-of", path, "--workers", "1")
     assert code == 0, out
-    assert f"{path} lacks 2 of 4 runs" in out
+    assert f"{path} is missing 2 of 4 runs" in out
     assert len(re.findall(r"^  mini (rte|stsb) standard 3epochs \w+: seed2$", out, re.M)) == 2
     assert "[2/2]" in out
 

@@ -489,7 +489,7 @@ def test_a_stopped_run_records_nothing_and_can_be_run_again(words, number, statu
     assert not (folder / "result.json").exists()
     assert not (folder / "crash.json").exists()
     if number != signal.SIGKILL:
-        assert "the same command starts over" in err
+        assert "rerun the command to start over" in err
         assert "Traceback" not in err
 
 

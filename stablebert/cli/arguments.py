@@ -1,0 +1,58 @@
+"""Arguments that several commands share."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from stablebert.cli.commands import COMMANDS
+from stablebert.config.files import CONF
+from stablebert.config.sweep import shipped_sweeps
+
+RESULTS = CONF.parent / "results"
+"""Committed records, in a checkout."""
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """Return a parser of a command, without arguments yet."""
+    return argparse.ArgumentParser(prog=f"stablebert {name}", description=COMMANDS[name].summary)
+
+
+def sweep_parser(name: str, *, reads_records: bool = True) -> argparse.ArgumentParser:
+    """Return a parser of a command on a sweep, with its arguments `sweep` and `overrides`."""
+    parser = command_parser(name)
+    parser.add_argument("sweep", help=f"a file, or one of {', '.join(shipped_sweeps())}")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUES",
+        help="narrow or change the grid: task=rte,cola seed=0..4 scale=mini",
+    )
+    if reads_records:
+        parser.add_argument(
+            "--fresh", action="store_true", help="ignore the committed records in results/"
+        )
+    return parser
+
+
+def committed_folders(options: argparse.Namespace) -> list[Path]:
+    """Return the folders of records in addition to the sweep's own; none with --fresh."""
+    return [] if options.fresh else [RESULTS]
+
+
+def positive_int(text: str) -> int:
+    """Parse an integer of at least 1.
+
+    Raises:
+        ValueError: If it is not; argparse reports it.
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def print_errors(lines: Iterable[str]) -> None:
+    """Print lines to stderr."""
+    for line in lines:
+        print(line, file=sys.stderr)

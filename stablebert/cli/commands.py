@@ -1,0 +1,45 @@
+"""The table of commands. A command's module is imported only when the command runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the command line.
+
+    Attributes:
+        name: Name of the command, and of the function in its module.
+        module: Module of `stablebert.cli`.
+        summary: Its line in `stablebert --help`.
+        takes_only_keys: Whether all of its arguments are `KEY=VALUE`.
+    """
+
+    name: str
+    module: str
+    summary: str
+    takes_only_keys: bool = False
+
+    def load(self) -> Callable[[Sequence[str]], int]:
+        """Import the function, which takes the arguments and returns the exit status."""
+        function: Callable[[Sequence[str]], int] = getattr(
+            import_module(f"stablebert.cli.{self.module}"), self.name
+        )
+        return function
+
+
+_ALL = [
+    Command("train", "runs", "Train one run: one configuration, one seed.", takes_only_keys=True),
+    Command("grid", "sweeps", "Train the missing runs of a sweep: SWEEP KEY=VALUES..."),
+    Command("report", "reports", "Print a sweep's table; write Markdown, CSV and LaTeX."),
+    Command("select", "sweeps", "Write the best settings of a search to conf/selected.yaml."),
+    Command("collect", "reports", "Write all records to one FILE (.csv, .parquet, .jsonl)."),
+    Command("agent", "wandb", "Start agents of a W&B sweep, one per GPU."),
+    Command("dashboard", "wandb", "Create or update a W&B workspace and a report per table."),
+    Command("prefetch", "sweeps", "Download what a sweep needs, for machines without a network."),
+    Command("doctor", "machine", "Check that runs can work here; say how to fix what cannot.",
+            takes_only_keys=True),
+    Command("config", "runs", "Print the resolved configuration as YAML.", takes_only_keys=True),
+]  # fmt: skip
+COMMANDS = {command.name: command for command in _ALL}

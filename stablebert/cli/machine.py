@@ -1,0 +1,12 @@
+"""Commands on this machine: `doctor`."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from stablebert.config.compose import compose
+from stablebert.ops.doctor import diagnose
+
+
+def doctor(overrides: Sequence[str]) -> int:
+    """Check that runs can work here, and say how to fix what cannot."""
+    return 0 if diagnose(compose(overrides), partial(print, flush=True)) else 1

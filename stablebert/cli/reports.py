@@ -1,0 +1,71 @@
+"""Commands on records: `report` and `collect`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stablebert.cli import arguments
+from stablebert.cli.arguments import (
+    command_parser,
+    committed_folders,
+    print_errors,
+    sweep_parser,
+)
+from stablebert.config.compose import compose
+from stablebert.config.sweep import read_sweep
+from stablebert.report.collect import write_records
+from stablebert.report.expected import read_sweep_records
+from stablebert.report.records import read_records
+from stablebert.report.search import best_of_search, search_sweeps
+from stablebert.report.sweep_report import write_report
+from stablebert.report.table3 import write_table3
+
+
+def report(argv: Sequence[str]) -> int:
+    """Print a sweep's table and write it as Markdown, CSV and LaTeX."""
+    parser = sweep_parser("report")
+    parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the files")
+    options = parser.parse_intermixed_args(argv)
+    folders = committed_folders(options)
+    if options.sweep == "table3":  # statistics of the data: any runs will do, no sweep needed
+        runs = Path(compose(options.overrides).paths.runs).expanduser()
+        records, problems = read_records(runs, *folders)
+        print(write_table3(records, problems, options.out))
+        return 0
+    sweep = read_sweep(options.sweep).narrow(options.overrides)
+    basis = read_sweep_records(sweep, *folders)
+    cells, notes = basis.cells, basis.notes
+    searches = [read_sweep_records(search, *folders) for search in search_sweeps(sweep)]
+    if searches:
+        candidates = [cell for search in searches for cell in search.cells]
+        cells, choices = best_of_search(cells, candidates, basis.records)
+        notes = [*notes, *choices]
+    print(write_report(cells, basis.records, name=sweep.name, out=options.out, notes=notes))
+    return 0
+
+
+def collect(argv: Sequence[str]) -> int:
+    """Write records to one file, one line each."""
+    parser = command_parser("collect")
+    parser.add_argument("file", type=Path)
+    default = [Path("runs"), arguments.RESULTS]
+    parser.add_argument("folders", nargs="*", type=Path, default=default)
+    parser.add_argument(
+        "--from-wandb",
+        metavar="ENTITY/PROJECT/SWEEP",
+        help="take the finished runs of a W&B sweep that belong to its grid",
+    )
+    options = parser.parse_args(argv)
+    if options.from_wandb:
+        from stablebert.tracking.sweeps import read_wandb_sweep, select_expected_records
+
+        sweep = read_wandb_sweep(options.from_wandb)
+        records, refusals = select_expected_records(sweep)
+        print_errors(f"refused: {reason}" for reason in refusals)
+        print_errors(f"not finished: {line}" for line in sweep.failures())
+    else:
+        refusals = []
+        records, problems = read_records(*options.folders)
+        print_errors(f"skipped: {problem}" for problem in problems)
+    write_records(records, options.file)
+    print(f"{len(records)} records: {options.file}")
+    return 1 if refusals else 0

@@ -1,0 +1,88 @@
+"""Commands on one run: `train` and `config`."""
+
+import logging
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from stablebert.config.compose import compose
+from stablebert.config.serialize import to_yaml
+from stablebert.errors import ActionableError, ConfigError
+from stablebert.runs.files import RESULT
+from stablebert.runs.locate import locate
+from stablebert.runs.record import RunRecord, read_record, summarize
+from stablebert.runs.run import Job, LocatedRun
+from stablebert.tracking.mirror import mirror_finished_run, mirror_refusal, started_by_agent
+
+
+def train(overrides: Sequence[str]) -> int:
+    """Train one run unless it has a record; print its summary and the file of its record."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        with _exit_on_sigterm():
+            run = _locate_run(overrides)
+            record = _read_finished(run) or _train(run)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Lightning turns Ctrl-C into exit(1), and SIGTERM into an exit that looks like success
+        is_interrupt = KeyboardInterrupt in (type(stop), type(stop.__context__))
+        print("stopped: nothing recorded; rerun the command to start over", file=sys.stderr)
+        return 130 if is_interrupt else 143
+    except (ActionableError, ConfigError):
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        print(f"stablebert train: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(summarize(record))
+    print(run.folder / RESULT)
+    return 0
+
+
+def _locate_run(overrides: Sequence[str]) -> LocatedRun:
+    try:
+        return locate(compose(overrides))
+    except (ActionableError, ConfigError) as error:
+        mirror_refusal(error)
+        raise
+
+
+def _read_finished(run: LocatedRun) -> RunRecord | None:
+    """Return the record of a run that is not to be trained again."""
+    try:
+        record = None if run.cfg.force else read_record(run.folder)
+    except ActionableError as error:
+        mirror_refusal(error)
+        raise
+    if record:
+        print("done already; force=true runs it again")
+        mirror_finished_run(record, run)
+    return record
+
+
+def _train(run: LocatedRun) -> RunRecord:
+    from stablebert.training.lifecycle import train, train_when_free  # torch: only if needed
+
+    # a sweep hands out a run only once, so wait if it is being executed elsewhere
+    return train_when_free(Job(run)) if started_by_agent() else train(run)
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit, so that the run's files and mirror are closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def config(overrides: Sequence[str]) -> int:
+    """Print the resolved configuration as YAML."""
+    print(to_yaml(compose(overrides)), end="")
+    return 0

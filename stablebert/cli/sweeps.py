@@ -1,0 +1,157 @@
+"""Commands on a sweep: `grid`, `select` and `prefetch`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from stablebert.cli import arguments
+from stablebert.cli.arguments import (
+    committed_folders,
+    positive_int,
+    print_errors,
+    sweep_parser,
+)
+from stablebert.config.files import CONF
+from stablebert.config.schema import RunConfig
+from stablebert.config.sweep import read_sweep
+from stablebert.grid.clock import Clock
+from stablebert.grid.executor import CPU_WORKERS, GridOutcome, run_grid
+from stablebert.grid.plan import Plan, clear_crashes, make_plan, select_shard
+from stablebert.grid.pruning import Pruning, run_pruned_grid
+from stablebert.machine import usable_cores, visible_gpus
+from stablebert.ops.prefetch import prefetch as download
+from stablebert.report.expected import read_sweep_records
+from stablebert.report.records import read_records
+from stablebert.report.selection import write_selection
+from stablebert.runs.files import CRASH
+from stablebert.runs.identities import Identities
+from stablebert.runs.locate import locate
+from stablebert.runs.record import RunRecord
+from stablebert.runs.run import Job, Run
+
+
+def grid(argv: Sequence[str]) -> int:
+    """Train the missing runs of a sweep in worker processes."""
+    options = _grid_parser().parse_intermixed_args(argv)
+    pruning = Pruning.parse(options.prune) if options.prune else None
+    sweep = read_sweep(options.sweep).narrow(options.overrides)
+    configs = select_shard(sweep.configs(), options.shard)
+    records, problems = read_records(*sweep.roots, *committed_folders(options))
+    print_errors(f"skipped: {problem}" for problem in problems)
+    if options.missing_of:
+        configs = _missing_of(options.missing_of, configs, records)
+    identities = Identities(records)
+    plan = make_plan(configs, records, identities)
+    print_errors(identities.assumptions)
+    runs = plan.missing + (plan.crashed if options.retry_crashed else [])
+    runs.sort(key=lambda run: run.cfg.seed)
+    gpus = visible_gpus() * options.workers_per_gpu
+    workers = options.workers or len(gpus) or min(usable_cores(), CPU_WORKERS)
+    # committed runs say how long a run takes, also with --fresh
+    timed = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
+    print(f"{sweep.name}: {_describe_plan(plan, retry_crashed=options.retry_crashed)}")
+    print(
+        f"{len(runs)} to run on {workers} worker{'s' * (workers > 1)}, estimated time "
+        f"{Clock(timed).remaining(runs, workers)}"
+    )
+    if options.dry_run or not runs:
+        return 0
+    located = [locate(run.cfg) for run in runs]
+    if options.retry_crashed:
+        clear_crashes(plan.crashed)
+    try:
+        if pruning:
+            outcome = run_pruned_grid(
+                located, pruning, records, done=plan.done, workers=workers, gpus=gpus
+            )
+        else:
+            jobs = [Job(run) for run in located]
+            outcome = run_grid(jobs, workers=workers, gpus=gpus, records=timed)
+    except KeyboardInterrupt:
+        print("stopped: finished runs are kept; rerun the command to resume", file=sys.stderr)
+        return 130
+    return _exit_status(outcome)
+
+
+def _grid_parser() -> argparse.ArgumentParser:
+    parser = sweep_parser("grid")
+    parser.add_argument(
+        "--workers",
+        type=positive_int,
+        help="processes (default: one per GPU; on a CPU one per core, at most 4)",
+    )
+    parser.add_argument("--workers-per-gpu", type=positive_int, default=1, metavar="K")
+    parser.add_argument("--shard", default="1/1", help="i/n: run part i of n (job arrays)")
+    parser.add_argument(
+        "--prune",
+        metavar="F/K",
+        help="seed pruning: after a fraction F of training, finish only a cell's K best seeds",
+    )
+    parser.add_argument(
+        "--missing-of",
+        metavar="ENTITY/PROJECT/SWEEP",
+        help="run only what this W&B sweep has neither finished nor is executing",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
+    parser.add_argument("--retry-crashed", action="store_true", help="run crashed runs again")
+    return parser
+
+
+def _describe_plan(plan: Plan, *, retry_crashed: bool) -> str:
+    hint = " (--retry-crashed runs them)" if plan.crashed and not retry_crashed else ""
+    return (
+        f"{plan.total} runs, {len(plan.done)} done, {len(plan.missing)} missing, "
+        f"{len(plan.crashed)} crashed{hint}"
+    )
+
+
+def _missing_of(
+    path: str, configs: Sequence[RunConfig], records: Sequence[RunRecord]
+) -> list[RunConfig]:
+    """Return the configurations that a W&B sweep has neither finished nor is executing."""
+    from stablebert.tracking.sweeps import missing_keys, read_wandb_sweep
+
+    sweep = read_wandb_sweep(path)
+    print_errors(sweep.problems)
+    identities = Identities([*records, *sweep.records])
+    runs = {run.key: run for run in map(identities.run, configs)}
+    missing = [runs[key] for key in missing_keys(sweep, runs)]
+    print(f"{path} is missing {len(missing)} of {len(runs)} runs")
+    for cell, seeds in _seeds_by_cell(missing).items():
+        print(f"  {cell}: {' '.join(seeds)}")
+    return [run.cfg for run in missing]
+
+
+def _seeds_by_cell(runs: Sequence[Run]) -> dict[str, list[str]]:
+    cells: dict[str, list[str]] = {}
+    for run in runs:
+        cfg = run.cfg
+        cell = f"{cfg.scale} {cfg.task} {cfg.method} {cfg.length} {run.config_id}"
+        cells.setdefault(cell, []).append(run.folder.name)
+    return cells
+
+
+def _exit_status(outcome: GridOutcome) -> int:
+    print_errors(f"crashed: {job.run.folder / CRASH}" for job in outcome.crashed)
+    return 1 if outcome.crashed else 0
+
+
+def select(argv: Sequence[str]) -> int:
+    """Write the settings of a search that validate best to conf/selected.yaml."""
+    options = sweep_parser("select").parse_intermixed_args(argv)
+    sweep = read_sweep(options.sweep).narrow(options.overrides)
+    basis = read_sweep_records(sweep, *committed_folders(options))
+    print_errors(basis.notes)
+    path = CONF / "selected.yaml"
+    for line in write_selection(basis.cells, basis.records, sweep=sweep.name, path=path):
+        print(line)
+    print(path)
+    return 0
+
+
+def prefetch(argv: Sequence[str]) -> int:
+    """Download the data and models that a sweep needs."""
+    options = sweep_parser("prefetch", reads_records=False).parse_intermixed_args(argv)
+    problems = download(read_sweep(options.sweep).narrow(options.overrides).configs())
+    print_errors(f"not fetched: {problem}" for problem in problems)
+    return 1 if problems else 0
