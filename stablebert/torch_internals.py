@@ -3,14 +3,15 @@
 Each is here because the public way is measurably slower or does not exist.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+Tensors = list[Tensor] | tuple[Tensor, ...]
+"""Any number of tensors, as the stubs of these functions type them."""
 
-def move_toward(tensors: Sequence[Tensor], ends: Sequence[Tensor], weight: float) -> None:
+
+def move_toward(tensors: Tensors, ends: Tensors, weight: float) -> None:
     """Move each tensor in place by the share `weight` of its distance to its end.
 
     Example:
@@ -19,27 +20,27 @@ def move_toward(tensors: Sequence[Tensor], ends: Sequence[Tensor], weight: float
         >>> x
         tensor([1., 4.])
     """
-    torch._foreach_lerp_(tensors, ends, weight)  # type: ignore[arg-type]  # stubs ask for lists
+    torch._foreach_lerp_(tensors, ends, weight)
 
 
-def norms(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def norms(tensors: Tensors) -> tuple[Tensor, ...]:
     """Return the L2 norm of each tensor, a scalar on its device.
 
     Example:
         >>> norms([torch.tensor([3.0, 4.0])])
         (tensor(5.),)
     """
-    return tuple(torch._foreach_norm(tensors))  # type: ignore[arg-type]  # stubs ask for lists
+    return tuple(torch._foreach_norm(tensors))
 
 
-def differences(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def differences(tensors: Tensors, others: Tensors) -> tuple[Tensor, ...]:
     """Return each tensor minus its counterpart.
 
     Example:
         >>> differences([torch.tensor(3.0)], [torch.tensor(1.0)])
         (tensor(2.),)
     """
-    return tuple(torch._foreach_sub(tensors, others))  # type: ignore[arg-type]  # stubs ask for lists
+    return tuple(torch._foreach_sub(tensors, others))
 
 
 def softmax_backward(grad: Tensor, output: Tensor) -> Tensor:
