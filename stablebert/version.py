@@ -1,4 +1,4 @@
-"""Which code ran: versions of the packages, and this checkout's commit."""
+"""Versions of the code that ran: of the packages, and of this checkout."""
 
 import platform
 import subprocess
@@ -6,13 +6,19 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+PACKAGES = ("stablebert", "torch", "lightning", "transformers", "datasets", "torchmetrics")
+"""Packages that can change results."""
+
 
 @cache
 def versions() -> dict[str, str | None]:
-    """Versions of what decides numbers, and the commit (`-dirty` with local changes)."""
-    packages = ("stablebert", "torch", "lightning", "transformers", "datasets", "torchmetrics")
+    """Return the versions of the packages and of Python, and the commit of this checkout.
+
+    The commit ends with `-dirty` if there are local changes. It is None for an installed wheel, as
+    is the version of a package that is not installed.
+    """
     return {
-        **{name: _version(name) for name in packages},
+        **{package: _version(package) for package in PACKAGES},
         "python": platform.python_version(),
         "commit": _commit(Path(__file__).parents[1]),
     }
@@ -26,7 +32,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit(checkout: Path) -> str | None:
-    if not (checkout / ".git").exists():  # installed from a wheel
+    if not (checkout / ".git").exists():
         return None
     git = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
     try:

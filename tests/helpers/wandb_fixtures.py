@@ -7,9 +7,10 @@ import os
 
 import pytest
 
+from tests.helpers.sweeps import SweepHome
 from tests.helpers.wandb_server import WandbServer
 
-__all__ = ["_session_server", "server", "use_wandb"]
+__all__ = ["_session_server", "home", "server", "use_wandb"]
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +42,9 @@ def use_wandb(monkeypatch):
 
     yield use
     wandb.teardown()
+
+
+@pytest.fixture
+def home(tmp_path, server, tiny_bert, tiny_glue):
+    """Folder in which sweeps of tiny runs are executed against the server."""
+    return SweepHome(tmp_path, server, data=tiny_glue, model=tiny_bert)

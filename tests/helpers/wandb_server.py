@@ -86,7 +86,7 @@ class WandbServer:
 
     def reset(self):
         """Forget runs, sweeps, views, charts, faults and requests."""
-        self.all, self.sweeps, self.views, self.charts, self.agents = {}, {}, {}, {}, {}
+        self.runs_by_id, self.sweeps, self.views, self.charts, self.agents = {}, {}, {}, {}, {}
         self.faults, self.unknown, self.requests = [], [], []
 
     def __enter__(self):
@@ -97,9 +97,9 @@ class WandbServer:
         self.stop()
 
     def start(self):
-        handler = type("Handler", (_Handler,), {"of": self})
+        handler = type("Handler", (_Handler,), {"owner": self})
         self.http = _Server(("127.0.0.1", self.port), handler)
-        self.http.of = self
+        self.http.owner = self
         self.port = self.http.server_port
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -123,7 +123,7 @@ class WandbServer:
         self.faults += [(match, status)] * n
 
     def runs(self):
-        return list(self.all.values())
+        return list(self.runs_by_id.values())
 
     # ------------------------------------------------------------ sweeps
 
@@ -132,7 +132,7 @@ class WandbServer:
         names = sorted(config["parameters"])
         options = [config["parameters"][n] for n in names]
         options = [list(dict.fromkeys(o.get("values", [o.get("value")]))) for o in options]
-        grid = [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*options)]
+        grid = [dict(zip(names, values, strict=True)) for values in itertools.product(*options)]
         sweep = Sweep(f"sweep{next(self.ids)}", v["projectName"], config, grid)
         self.sweeps[sweep.id] = sweep
         return {"upsertSweep": {"sweep": self.node_of(sweep), "configValidationWarnings": []}}
@@ -158,7 +158,7 @@ class WandbServer:
                 run = Run(f"run{next(self.ids)}", sweep.project, sweep=sweep.id)
                 run.args = {k: {"value": value} for k, value in sweep.todo.pop(0).items()}
                 run.raw = dict(run.args)
-                self.all[run.id] = run
+                self.runs_by_id[run.id] = run
             else:
                 run = None
             command = {"type": "exit"}
@@ -181,8 +181,8 @@ class WandbServer:
     # ------------------------------------------------------------ runs
 
     def upsert_bucket(self, v):
-        new = v["name"] not in self.all
-        run = self.all.setdefault(v["name"], Run(v["name"], v["project"]))
+        new = v["name"] not in self.runs_by_id
+        run = self.runs_by_id.setdefault(v["name"], Run(v["name"], v["project"]))
         run.display_name = v.get("displayName") or run.display_name
         run.group = v.get("groupName") or run.group
         run.tags = v.get("tags") or run.tags
@@ -192,7 +192,7 @@ class WandbServer:
         return {"upsertBucket": {"bucket": self.node_of(run), "inserted": new}}
 
     def stream(self, name, body):
-        run = self.all[name]
+        run = self.runs_by_id[name]
         for file, chunk in (body.get("files") or {}).items():
             if file == "wandb-history.jsonl":
                 run.lines |= dict(enumerate(chunk["content"], chunk["offset"]))
@@ -212,8 +212,8 @@ class WandbServer:
         return {"createRunFiles": {"runID": v["run"], "uploadHeaders": [], "files": files}}
 
     def read_runs(self, v):
-        wanted = json.loads(v.get("filters") or "{}")
-        runs = [r for r in self.runs() if wanted.get("sweep") in (None, r.sweep)]
+        filters = json.loads(v.get("filters") or "{}")
+        runs = [r for r in self.runs() if filters.get("sweep") in (None, r.sweep)]
         return {"project": self.project(v["project"]) | {"runs": edges(map(self.node_of, runs))}}
 
     # ------------------------------------------------------------ views
@@ -234,28 +234,32 @@ class WandbServer:
 
     def all_views(self, v):
         kind, name = v.get("viewType", "runs"), v.get("viewName")
-        found = [x for x in self.views.values() if x["type"] == kind and name in (None, x["name"])]
+        views = [x for x in self.views.values() if x["type"] == kind and name in (None, x["name"])]
         project = self.project(v.get("project") or v["name"])
-        return {"project": project | {"allViews": edges(found)}}
+        return {"project": project | {"allViews": edges(views)}}
 
     # ------------------------------------------------------------ nodes
 
     def project(self, name):
         own = {"id": name, "internalId": name, "name": name, "entityName": "ent"}
-        return own | {"entity": {"id": "1", "name": "ent"}, "runCount": len(self.all), **FIXED}
+        return own | {
+            "entity": {"id": "1", "name": "ent"},
+            "runCount": len(self.runs_by_id),
+            **FIXED,
+        }
 
-    def node_of(self, thing):
-        node = {"id": thing.id, "name": thing.id, "project": self.project(thing.project), **FIXED}
-        if isinstance(thing, Sweep):
-            state = "RUNNING" if thing.todo else "FINISHED"
-            config = {"config": yaml.safe_dump(thing.config), "method": thing.config["method"]}
+    def node_of(self, item):
+        node = {"id": item.id, "name": item.id, "project": self.project(item.project), **FIXED}
+        if isinstance(item, Sweep):
+            state = "RUNNING" if item.todo else "FINISHED"
+            config = {"config": yaml.safe_dump(item.config), "method": item.config["method"]}
             return node | config | {"state": state, "runs": edges([]), "displayName": None}
         return node | {
-            **{"displayName": thing.display_name, "sweepName": thing.sweep, "group": thing.group},
-            **{"state": thing.state, "tags": thing.tags, "config": json.dumps(thing.raw)},
-            **{"summaryMetrics": json.dumps(thing.summary), "historyLineCount": len(thing.lines)},
+            **{"displayName": item.display_name, "sweepName": item.sweep, "group": item.group},
+            **{"state": item.state, "tags": item.tags, "config": json.dumps(item.raw)},
+            **{"summaryMetrics": json.dumps(item.summary), "historyLineCount": len(item.lines)},
             **{"eventsLineCount": 0, "logLineCount": 0, "eventsTail": "[]", "projectId": "1"},
-            "historyTail": json.dumps([thing.lines[i] for i in sorted(thing.lines)[-1:]]),
+            "historyTail": json.dumps([item.lines[i] for i in sorted(item.lines)[-1:]]),
             **{"wandbConfig": json.dumps({"t": 1}), "systemMetrics": "{}", "resumeTag": None},
         }
 
@@ -290,7 +294,7 @@ ANSWERS = {
     "Heartbeat": WandbServer.heartbeat,
     "RunResumeStatus": lambda s, v: {
         "model": s.project(v["project"])
-        | {"bucket": s.node_of(s.all[v["name"]]) if v["name"] in s.all else None}
+        | {"bucket": s.node_of(s.runs_by_id[v["name"]]) if v["name"] in s.runs_by_id else None}
     },
     "UpsertBucket": WandbServer.upsert_bucket,
     "CreateRunFiles": WandbServer.create_files,
@@ -311,7 +315,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, *_):
         if not isinstance(sys.exc_info()[1], ConnectionError):  # the client has ended
-            self.of.unknown.append(traceback.format_exc())
+            self.owner.unknown.append(traceback.format_exc())
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -323,34 +327,34 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = unquote(urlsplit(self.path).path)
-        asked = json.loads(body) if path == "/graphql" else {}
-        query = asked.get("query") or ""
-        found = re.search(r"(?:query|mutation)\s+(\w+)", query)
-        operation = asked.get("operationName") or (found[1] if found else "")
+        request = json.loads(body) if path == "/graphql" else {}
+        query = request.get("query") or ""
+        match = re.search(r"(?:query|mutation)\s+(\w+)", query)
+        operation = request.get("operationName") or (match[1] if match else "")
         line = f"{self.command} {path} {operation}"
-        with self.of.lock:
+        with self.owner.lock:
             if not path.startswith("/sdk/"):
-                self.of.requests.append(line)
-            fault = next((fault for fault in self.of.faults if fault[0] in line), None)
+                self.owner.requests.append(line)
+            fault = next((fault for fault in self.owner.faults if fault[0] in line), None)
             if fault:
-                self.of.faults.remove(fault)
+                self.owner.faults.remove(fault)
                 return self.reply({}, fault[1])
             if path == "/graphql":
                 answer = ANSWERS.get(operation)
                 if answer is None:
-                    self.of.unknown.append(line)
+                    self.owner.unknown.append(line)
                     return self.reply({"errors": [{"message": f"{operation}?"}]})
                 try:
-                    return self.reply({"data": answer(self.of, asked.get("variables") or {})})
+                    return self.reply({"data": answer(self.owner, request.get("variables") or {})})
                 except ValueError as error:
                     return self.reply({"errors": [{"message": str(error)}]})
             if path.endswith("/file_stream"):
-                return self.reply(self.of.stream(path.split("/")[-2], json.loads(body)))
+                return self.reply(self.owner.stream(path.split("/")[-2], json.loads(body)))
             if path.startswith("/storage/"):
                 _, _, run, name = path.split("/", 3)
-                self.of.all[run].files[name] = body
+                self.owner.runs_by_id[run].files[name] = body
             elif not path.startswith("/sdk/") and path != "/":
-                self.of.unknown.append(line)
+                self.owner.unknown.append(line)
             return self.reply({})
 
     def do_GET(self):

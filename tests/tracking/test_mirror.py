@@ -1,8 +1,8 @@
-"""What W&B shows of a run, through its real client; and what its failures cost: nothing."""
+"""The mirror of a run, with a fake W&B run, with the real client offline, and under faults."""
 
 import json
 import os
-import socket
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,165 +12,277 @@ import pytest
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
 from stablebert.runs.locate import locate
-from stablebert.runs.record import read_record
 from stablebert.tracking.mirror import STEP, Mirror, open_mirror, requested_mode
+from tests.helpers.sweeps import HANG_SECONDS, rows_of, wait_until
 
 
-@pytest.fixture
-def words(tiny_bert, tiny_glue, tmp_path_factory, tmp_path, monkeypatch):
-    """A run of 20 steps, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    cache = tmp_path_factory.getbasetemp() / "cache-tracking"
+class FakeRun:
+    """A W&B run that records calls and fails in one of them.
 
-    def make(*more):
+    Args:
+        broken: Name of the method that raises.
+        rows: Rows that W&B already has.
+    """
+
+    def __init__(self, broken="", rows=0):
+        self.broken, self.calls, self.summary, self.starting_step = broken, [], {}, rows
+
+    def __getattr__(self, name):
+        def method(*args, **kwargs):
+            self.calls.append((name, *args, *kwargs.items()))
+            if name == self.broken:
+                raise BrokenPipeError("core is gone")
+
+        return method
+
+    def rows(self):
+        return [args[0] for name, *args in self.calls if name == "log"]
+
+
+def test_a_broken_mirror_warns_once(caplog):
+    mirror = Mirror(lambda: FakeRun(broken="log"))
+    for step in (1, 2, 3):
+        mirror.log({"x": 1.0}, step)
+    assert [record.message for record in caplog.records] == [
+        "W&B failed; the run continues without it: core is gone"
+    ]
+
+
+def test_a_broken_mirror_is_not_used_again():
+    run = FakeRun(broken="log")
+    mirror = Mirror(lambda: run)
+    for step in (1, 2, 3):
+        mirror.log({"x": 1.0}, step)
+    mirror.crash(ValueError())
+    assert [name for name, *_ in run.calls] == ["log"]
+
+
+def test_a_mirror_that_cannot_start_is_broken(caplog):
+    mirror = Mirror(lambda: 1 / 0)
+    mirror.log({"x": 1.0}, 1)
+    mirror.preempt()
+    assert caplog.text.count("W&B failed") == 1
+
+
+def test_the_metrics_of_a_step_are_one_row():
+    run = FakeRun()
+    mirror = Mirror(lambda: run)
+    mirror.log({"x": 1.0}, 1)
+    mirror.log({"y": 2.0}, 1)
+    mirror.log({"x": 3.0}, 2)
+    assert run.rows() == [{"x": 1.0, "y": 2.0, STEP: 1}]
+
+
+def test_a_run_that_starts_over_sends_only_new_rows():
+    run = FakeRun(rows=4)
+    mirror = Mirror(lambda: run)
+    for step in range(1, 8):
+        mirror.log({"x": 1.0}, step)
+    assert [row[STEP] for row in run.rows()] == [5, 6]
+
+
+def test_a_preempted_run_leaves_its_incomplete_row_to_the_next_attempt():
+    run = FakeRun()
+    mirror = Mirror(lambda: run)
+    mirror.log({"x": 1.0}, 1)
+    mirror.preempt()
+    assert run.calls == [("mark_preempting",), ("finish", ("exit_code", 143))]
+
+
+def test_a_crashed_run_fails_with_its_error():
+    run = FakeRun()
+    Mirror(lambda: run).crash(ValueError("no"))
+    assert run.summary["error"] == "ValueError: no"
+    assert run.calls == [("finish", ("exit_code", 1))]
+
+
+@pytest.mark.parametrize(
+    ("setting", "mode"),
+    [("auto", None), ("online", "online"), ("offline", "offline"), ("disabled", None)],
+)
+def test_the_setting_decides_outside_of_sweeps(monkeypatch, setting, mode):
+    monkeypatch.delenv("WANDB_SWEEP_ID", raising=False)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    assert requested_mode(setting) == mode
+
+
+@pytest.mark.parametrize(
+    ("variable", "mode"),
+    [("", None), ("online", "online"), ("offline", "offline"), ("disabled", None)],
+)
+def test_runs_of_an_agent_follow_wandb_mode(monkeypatch, variable, mode):
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
+    monkeypatch.setenv("WANDB_MODE", variable)
+    assert requested_mode("auto") == mode
+
+
+def test_runs_of_an_agent_are_online_without_wandb_mode(monkeypatch):
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
+    monkeypatch.delenv("WANDB_MODE")
+    assert requested_mode("auto") == "online"
+
+
+def test_a_run_has_no_mirror_unless_requested():
+    assert open_mirror(locate(compose(["task=rte", "scale=demo"]))) is None
+
+
+# ---------------------------------------------------------------- the client, offline
+
+
+@pytest.fixture(scope="module")
+def arguments(tiny_bert, tiny_glue, tmp_path_factory):
+    """Function that returns the arguments of a run of 20 steps in a folder of its own."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def make(folder, *more):
         return [
-            "task=rte", "scale=mini", f"data.source={tiny_glue}", f"model.name={tiny_bert}",
-            "trainer.max_steps=20", f"paths.runs={tmp_path}/runs", f"paths.cache={cache}", *more,
-        ]  # fmt: skip
+            *("task=rte", "scale=mini", f"data.source={tiny_glue}", f"model.name={tiny_bert}"),
+            *("trainer.max_steps=20", f"paths.runs={folder}/runs", f"paths.cache={cache}", *more),
+        ]
 
     return make
 
 
-def folder_of(words):
-    return locate(compose(words)).folder
-
-
-def shown(file):
-    """Everything in an offline run's file, as `wandb leet inspect` has it."""
+def inspect(file):
+    """Return all entries of an offline run, read by the client's own command."""
     command = [Path(sys.executable).with_name("wandb"), "leet", "inspect", "--json", file]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return [json.loads(line) for line in lines]
 
 
-class Fake:
-    """A W&B run that remembers, and breaks where it is told to."""
-
-    def __init__(self, breaks="", rows=0):
-        self.breaks, self.done, self.summary, self.starting_step = breaks, [], {}, rows
-
-    def __getattr__(self, name):
-        def act(*args, **kwargs):
-            self.done.append((name, *args, *kwargs.items()))
-            if name == self.breaks:
-                raise BrokenPipeError("core is gone")
-
-        return act
-
-
-def test_a_broken_mirror_warns_once_and_is_left_alone(caplog):
-    run = Fake(breaks="log")
-    mirror = Mirror(lambda: run)
-    for step in (1, 2, 3):
-        mirror.log({"x": 1.0}, step)
-    mirror.crash(ValueError())
-    assert [name for name, *_ in run.done] == ["log"]
-    assert [r.message for r in caplog.records] == [
-        "W&B failed; the run continues without it: core is gone"
-    ]
+@pytest.fixture(scope="module")
+def offline_runs(arguments, tmp_path_factory):
+    """The result.json of a run, and what its two mirrors contain: while it ran, and afterwards."""
+    home = tmp_path_factory.mktemp("offline")
+    command = ["train", *arguments(home, "wandb.mode=offline", "wandb.tags=[try]", "seed=2")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_DIR", str(home))
+        for _ in range(2):
+            assert main(command) == 0
+    (result,) = home.glob("runs/**/result.json")
+    files = sorted(home.glob("wandb/offline-run-*/run-*.wandb"))
+    return result, [(file.parent, inspect(file)) for file in files]
 
 
-def test_a_step_is_shown_once_and_whole_also_when_the_run_is_handed_out_again():
-    run = Fake(rows=4)
-    mirror = Mirror(lambda: run)
-    for step in range(1, 7):
-        mirror.log({"x": 1.0}, step)
-        mirror.log({"y": 2.0}, step)
-    mirror.log({"x": 1.0}, 7)  # not whole: left to the next attempt
-    mirror.preempt()
-    assert [args[0] for name, *args in run.done if name == "log"] == [
-        {"x": 1.0, "y": 2.0, STEP: step} for step in (5, 6)
-    ]
+MIRRORS = pytest.mark.parametrize("mirror", [0, 1], ids=["while it ran", "afterwards"])
 
 
-def test_how_a_run_ends(words):
-    run, error = Fake(), ValueError("no")
-    Mirror(lambda: run).crash(error)
-    assert run.summary["error"] == "ValueError: no"
-    assert run.done == [("finish", ("exit_code", 1))]
-    run = Fake()
-    Mirror(lambda: run).preempt()
-    assert run.done == [("mark_preempting",), ("finish", ("exit_code", 143))]
+@pytest.mark.slow
+def test_a_finished_run_is_mirrored_again(offline_runs):
+    assert len(offline_runs[1]) == 2
 
 
-def test_when_it_is_wanted(monkeypatch):
-    def mode(text="auto"):
-        return requested_mode(text)
-
-    monkeypatch.delenv("WANDB_MODE", raising=False)
-    assert (mode(), mode("online"), mode("offline"), mode("disabled")) == (
-        None, "online", "offline", None,
-    )  # fmt: skip
-    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
-    assert mode() == "online"
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    assert mode() == "offline"
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert mode() is None
-    assert open_mirror(locate(compose(["task=rte", "scale=demo"]))) is None
+@pytest.mark.slow
+@MIRRORS
+def test_a_mirror_has_name_group_and_tags(offline_runs, mirror):
+    (start,) = [entry["run"] for entry in offline_runs[1][mirror][1] if entry["type"] == "run"]
+    assert (start["display_name"], start["run_group"]) == ("rte/standard/seed2", "rte/standard")
+    assert start["tags"][:3] == ["mini", "3epochs", "try"]
 
 
-def test_offline_holds_the_whole_run_and_then_what_is_stored(words, capsys):
-    run = words("wandb.mode=offline", "wandb.tags=[try]", "seed=2")
-    assert main(["train", *run]) == 0
-    assert main(["train", *run]) == 0
-    assert "done already" in capsys.readouterr().out
-    folder = folder_of(run)
-    history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    files = sorted(Path("wandb").glob("offline-run-*/run-*.wandb"))
-    assert len(files) == 2
-    for file in files:
-        records = shown(file)
-        (begun,) = [r["run"] for r in records if r["type"] == "run"]
-        assert (begun["display_name"], begun["run_group"]) == ("rte/standard/seed2", "rte/standard")
-        assert begun["tags"][:3] == ["mini", "3epochs", "try"]
-        seen = [r["history"]["item"] for r in records if r["type"] == "history"]
-        wanted = [{STEP: line.pop("step"), **line} for line in map(dict, history)]
-        assert [{k: v for k, v in row.items() if k[0] != "_"} for row in seen] == wanted
-        assert {"bias_ratio/layer_01", "weight_change/pooler", "val/score"} <= seen[-1].keys()
-        config = {
-            k: v for r in records if r["type"] == "config" for k, v in r["config"]["update"].items()
-        }
-        assert config["config_id"] == folder.parent.name
-        assert config["optimizer"]["bias_correction"] is config["bias_correction"] is True
-        summary = {}
-        for r in records:
-            summary |= r.get("summary", {}).get("update", {})
-        record = read_record(folder)
-        assert (summary["test_at_best"], summary["failed"]) == (
-            record.test_at_best,
-            int(record.status == "failed"),
-        )
-        assert summary["predictions"] == record.predictions
-        best = max(line["val/score"] for line in history if "val/score" in line)
-        assert summary["val/score"] == {"max": best}
-        assert (file.parent / "files" / "result.json").exists()
+@pytest.mark.slow
+@MIRRORS
+def test_a_mirror_has_the_rows_of_the_history(offline_runs, mirror):
+    result, mirrors = offline_runs
+    rows = [e["history"]["item"] for e in mirrors[mirror][1] if e["type"] == "history"]
+    rows = [{key: value for key, value in row.items() if key[0] != "_"} for row in rows]
+    assert rows == rows_of(result)
+    assert {"bias_ratio/layer_01", "weight_change/pooler", "val/score"} <= rows[-1].keys()
 
 
-def test_a_failure_of_wandb_costs_nothing(words, monkeypatch, caplog):
+@pytest.mark.slow
+@MIRRORS
+def test_a_mirror_has_the_configuration_and_names_to_group_by(offline_runs, mirror):
+    result, mirrors = offline_runs
+    entries = [e["config"]["update"] for e in mirrors[mirror][1] if e["type"] == "config"]
+    config = {key: value for entry in entries for key, value in entry.items()}
+    assert config["config_id"] == result.parents[1].name
+    assert config["optimizer"]["bias_correction"] is config["bias_correction"] is True
+
+
+@pytest.fixture
+def summary_of(offline_runs):
+    def summary(mirror):
+        entries = [e.get("summary", {}).get("update", {}) for e in offline_runs[1][mirror][1]]
+        return {key: value for entry in entries for key, value in entry.items()}
+
+    return summary
+
+
+@pytest.mark.slow
+@MIRRORS
+def test_the_summary_is_the_record(offline_runs, summary_of, mirror):
+    record = json.loads(offline_runs[0].read_text())
+    summary = summary_of(mirror)
+    for name in ("test_at_best", "predictions"):
+        assert summary[name] == record[name]
+    assert summary["failed"] == int(record["status"] == "failed")
+
+
+@pytest.mark.slow
+@MIRRORS
+def test_the_summary_has_the_best_validation_score(offline_runs, summary_of, mirror):
+    scores = [row["val/score"] for row in rows_of(offline_runs[0]) if "val/score" in row]
+    assert summary_of(mirror)["val/score"] == {"max": max(scores)}
+
+
+@pytest.mark.slow
+@MIRRORS
+def test_the_record_is_among_the_files(offline_runs, mirror):
+    folder, _ = offline_runs[1][mirror]
+    assert (folder / "files" / "result.json").read_bytes() == offline_runs[0].read_bytes()
+
+
+# ---------------------------------------------------------------- faults
+
+
+@pytest.mark.slow
+def test_a_failure_of_the_client_costs_no_result(arguments, tmp_path, monkeypatch, caplog):
     import wandb
 
-    def broken(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise wandb.errors.CommError("no such luck")
 
-    monkeypatch.setattr(wandb, "init", broken)
-    run = words("wandb.mode=offline")
-    assert main(["train", *run]) == 0
-    assert read_record(folder_of(run)).steps == 20
+    monkeypatch.setattr(wandb, "init", fail)
+    assert main(["train", *arguments(tmp_path, "wandb.mode=offline")]) == 0
+    assert len(list(tmp_path.glob("runs/**/result.json"))) == 1
     assert caplog.text.count("no such luck") == 1
 
 
-def test_a_server_that_is_down_makes_it_offline_within_seconds(words):
-    with socket.socket() as port:  # bound, but nobody listens
-        port.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{port.getsockname()[1]}"
-        run = ["train", *words("wandb.mode=online", "seed=3")]
-        done = subprocess.run(
-            [sys.executable, "-m", "stablebert", *run],
-            **{"env": os.environ | {"WANDB_BASE_URL": url}, "timeout": 60},
-            **{"capture_output": True, "text": True},
-        )
-    assert done.returncode == 0
-    assert done.stderr.count("W&B cannot be used; logging offline") == 1
-    assert url in done.stderr
-    assert len(list(Path("wandb").glob("offline-run-*"))) == 1
-    assert read_record(folder_of(run[1:])).steps == 20
+@pytest.mark.slow
+def test_a_server_that_is_down_makes_the_mirror_offline(
+    arguments, tmp_path, use_wandb, dead_url, caplog
+):
+    use_wandb({"WANDB_BASE_URL": dead_url, "WANDB_DIR": str(tmp_path)})
+    assert main(["train", *arguments(tmp_path, "wandb.mode=online", "seed=3")]) == 0
+    assert caplog.text.count("W&B cannot be used; logging offline") == 1
+    assert dead_url in caplog.text
+    assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 1
+
+
+@pytest.mark.slow
+def test_a_server_that_restarts_loses_nothing(home, server):
+    child = home.start(*home.train_arguments(**{"task": "rte", "trainer.max_steps": 600}))
+    wait_until(home.has_logged, child)
+    server.stop()
+    wait_until(home.results, child)  # training does not wait for the server
+    server.start()
+    output, _ = child.communicate(timeout=HANG_SECONDS)
+    assert child.returncode == 0, output
+    (run,) = server.runs()
+    (result,) = home.results()
+    assert (run.state, run.history) == ("finished", rows_of(result))
+
+
+@pytest.mark.slow
+def test_a_client_that_is_killed_costs_no_result(home):
+    child = home.start(*home.train_arguments(**{"task": "rte", "trainer.max_steps": 600}))
+    core = ["pgrep", "-P", str(child.pid), "-f", "wandb-core"]
+    wait_until(home.has_logged, child)
+    (pid,) = subprocess.run(core, capture_output=True, text=True).stdout.split()
+    os.kill(int(pid), signal.SIGKILL)
+    output, _ = child.communicate(timeout=HANG_SECONDS)
+    assert child.returncode == 0, output
+    (result,) = home.results()
+    assert json.loads(result.read_text())["steps"] == 600
+    assert output.count("W&B failed; the run continues without it") == 1
