@@ -86,8 +86,11 @@ class Client:
     """
 
     def __init__(self, monkeypatch, env):
+        from huggingface_hub.utils import disable_progress_bars
+
         from stablebert.hub import client
 
+        disable_progress_bars()
         self.monkeypatch = monkeypatch
         for name in [n for n in os.environ if n.startswith(("HF_", "TRANSFORMERS_"))]:
             monkeypatch.delenv(name)

@@ -51,13 +51,13 @@ class SweepHome:
         shipped = yaml.safe_load((PROJECT / "sweeps/table1.yaml").read_text("utf-8"))
         parameters = {key: {"values": options} for key, options in values.items()}
         parameters |= {k: {"value": v} for k, v in self.fixed.items() if k not in values}
-        file = self.folder / "tiny.yaml"
+        file = self.folder / f"sweep{len(list(self.folder.glob('*.yaml')))}.yaml"
         file.write_text(yaml.safe_dump(shipped | {"parameters": parameters}))
         return str(file)
 
-    def create_sweep(self, **values):
+    def create_sweep(self, file):
         """Create a sweep in W&B, and return ENTITY/PROJECT/SWEEP."""
-        output = self.wandb("sweep", "-e", "ent", "-p", "proj", self.write_sweep(**values))
+        output = self.wandb("sweep", "-e", "ent", "-p", "proj", file)
         return re.search(r"wandb agent (\S+)", output)[1]
 
     def train_arguments(self, **values):

@@ -20,12 +20,14 @@ class ExecutedSweep:
     def __init__(self, home):
         self.home = home
         values = {"task": ["rte", "stsb"], "data.max_length": [128, 129], "seed": [0]}
-        self.path = home.create_sweep(**values)
-        self.file = str(home.folder / "tiny.yaml")
+        self.file = home.write_sweep(**values)
+        self.path = home.create_sweep(self.file)
         self.status, self.output = home.run("agent", self.path, "--agents", "2")
 
-    def runs(self, state):
-        return [run for run in self.home.server.runs() if run.state == state]
+    def runs(self, *states):
+        """Return the runs of the sweep in one of these states; by default all."""
+        runs = [r for r in self.home.server.runs() if r.sweep == self.path.split("/")[-1]]
+        return [run for run in runs if not states or run.state in states]
 
     def result_of(self, run):
         (cfg,) = [
@@ -82,18 +84,18 @@ def test_a_failed_run_shows_its_error(sweep):
 
 @pytest.mark.slow
 def test_no_run_is_executed_twice(sweep):
-    arguments = [json.dumps(run.args, sort_keys=True) for run in sweep.home.server.runs()]
+    arguments = [json.dumps(run.args, sort_keys=True) for run in sweep.runs()]
     assert len(set(arguments)) == len(arguments) == 4
 
 
 @pytest.mark.slow
 def test_both_agents_take_part(sweep):
-    assert len({run.agent for run in sweep.home.server.runs()}) == 2
+    assert len({run.agent for run in sweep.runs()}) == 2
 
 
 @pytest.mark.slow
 def test_a_run_is_named_grouped_and_tagged(sweep):
-    for run in sweep.home.server.runs():
+    for run in sweep.runs():
         group = f"{run.config['task']}/standard"
         assert (run.display_name, run.group) == (f"{group}/seed0", group)
         assert {"mini", "3epochs", "table1"} <= set(run.tags)
@@ -115,6 +117,21 @@ def test_a_finished_run_shows_its_record(sweep):
         assert run.files["result.json"] == result.read_bytes()
         for name in ("test_at_best", "predictions"):
             assert run.summary[name] == record[name]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_finished_already_is_mirrored_from_its_files(sweep):
+    home = sweep.home
+    values = {"task": ["rte"], "data.max_length": [128], "seed": [0]}
+    path = home.create_sweep(home.write_sweep(**values))
+    (result,) = home.results("mini/rte/standard/*/seed0")
+    modified = result.stat().st_mtime_ns
+    status, output = home.run("agent", path)
+    assert status == 0, output
+    (run,) = [run for run in home.server.runs() if run.sweep == path.split("/")[-1]]
+    assert run.history == rows_of(result)
+    assert run.files["result.json"] == result.read_bytes()
+    assert result.stat().st_mtime_ns == modified
 
 
 @pytest.mark.slow
@@ -155,7 +172,7 @@ def test_a_record_of_another_grid_is_rejected(sweep, command, tmp_path, monkeypa
 @pytest.mark.slow
 def test_a_summary_that_is_not_a_record_is_reported(sweep, use_wandb, monkeypatch):
     use_wandb(sweep.home.env)
-    monkeypatch.setitem(sweep.runs("finished")[0].summary, "steps", "many")
+    monkeypatch.setitem(sweep.runs("finished")[0].summary, "val_best", "high")
     wandb_sweep = read_wandb_sweep(sweep.path)
     assert len(wandb_sweep.records) == 1
     assert "the summary is not a record" in wandb_sweep.problems[0]
@@ -163,7 +180,7 @@ def test_a_summary_that_is_not_a_record_is_reported(sweep, use_wandb, monkeypatc
 
 @pytest.mark.slow
 def test_an_invalid_sweep_is_not_collected(home, use_wandb, tmp_path, capsys):
-    path = home.create_sweep(task=["rte"], method=["none_such"], seed=[0])
+    path = home.create_sweep(home.write_sweep(task=["rte"], method=["none_such"], seed=[0]))
     use_wandb(home.env)
     assert main(["collect", f"{tmp_path}/x.jsonl", "--from-wandb", path]) == 2
     assert "none_such" in capsys.readouterr().err

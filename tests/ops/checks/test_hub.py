@@ -95,7 +95,7 @@ def test_a_revision_that_does_not_exist_is_a_problem(client, check):
 
 
 def test_a_repository_that_does_not_exist_is_a_problem(client):
-    finding = only(check_model(compose([*REAL, "model.name=me/none"])))
+    finding = only(check_model(compose([word.replace("me/bert", "me/none") for word in REAL])))
     assert finding.level == "problem"
     assert "'me/none'" in finding.text
     assert "no such repository" in finding.text
