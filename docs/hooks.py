@@ -8,7 +8,9 @@ docstrings.
 import posixpath
 import re
 from pathlib import Path
+from typing import Any
 
+import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -53,6 +55,22 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"[{text}]({there}{anchor or ''})"
 
     return LINK.sub(in_site, markdown)
+
+
+class ExampleSections(griffe.Extension):
+    """Reads `Example:` in a docstring as `Examples:`, the only title that griffe takes for code."""
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        """Rename the section in every docstring of a package."""
+        self._rename(pkg)
+
+    def _rename(self, obj: griffe.Object) -> None:
+        if obj.docstring:
+            text = obj.docstring.value
+            obj.docstring.value = re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE)
+        for member in obj.members.values():
+            if isinstance(member, griffe.Object):  # not an alias
+                self._rename(member)
 
 
 def _packages() -> dict[str, list[str]]:
