@@ -49,7 +49,7 @@ TORCH_FREE = [
     "glue.sources",
     *("runs", "report", "tracking", "ops", "cli", "grid"),
 ]
-LOADS_TORCH = {"demo.pretrain"}
+LOADS_TORCH = {"demo.pretrain", "demo.pretrain_batches"}
 """Modules of torch-free packages that may load torch."""
 
 

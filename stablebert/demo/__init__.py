@@ -6,12 +6,12 @@ meanings; `tasks` labels rows by meaning; `text` writes the text that `pretrain`
 
 from functools import cache
 
-from stablebert.demo.tasks import TASKS as _TASKS
-from stablebert.demo.tasks import Row, rows
+from stablebert.demo.pairs import Row
+from stablebert.demo.tasks import GENERATORS, generate_rows
 
 __all__ = ["DEMO_TASKS", "HELD_OUT", "ROWS", "Row", "demo_rows"]
 
-DEMO_TASKS = tuple(_TASKS)
+DEMO_TASKS = tuple(GENERATORS)
 """Tasks that the demo generates."""
 
 ROWS, HELD_OUT = 500, 300
@@ -29,7 +29,7 @@ def demo_rows(task: str, part: str, *, n: int, seed: int, holds_out: bool) -> li
         seed: Seed of everything drawn; a larger `n` adds rows and changes none.
         holds_out: Hold out training rows for validation and test on the whole dev split.
     """
-    dev = rows(task, HELD_OUT * (1 if holds_out else 2), f"dev {seed}")
+    dev = generate_rows(task, HELD_OUT * (1 if holds_out else 2), f"dev {seed}")
     if part != "train":
         return dev
-    return rows(task, n + HELD_OUT * holds_out, f"train {seed}", without=dev)
+    return generate_rows(task, n + HELD_OUT * holds_out, f"train {seed}", excluded=dev)

@@ -1,48 +1,51 @@
-"""From a meaning to sentences that say it: one meaning, many wordings."""
+"""Meanings and the sentences that express them: one meaning has many wordings."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stablebert.demo.lexicon import FORMS, KIND, NUMBERS, PEOPLE, PLURALS
 
 T = TypeVar("T")
 
 PRONOUNS = {"he": "him", "she": "her", "they": "them"}
-MANY = (*NUMBERS, "some")
+PLURAL_DETERMINERS = (*NUMBERS, "some")
 
 
 class Dice(random.Random):
-    """Draws that depend on the seed alone: `random()` is the same in every version of Python."""
+    """Random choices that depend on the seed alone.
+
+    Everything uses `random()`, which draws the same numbers in every version of Python.
+    """
 
     def one_of(self, items: Sequence[T]) -> T:
-        """Any of them, equally likely."""
+        """Return one of the items, each equally likely."""
         return items[int(self.random() * len(items))]
 
     def chance(self, p: float) -> bool:
-        """True with probability p."""
+        """Return True with probability p."""
         return self.random() < p
 
     def some(self, items: Sequence[T], n: int) -> list[T]:
-        """`n` different ones, in an order that is drawn too."""
-        left = list(items)
-        return [left.pop(int(self.random() * len(left))) for _ in range(n)]
+        """Return `n` different items in random order."""
+        remaining = list(items)
+        return [remaining.pop(int(self.random() * len(remaining))) for _ in range(n)]
 
     def word(self, concept: str) -> str:
-        """One of the words of each concept in a phrase: `in the garden/yard`."""
+        """Return a phrase with one word for each concept: `in the garden/yard` gives either."""
         return " ".join(self.one_of(part.split("/")) for part in concept.split())
 
 
 @dataclass(frozen=True)
 class Noun:
-    """Who or what.
+    """A participant of an event.
 
     Attributes:
-        head: a concept; a name; or a pronoun in the nominative.
+        head: A concept, a name, or a pronoun in the nominative.
         det: `the`, `a`, a number or `some`; empty for names and pronouns.
-        many: plural of `the`.
-        adj: concept of an adjective.
+        many: True for a plural after `the`.
+        adj: Concept of an adjective.
     """
 
     head: str
@@ -52,11 +55,11 @@ class Noun:
 
     @property
     def plural(self) -> bool:
-        """Whether its verb is in the plural."""
-        return self.many or self.det in MANY or self.head == "they"
+        """True if the verb that follows is in the plural."""
+        return self.many or self.det in PLURAL_DETERMINERS or self.head == "they"
 
     def say(self, dice: Dice, *, subject: bool) -> str:
-        """In words."""
+        """Return the noun phrase in words."""
         if not self.det:
             return self.head if subject else PRONOUNS.get(self.head, self.head)
         head = dice.word(self.head)
@@ -68,18 +71,18 @@ class Noun:
 
 @dataclass(frozen=True)
 class Event:
-    """Somebody does something.
+    """An action with its participants.
 
     Attributes:
-        verb: concept.
-        agent: who does it.
-        patient: whom or what it is done to.
-        recipient: to whom something is given.
-        place: phrase with its preposition.
-        time: phrase; of a habit where the tense is the present.
-        manner: adverb.
-        negated: it is said not to be so.
-        present: a habit; otherwise past.
+        verb: Concept of the verb.
+        agent: Participant that acts.
+        patient: Participant that is acted on.
+        recipient: Participant that something is given to.
+        place: Phrase with its preposition.
+        time: Phrase; that of a habit if the tense is the present.
+        manner: Adverb.
+        negated: True if the sentence denies the action.
+        present: True for a habit, in the present tense; False for the past.
     """
 
     verb: str
@@ -94,8 +97,13 @@ class Event:
 
     @property
     def heads(self) -> set[str]:
-        """Everybody and everything that has a part in it."""
+        """Heads of all participants."""
         return {n.head for n in (self.agent, self.patient, self.recipient) if n}
+
+    def with_part(self, slot: str, value: Noun | str | None) -> "Event":
+        """Return the event with another value of one attribute."""
+        part: dict[str, Any] = {slot: value}
+        return replace(self, **part)
 
     def say(
         self,
@@ -105,13 +113,13 @@ class Event:
         plain: bool = False,
         fronted: bool = True,
     ) -> str:
-        """In words, without capital and full stop.
+        """Return the event in words, without capital letter and period.
 
         Args:
-            dice: chooses the words, and what else is left open.
-            passive: in the passive voice, where there is one; None leaves it open.
-            plain: in the active voice and in basic order.
-            fronted: place or time may come first.
+            dice: Chooses the words and everything else that is not specified.
+            passive: Use the passive voice, if there is one; None: let the dice choose.
+            plain: Use the active voice and the basic word order.
+            fronted: Allow place or time at the beginning.
         """
         if self.has_passive and not plain and (dice.chance(0.35) if passive is None else passive):
             return self.passive(dice, fronted=fronted)
@@ -121,19 +129,19 @@ class Event:
 
     @property
     def has_passive(self) -> bool:
-        """Whether the passive says the same: "a cup was not washed" says it of one cup only."""
+        """True if the passive means the same; "a cup was not washed" is about one cup only."""
         patient = self.patient
         return patient is not None and (not self.negated or patient.det in ("", "the"))
 
     def passive(self, dice: Dice, *, fronted: bool = True) -> str:
-        """In the passive voice.
+        """Return the event in the passive voice.
 
         Raises:
-            ValueError: There is no patient.
+            ValueError: If there is no patient.
         """
         patient = self.patient
         if patient is None:
-            raise ValueError(f"{self.verb}: nothing is done to anybody")
+            raise ValueError(f"{self.verb}: no patient, so no passive voice")
         words = [patient.say(dice, subject=True), be_form(patient.plural, self.present)]
         words += ["not"] if self.negated else []
         words += [dice.word(self.manner)] if self.manner else []
@@ -144,16 +152,16 @@ class Event:
         return self._with_ends(core, dice, fronted=fronted)
 
     def ask(self, slot: str, dice: Dice, *, passive: bool | None = None) -> str:
-        """A question, without capital and question mark, for a part of it.
+        """Return a question about one part, without capital letter and question mark.
 
         Args:
             slot: `agent`, `patient`, `recipient`, `place` or `time`; `whether` for yes or no.
-            dice: chooses the words, and what else is left open.
-            passive: in the passive voice, where there is one; None leaves it open.
+            dice: Chooses the words and everything else that is not specified.
+            passive: Use the passive voice, if there is one; None: let the dice choose.
         """
-        gone = None if slot in ("patient", "recipient") else ""
-        asked = self if slot in ("whether", "agent") else replace(self, **{slot: gone})
-        ends = [dice.word(part) for part in (asked.place, asked.time) if part]
+        empty = None if slot in ("patient", "recipient") else ""
+        rest = self if slot in ("whether", "agent") else self.with_part(slot, empty)
+        ends = [dice.word(part) for part in (rest.place, rest.time) if part]
         manner = [dice.word(self.manner)] if self.manner else []
         noun = self.patient if slot == "patient" else self.agent
         who = "who" if slot == "recipient" or is_person(noun) else "what"
@@ -161,20 +169,20 @@ class Event:
             verb = past(dice.word(self.verb))
             return " ".join([who, *manner, verb, *self._objects(dice), *ends])
         lead = {"place": ["where"], "time": ["when"], "whether": []}.get(slot, [who])
-        turned = dice.chance(0.4) if passive is None else passive
-        if turned and self.patient is not None and not self.recipient:
+        in_passive = dice.chance(0.4) if passive is None else passive
+        if in_passive and self.patient is not None and not self.recipient:
             subject = [] if slot == "patient" else [self.patient.say(dice, subject=True)]
             be = be_form(slot != "patient" and self.patient.plural, False)
             agent = self.agent.say(dice, subject=False)
-            done = participle(dice.word(self.verb))
-            return " ".join([*lead, be, *subject, *manner, done, "by", agent, *ends])
+            verb = participle(dice.word(self.verb))
+            return " ".join([*lead, be, *subject, *manner, verb, "by", agent, *ends])
         subject = [self.agent.say(dice, subject=True)]
-        objects = asked._objects(dice, plain=slot == "patient")
+        objects = rest._objects(dice, plain=slot == "patient")
         objects += ["to"] if slot == "recipient" else []
         return " ".join([*lead, "did", *subject, *manner, dice.word(self.verb), *objects, *ends])
 
     def _with_ends(self, core: str, dice: Dice, *, fronted: bool) -> str:
-        """With place and time, one of which may come first."""
+        """Return the sentence with place and time, one of which may come first."""
         ends = [dice.word(part) for part in (self.place, self.time) if part]
         if ends and fronted and dice.chance(0.3):
             first = ends.pop(int(dice.random() * len(ends)))
@@ -199,28 +207,28 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Told:
-    """Somebody knows or says that something is so."""
+class ReportedEvent:
+    """An event that somebody knows or talks about: `Leo knew that Ben sang`."""
 
     verb: str
     speaker: Noun
     event: Event
 
     def say(self, dice: Dice, *, passive: bool | None = None) -> str:
-        """In words; `passive` is of what is told."""
-        told = self.event.say(dice, passive=passive, fronted=False)
-        return f"{self.speaker.say(dice, subject=True)} {past(dice.word(self.verb))} that {told}"
+        """Return the report in words; `passive` applies to the event."""
+        event = self.event.say(dice, passive=passive, fronted=False)
+        return f"{self.speaker.say(dice, subject=True)} {past(dice.word(self.verb))} that {event}"
 
 
 @dataclass(frozen=True)
 class Sequel:
-    """One event after another."""
+    """Two events, one after the other."""
 
     first: Event
     second: Event
 
     def say(self, dice: Dice, *, passive: bool | None = None) -> str:
-        """In words, in one of four orders; there is no passive."""
+        """Return both events in words, in one of four orders; there is no passive."""
         first, second = (event.say(dice, plain=True) for event in (self.first, self.second))
         forms = (
             f"{first} before {second}",
@@ -231,40 +239,40 @@ class Sequel:
         return dice.one_of(forms)
 
 
-Meaning = Event | Told | Sequel
+Meaning = Event | ReportedEvent | Sequel
 
 
 def is_person(noun: Noun | None) -> bool:
-    """Whether one asks for it with `who`."""
+    """Return whether a question about the noun begins with `who`."""
     if noun is None:
         return False
     return not noun.det or KIND.get(noun.head, noun.head) in PEOPLE
 
 
 def sentence(words: str, end: str = ".") -> str:
-    """With its capital and its end."""
+    """Return the words with a capital letter and a final mark."""
     return words[0].upper() + words[1:] + end
 
 
 def plural(noun: str) -> str:
-    """Of a noun."""
+    """Return the plural of a noun."""
     return PLURALS.get(noun) or third(noun)
 
 
 def third(base: str) -> str:
-    """Third person singular of a verb, which is spelt as a noun's plural is."""
+    """Return the third person singular of a verb, which is spelled as a noun's plural is."""
     if base.endswith("y") and base[-2] not in "aeiou":
         return base[:-1] + "ies"
     return base + ("es" if base.endswith(("s", "sh", "ch", "x", "z")) else "s")
 
 
 def past(base: str) -> str:
-    """Past tense of a verb."""
+    """Return the past tense of a verb."""
     return FORMS[base][0] if base in FORMS else _ed(base)
 
 
 def participle(base: str) -> str:
-    """Past participle of a verb."""
+    """Return the past participle of a verb."""
     return FORMS[base][1] if base in FORMS else _ed(base)
 
 
@@ -275,7 +283,7 @@ def _ed(base: str) -> str:
 
 
 def be_form(many: bool, present: bool) -> str:
-    """Of `be`, third person."""
+    """Return the form of `be` in the third person."""
     if present:
         return "are" if many else "is"
     return "were" if many else "was"

@@ -1,7 +1,7 @@
-"""The words of the demo language.
+"""The vocabulary of the demo language.
 
-`big/large` is one concept with two words of the same meaning, of which a sentence uses either;
-a class lists the concepts that can take each other's place, and its name is a word for all of them.
+`big/large` is one concept with two synonyms, and a sentence uses either. A class lists concepts
+that can replace each other, and its name is a word for all of them.
 """
 
 from dataclasses import dataclass
@@ -52,8 +52,9 @@ GOODS = "tool vehicle instrument garment toy document machine vessel jewel conta
 
 
 def _parse(text: str) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Concepts by class; and plurals, of words that have one of their own."""
-    classes, plurals = {}, {}
+    """Return the concepts of each class, and the irregular plurals."""
+    classes: dict[str, list[str]] = {}
+    plurals: dict[str, str] = {}
     for line in text.strip().splitlines():
         name, _, rest = line.partition(": ")
         classes[name] = []
@@ -69,22 +70,22 @@ CLASSES = {name: concepts for classes, _ in _PARSED for name, concepts in classe
 PLURALS = {noun: many for _, plurals in _PARSED for noun, many in plurals.items()}
 PLURALS["craftsman"] = "craftsmen"
 KIND = {concept: name for name, concepts in CLASSES.items() for concept in concepts}
-"""Class of a concept."""
+"""Class of each concept."""
 PEOPLE, ANIMALS = (list(classes) for classes, _ in _PARSED[:2])
 PORTABLE = "tool garment toy document vessel jewel".split()
 ABOVE = dict.fromkeys(PEOPLE, "person") | dict.fromkeys(ANIMALS, "animal")
-"""The word above a class."""
+"""Word for all members of a class of people or animals."""
 
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb of one frame.
+    """A verb with the participants that it takes.
 
     Attributes:
-        concept: base forms.
+        concept: Base forms.
         agent: `person` or `animal`.
-        patient: classes of its object; none for an intransitive verb.
-        gives: whether it takes a recipient too.
+        patient: Classes of its object; empty for an intransitive verb.
+        gives: True if it also takes a recipient.
     """
 
     concept: str
@@ -93,7 +94,7 @@ class Verb:
     gives: bool = False
 
 
-# Agent, patient and recipient; then the verbs that take them.
+# Agent, patient and recipient, then the verbs that take them.
 _FRAMES = """
 person: sleep laugh smile cry/weep dance sing swim jump wait work shout/yell cough sneeze rest
 person: whistle
@@ -118,19 +119,19 @@ person portable person: give/hand send show lend offer bring
 
 
 def _verbs() -> list[Verb]:
-    wide = {
+    groups = {
         "goods": tuple(GOODS),
         "portable": tuple(PORTABLE),
         "person": tuple(PEOPLE),
         "animals": tuple(ANIMALS),
     }
-    made = []
+    verbs = []
     for line in _FRAMES.strip().splitlines():
         frame, _, concepts = line.partition(": ")
         agent, *objects = frame.split()
-        patient = wide.get(objects[0], (objects[0],)) if objects else ()
-        made += [Verb(c, agent, patient, len(objects) == 2) for c in concepts.split()]
-    return made
+        patient = groups.get(objects[0], (objects[0],)) if objects else ()
+        verbs += [Verb(c, agent, patient, len(objects) == 2) for c in concepts.split()]
+    return verbs
 
 
 VERBS = _verbs()
@@ -144,8 +145,11 @@ send sent sent, show showed shown, lend lent lent, bring brought brought, drop d
 chop chopped chopped, hug hugged hugged, pet petted petted, know knew known, say said said,
 think thought thought
 """
-FORMS = {base: (past, done) for base, past, done in (x.split() for x in _IRREGULAR.split(","))}
-"""Past tense and participle, where they are no `-ed`."""
+FORMS = {
+    base: (past, participle)
+    for base, past, participle in (x.split() for x in _IRREGULAR.split(","))
+}
+"""Past tense and past participle of irregular verbs."""
 
 _ADJECTIVES = """
 person: young old/elderly tall short kind famous rich/wealthy poor tired happy/cheerful sad
@@ -189,9 +193,9 @@ UNMANNERED = frozenset(
     "sleep cry/weep wait rest cough sneeze find/discover lose drop wear admire trust bite "
     "frighten/scare".split()
 )
-"""Verbs of what one does not do in one manner or another."""
+"""Verbs that take no adverb of manner."""
 
 FACTIVE = "know realize notice remember".split()
-"""Verbs of which what follows `that` is true."""
-OPEN = "say think/believe claim hope suspect".split()
-"""Verbs of which it may not be."""
+"""Verbs that imply the clause after `that`."""
+NON_FACTIVE = "say think/believe claim hope suspect".split()
+"""Verbs that do not imply it."""

@@ -1,7 +1,8 @@
-"""Unlabelled text in the demo language: pairs of sentences as they stand side by side in writing.
+"""Unlabeled text in the demo language: pairs of sentences that could follow each other in writing.
 
-Writing says things twice, in other words and with less detail; asks and answers; and goes on about
-the same people. Nothing here says which of these a pair is, and nothing false or broken is written.
+The second sentence repeats the first in other words or with less detail, answers its question, or
+continues with the same people. The text does not mark which of these a pair is, and contains no
+contradictions and no ungrammatical sentences.
 """
 
 from collections.abc import Iterator
@@ -12,21 +13,22 @@ from stablebert.demo.grammar import (
     Dice,
     Event,
     Noun,
+    ReportedEvent,
     Sequel,
-    Told,
     is_person,
     sentence,
 )
+from stablebert.demo.inference import report
 from stablebert.demo.lexicon import MEN, WOMEN
+from stablebert.demo.paraphrase import question_slots, sequel
 from stablebert.demo.reviews import opinion, review
-from stablebert.demo.tasks import sequel, slots, told
 
 REVIEWS = 2
-"""Reviews stand together, each of two sentences of one opinion."""
+"""Number of reviews in a row, each a pair of sentences with the same opinion."""
 
 
-def pairs(seed: str) -> Iterator[tuple[str, str]]:
-    """Pairs of sentences without end; the same seed gives the same ones."""
+def text_pairs(seed: str) -> Iterator[tuple[str, str]]:
+    """Yield pairs of sentences without end; the same seed gives the same pairs."""
     dice = Dice(f"text {seed}")
     while True:
         e = world.event(dice, present=0.15)
@@ -34,54 +36,54 @@ def pairs(seed: str) -> Iterator[tuple[str, str]]:
             e = world.negate(e, dice)
         kind = dice.random()
         if kind < 0.47:
-            yield _written(e, dice), _written(retold(e, dice), dice)
+            yield _as_sentence(e, dice), _as_sentence(restated(e, dice), dice)
         elif kind < 0.63 and not (e.negated or e.present):
-            slot = dice.one_of(slots(e))
-            asked = sentence(e.ask(slot, dice), "?")
-            again = dice.chance(0.3)
-            yield asked, sentence(e.ask(slot, dice), "?") if again else _written(e, dice)
+            slot = dice.one_of(question_slots(e))
+            question = sentence(e.ask(slot, dice), "?")
+            repeat = dice.chance(0.3)
+            yield question, sentence(e.ask(slot, dice), "?") if repeat else _as_sentence(e, dice)
         elif kind < 0.72:
             both = sequel(dice)
-            yield _written(both, dice), _written(both, dice)
+            yield _as_sentence(both, dice), _as_sentence(both, dice)
         elif kind < 0.78:
             for _ in range(REVIEWS):
                 good = dice.chance(0.5)
-                yield _reviewed(good, dice), _reviewed(good, dice)
+                yield _opinion(good, dice), _opinion(good, dice)
         else:
-            yield _written(e, dice), _written(next_event(e, dice), dice)
+            yield _as_sentence(e, dice), _as_sentence(next_event(e, dice), dice)
 
 
-def _written(meaning: Event | Told | Sequel, dice: Dice) -> str:
+def _as_sentence(meaning: Event | ReportedEvent | Sequel, dice: Dice) -> str:
     return sentence(meaning.say(dice))
 
 
-def _reviewed(good: bool, dice: Dice) -> str:
+def _opinion(good: bool, dice: Dice) -> str:
     return sentence((opinion if dice.chance(0.8) else review)(good, dice))
 
 
-def retold(e: Event, dice: Dice) -> Event | Told:
-    """What is said again: the same, or what follows from it; or who knew, or said so."""
+def restated(e: Event, dice: Dice) -> Event | ReportedEvent:
+    """Return the event, an event that it entails, or a report of it."""
     if dice.chance(0.15):
-        return told(e, dice, known=dice.chance(0.5))
+        return report(e, dice, factive=dice.chance(0.5))
     if not e.negated and dice.chance(0.5):
-        return world.changed(e, world.SAY_LESS, dice) or e
+        return world.apply_one(e, world.SAY_LESS, dice) or e
     return e
 
 
 def next_event(e: Event, dice: Dice) -> Event:
-    """Something else, with some of the same people, places and things in it."""
+    """Return another event that shares people or the place with this one."""
     new = world.event(dice, present=float(e.present))
     people = [n for n in (e.agent, e.patient, e.recipient) if n and is_person(n)]
     if people and is_person(new.agent):
-        taken = {n.head for n in (new.patient, new.recipient) if n}
-        again = dice.one_of(people)
-        if again.head not in taken:
-            new = replace(new, agent=pronoun_of(again, dice) if dice.chance(0.3) else again)
+        others = {n.head for n in (new.patient, new.recipient) if n}
+        person = dice.one_of(people)
+        if person.head not in others:
+            new = replace(new, agent=pronoun_of(person, dice) if dice.chance(0.3) else person)
     return replace(new, place=e.place) if dice.chance(0.5) else new
 
 
 def pronoun_of(noun: Noun, dice: Dice) -> Noun:
-    """`they` of several; else `she` or `he`, either where no name tells."""
+    """Return `they` for a plural, else `she` or `he`; the dice choose if the name does not."""
     if noun.plural:
         return Noun("they")
     either = "she" if dice.chance(0.5) else "he"
