@@ -25,9 +25,9 @@ def demo_rows(task: str, part: str, *, n: int, seed: int, holds_out: bool) -> li
     Args:
         task: One of `DEMO_TASKS`.
         part: `train`; any other name selects the dev split.
-        n: Training rows, not counting those held out.
+        n: Training rows, without those of the validation set.
         seed: Seed of everything drawn; a larger `n` adds rows and changes none.
-        holds_out: Hold out training rows for validation and test on the whole dev split.
+        holds_out: Validate on additional training rows and test on the whole dev split.
     """
     dev = generate_rows(task, HELD_OUT * (1 if holds_out else 2), f"dev {seed}")
     if part != "train":

@@ -15,8 +15,9 @@ from stablebert.demo.grammar import (
 )
 from stablebert.demo.lexicon import KIND
 
-BEFORE = {"the", "a", "an", "in", "at", "on", "near", "behind", "by", "every"}
-NEEDED = {"was", "were", "is", "are"}
+LINKS = {"the", "a", "an", "in", "at", "on", "near", "behind", "by", "every"}
+"""Words that need another word after them."""
+AUXILIARIES = {"was", "were", "is", "are"}
 INTRANSITIVE = ("sleep", "laugh", "smile", "wait", "cough", "sneeze")
 TRANSITIVE = {
     "find/discover": "discover",
@@ -58,7 +59,7 @@ def _case(e: Event, dice: Dice) -> str | None:
 def _order(e: Event, dice: Dice) -> str | None:
     """Exchange a determiner or preposition and the word after it."""
     words = e.say(dice).split()
-    places = [i for i, word in enumerate(words[:-1]) if word in BEFORE and words[i + 1][-1] != ","]
+    places = [i for i, word in enumerate(words[:-1]) if word in LINKS and words[i + 1][-1] != ","]
     if not places:
         return None
     i = dice.one_of(places)
@@ -68,7 +69,7 @@ def _order(e: Event, dice: Dice) -> str | None:
 
 def _missing(e: Event, dice: Dice) -> str | None:
     """Leave out a word that the sentence needs."""
-    needed = set(NEEDED)
+    needed = set(AUXILIARIES)
     if e.patient:  # "jumped the bench" and "wandered the hall" are correct
         needed |= {"at", "near", "behind"}
         if e.verb not in ("call/phone", "teach/instruct"):  # "was called the professor"
@@ -94,7 +95,7 @@ def _without_one_of(needed: set[str], words: list[str], dice: Dice) -> str | Non
 def _doubled(e: Event, dice: Dice) -> str | None:
     """Repeat a function word."""
     words = e.say(dice).split()
-    places = [i for i, word in enumerate(words) if word in BEFORE | NEEDED | {"to"}]
+    places = [i for i, word in enumerate(words) if word in LINKS | AUXILIARIES | {"to"}]
     if not places or dice.chance(0.6):  # it always applies, and is easy to detect
         return None
     i = dice.one_of(places)

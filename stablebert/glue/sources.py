@@ -71,7 +71,7 @@ class DemoSource(Source):
     """Rows that are generated when they are read.
 
     Attributes:
-        rows: Training rows, not counting those held out.
+        rows: Training rows, without those of the validation set.
         seed: Seed of the generator.
     """
 
@@ -149,9 +149,9 @@ def _find_files(folder: Path, task: Task) -> Files:
     for layout in tsv_files(task):
         layouts.append({split: _existing(folder, names) for split, names in layout.items()})
         candidates += dict.fromkeys(name for names in layout.values() for name in names)
-    found = next((files for files in layouts if any(files.values())), {})
-    if missing := [split for split in splits if not found.get(split)]:
-        names = [file.name for files in found.values() for file in files]
+    files: Files = next((files for files in layouts if any(files.values())), {})
+    if missing := [split for split in splits if not files.get(split)]:
+        names = [path.name for paths in files.values() for path in paths]
         message = (
             f"data.source={str(folder)!r}: {task.config} lacks {' and '.join(missing)}, or a shard "
             f"of it; found {names or 'nothing'}, looked for {', '.join(candidates)}"
@@ -159,7 +159,7 @@ def _find_files(folder: Path, task: Task) -> Files:
         if not tsv_files(task):
             message += f"; stablebert/glue/tsv.py declares no TSV files of {task.config}"
         raise DataError(message)
-    return found
+    return files
 
 
 def _existing(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:

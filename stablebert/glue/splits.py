@@ -47,14 +47,14 @@ def split_rows(
     Raises:
         DataError: If there are too few rows; the message gives the needed and the actual number.
     """
-    few, held = SAMPLES // task.num_labels, held_out // task.num_labels  # of each class
+    few, val_size = SAMPLES // task.num_labels, held_out // task.num_labels  # rows of each class
     classes: list[np.ndarray] = []
     if task.holds_out or (task.few_sample and not task.regression):
         classes = _shuffled_classes(train_labels)
-        needed = (few if task.few_sample else 1) + held if task.holds_out else few
+        needed = (few if task.few_sample else 1) + val_size if task.holds_out else few
         _check_class_sizes(task, train_labels, classes, needed)
     if task.holds_out:
-        val = Split("train", np.concatenate([rows[-held:] for rows in classes]))
+        val = Split("train", np.concatenate([rows[-val_size:] for rows in classes]))
         test = Split(task.dev_split, np.arange(len(dev_labels)))
     else:
         val, test = (Split(task.dev_split, rows) for rows in halve_dev_rows(dev_labels))
@@ -69,7 +69,7 @@ def split_rows(
     elif task.few_sample:
         train = np.concatenate([rows[:few] for rows in classes])
     elif task.holds_out:
-        train = np.sort(np.concatenate([rows[:-held] for rows in classes]))
+        train = np.sort(np.concatenate([rows[:-val_size] for rows in classes]))
     else:
         train = np.arange(len(train_labels))
     if not len(train):

@@ -6,7 +6,7 @@ from stablebert.demo import world
 from stablebert.demo.faults import ungrammatical
 from stablebert.demo.grammar import Dice
 from stablebert.demo.single_sentence import with_pronouns
-from tests.demo.meanings import wordings
+from tests.helpers.meanings import wordings
 
 
 def test_ungrammatical_sentence_is_no_wording_of_the_event():

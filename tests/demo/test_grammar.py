@@ -14,7 +14,7 @@ from stablebert.demo.grammar import (
     plural,
     third,
 )
-from tests.demo.meanings import GAVE, HELPED, questions, wordings
+from tests.helpers.meanings import GAVE, HELPED, questions, wordings
 
 SLEPT = Event("sleep", Noun("dog", "the", many=True))
 WASHED = Event("wash", Noun("Mary"), Noun("apple", "a"), negated=True)

@@ -6,7 +6,7 @@ import pytest
 
 from stablebert.demo import inference, world
 from stablebert.demo.grammar import Dice
-from tests.demo.meanings import GAVE, HELPED
+from tests.helpers.meanings import GAVE, HELPED
 
 YES = replace(GAVE, time="")
 NO = world.negate(YES, Dice(""))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from stablebert.demo.paraphrase import similarity
-from tests.demo.meanings import HELPED
+from tests.helpers.meanings import HELPED
 
 
 def test_same_event_has_grade_five():

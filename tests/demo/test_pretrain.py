@@ -8,12 +8,13 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from stablebert.config.compose import compose, model_folder
+from stablebert.config.compose import compose
+from stablebert.config.files import model_folder
 from stablebert.demo import pretrain
 from stablebert.demo.pretrain_batches import mask_tokens, packed_batches
 from stablebert.hub import digest, model_files
 from stablebert.models.loading import load_model
-from stablebert.runs.location import locate
+from stablebert.runs.locate import locate
 from stablebert.tasks import DEMO
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from stablebert.config.compose import model_folder
+from stablebert.config.files import model_folder
 from stablebert.demo import DEMO_TASKS, demo_rows
 from stablebert.demo import pretrain_batches as batches
 from stablebert.demo.grammar import Dice

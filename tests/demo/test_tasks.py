@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from stablebert.config.compose import ConfigError, compose
+from stablebert.config.compose import compose
 from stablebert.demo import DEMO_TASKS, demo_rows
 from stablebert.demo.tasks import GENERATORS
+from stablebert.errors import ConfigError
 from stablebert.glue.datamodule import data_module
 from stablebert.glue.rows import DataError
 from stablebert.glue.sources import resolve
@@ -139,5 +140,5 @@ def test_invalid_size_is_reported(source):
 
 
 def test_few_sample_versions_of_the_demo_are_refused():
-    with pytest.raises(ConfigError, match=r"task=rte_1k: demo tasks are small .* type task=rte"):
+    with pytest.raises(ConfigError, match=r"task=rte_1k: demo tasks .* use task=rte"):
         compose(["task=rte_1k", "data.source=demo"])

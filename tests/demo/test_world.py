@@ -8,7 +8,7 @@ from stablebert.demo import world
 from stablebert.demo.grammar import Dice, Noun
 from stablebert.demo.inference import premise
 from stablebert.demo.paraphrase import NEAR_MISSES
-from tests.demo.meanings import GAVE, HELPED
+from tests.helpers.meanings import GAVE, HELPED
 
 DICE = Dice("")
 JEWEL = replace(GAVE, patient=Noun("jewel", "a"), time="")

@@ -1,10 +1,11 @@
 """Batches, their order, and the cache of tokens."""
 
+import functools
 import json
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
+from itertools import chain
 
 import lightning as L
 import numpy as np
@@ -36,7 +37,7 @@ def all_glue(tiny_glue, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make(all_glue, tiny_bert, cache):
     def make(name="rte", glue=all_glue, **more):
         source = sources.resolve(glue, TASKS[name])
@@ -52,31 +53,59 @@ def rows(loader):
     return [batch["input_ids"].tolist() for batch in loader]
 
 
+PARTS = ("train", "val", "test")
+KEYS = ["input_ids", "attention_mask", "token_type_ids", "labels"]
+
+
+@pytest.fixture(scope="module")
+def batches_of(make):
+    """Data module and padded batches of each part of a task."""
+
+    @functools.cache
+    def batches_of(name):
+        data = make(name, batch_size=16)
+        loaders = data.train_dataloader(), data.val_dataloader(), data.test_dataloader()
+        return data, dict(zip(PARTS, map(list, loaders), strict=True))
+
+    return batches_of
+
+
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("name", TASKS)
-def test_every_task_gives_batches(name, make):
-    data = make(name, batch_size=16)
-    data.prepare_data()
-    data.setup("fit")
-    task, sizes = TASKS[name], {part: value["rows"] for part, value in data.splits.items()}
-    for part, loader in (
-        ("train", data.train_dataloader()),
-        ("val", data.val_dataloader()),
-        ("test", data.test_dataloader()),
-    ):
-        batches = list(loader)
-        assert sum(len(batch["labels"]) for batch in batches) == sizes[part]
-        kind = torch.float32 if task.regression else torch.int64
-        for batch in batches:
-            names = ["input_ids", "attention_mask", "token_type_ids", "labels"]
-            assert list(batch) == names
-            assert batch["labels"].dtype == kind
-            assert {batch[n].dtype for n in names[:3]} == {torch.int64}
-            assert len({batch[n].shape for n in names[:3]}) == 1
-            assert batch["attention_mask"].any(0).all(), "padded beyond the longest row"
-            assert batch["input_ids"][batch["attention_mask"] == 0].eq(0).all()
-        if part != "train":
-            labels = torch.cat([batch["labels"] for batch in batches])
-            assert labels.tolist() == data.labels(part).tolist()
+def test_batches_hold_every_row_once(name, part, batches_of):
+    data, batches = batches_of(name)
+    rows = sum(len(batch["labels"]) for batch in batches[part])
+    assert rows == data.splits[part]["rows"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_batches_have_int64_inputs_and_labels_of_the_task(name, batches_of):
+    label = torch.float32 if TASKS[name].regression else torch.int64
+    expected = dict.fromkeys(KEYS[:3], torch.int64) | {"labels": label}
+    for batch in chain.from_iterable(batches_of(name)[1].values()):
+        assert list(batch) == KEYS
+        assert {key: batch[key].dtype for key in KEYS} == expected
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_batches_are_padded_to_the_longest_row(name, batches_of):
+    for batch in chain.from_iterable(batches_of(name)[1].values()):
+        assert len({batch[key].shape for key in KEYS[:3]}) == 1
+        assert batch["attention_mask"].any(0).all()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_padding_has_the_id_of_the_padding_token(name, batches_of):
+    for batch in chain.from_iterable(batches_of(name)[1].values()):
+        assert batch["input_ids"][batch["attention_mask"] == 0].eq(0).all()
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+@pytest.mark.parametrize("name", TASKS)
+def test_labels_are_in_the_order_of_the_batches(name, part, batches_of):
+    data, batches = batches_of(name)
+    labels = torch.cat([batch["labels"] for batch in batches[part]])
+    assert labels.tolist() == data.labels(part).tolist()
 
 
 def test_every_full_task_has_a_named_class():
@@ -92,16 +121,19 @@ def test_every_full_task_has_a_named_class():
     }
 
 
-def test_wrong_names(make, tiny_glue, tiny_bert, cache):
+def test_unknown_task_is_reported():
     with pytest.raises(ValueError, match="task='rta'; allowed: rte, mrpc"):
-        data_module("rta")(source=None, tokenizer=tiny_bert, cache=cache)
+        data_module("rta")
+
+
+def test_source_of_another_task_is_refused(tiny_glue, tiny_bert, cache):
     source = sources.resolve(tiny_glue, TASKS["cola"])
     with pytest.raises(ValueError, match="source holds 'cola', 'rte' is needed"):
         RTEDataModule(source=source, tokenizer=tiny_bert, cache=cache)
 
 
 @pytest.mark.parametrize(("name", "max_length"), [("mrpc", 128), ("cola", 128), ("mrpc", 9)])
-def test_tokens_equal_the_tokenizers_own(name, max_length, make, tiny_bert):
+def test_tokens_equal_those_of_the_tokenizer(name, max_length, make, tiny_bert):
     data = make(name, max_length=max_length, eval_batch_size=7)
     data.setup("test")
     task, tokenizer = TASKS[name], AutoTokenizer.from_pretrained(tiny_bert)
@@ -136,25 +168,37 @@ def test_packed_batches_hold_the_rows_of_padded_ones(name, make):
             for key in ("input_ids", "token_type_ids"):
                 rows = [other[key][i, : lengths[i]] for i in order]
                 assert getattr(batch, key).tolist() == torch.cat(rows).tolist()
-    words = {int(i) for batch in packed.train_dataloader() for i in batch.input_ids}
-    assert packed.vocabulary().tolist() == sorted(words)
 
 
-def test_a_tokenizer_without_segments_gets_zeros(make, tiny_bert, tmp_path):
+def test_vocabulary_is_that_of_the_training_rows(make):
+    data = make("mrpc", packed=True)
+    tokens = {int(i) for batch in data.train_dataloader() for i in batch.input_ids}
+    assert data.vocabulary().tolist() == sorted(tokens)
+
+
+@pytest.fixture
+def left_tokenizer(tiny_bert, tmp_path):
+    """A tokenizer without segments that pads on the left."""
     folder = tmp_path / "no-segments"
     shutil.copytree(tiny_bert, folder)
     config = json.loads((folder / "tokenizer_config.json").read_text())
     config |= {"model_input_names": ["input_ids", "attention_mask"], "padding_side": "left"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     assert "token_type_ids" not in AutoTokenizer.from_pretrained(folder)("a")
-    data = make("rte", tokenizer=folder)
-    data.setup("fit")
-    batch = next(iter(data.train_dataloader()))
+    return folder
+
+
+def test_tokenizer_without_segments_gets_zeros(make, left_tokenizer):
+    batch = next(iter(make(tokenizer=left_tokenizer).train_dataloader()))
     assert not batch["token_type_ids"].any()
-    assert batch["attention_mask"][:, -1].all(), "padded on the tokenizer's side"
 
 
-def test_a_tokenizer_without_padding_is_refused(make, tiny_bert, tmp_path):
+def test_rows_are_padded_on_the_tokenizers_side(make, left_tokenizer):
+    batch = next(iter(make(tokenizer=left_tokenizer).train_dataloader()))
+    assert batch["attention_mask"][:, -1].all()
+
+
+def test_tokenizer_without_padding_token_is_refused(make, tiny_bert, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
     tokenizer.pad_token = None
     tokenizer.save_pretrained(tmp_path / "unpadded")
@@ -164,47 +208,70 @@ def test_a_tokenizer_without_padding_is_refused(make, tiny_bert, tmp_path):
         make("rte", tokenizer=tmp_path / "unpadded").prepare_data()
 
 
-def test_the_seed_decides_the_order(make):
-    def order(seed):
-        data = make(seed=seed)
-        data.setup("fit")
-        loader = data.train_dataloader()
+@pytest.fixture(scope="module")
+def two_epochs(make):
+    """The batches of two epochs for a seed."""
+
+    def two_epochs(seed):
+        loader = make(seed=seed).train_dataloader()
         return [rows(loader), rows(loader)]
 
-    first, second = order(0)
-    assert first != second, "every epoch has its own order"
-    assert order(0) == [first, second]
-    assert order(1)[0] != first
+    return two_epochs
+
+
+def test_same_seed_gives_the_same_order(two_epochs):
+    assert two_epochs(0) == two_epochs(0)
+
+
+def test_another_seed_gives_another_order(two_epochs):
+    assert two_epochs(1)[0] != two_epochs(0)[0]
+
+
+def test_every_epoch_has_its_own_order_of_the_same_rows(two_epochs):
+    first, second = two_epochs(0)
+    assert first != second
     flat = [sorted(str(row[:3]) for batch in epoch for row in batch) for epoch in (first, second)]
     assert flat[0] == flat[1]
 
 
-def test_validating_changes_neither_the_order_nor_the_global_generator(make):
-    data = make(batch_size=64)
-    data.setup("fit")
-    expected = rows(data.train_dataloader())
-    torch.manual_seed(5)
-    np.random.seed(5)
-    before = torch.get_rng_state(), np.random.get_state()[1]
-    loader, val, found = data.train_dataloader(), data.val_dataloader(), []
+def read_everything(data, loader):
+    """One epoch of training batches, with a validation and a test after each one."""
+    batches, val = [], data.val_dataloader()
     for batch in loader:
-        found.append(batch["input_ids"].tolist())
+        batches.append(batch["input_ids"].tolist())
         assert rows(val) == rows(data.val_dataloader())
         rows(data.test_dataloader())
         data.padding_efficiency()
-    assert found == expected
-    assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.array_equal(np.random.get_state()[1], before[1])
+    return batches
 
 
-def test_lightning_can_use_it(make, tmp_path):
-    class Nothing(L.LightningModule):
+def test_validating_does_not_change_the_training_order(make):
+    """docs/pitfalls.md, 4."""
+    data = make(batch_size=64)
+    expected = rows(data.train_dataloader())
+    assert read_everything(data, data.train_dataloader()) == expected
+
+
+def test_loaders_do_not_use_the_global_generators(make):
+    data = make(batch_size=64)
+    data.setup("fit")
+    torch.manual_seed(5)
+    np.random.seed(5)
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1]
+    read_everything(data, data.train_dataloader())
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)
+
+
+@pytest.mark.slow
+def test_validation_interval_does_not_change_what_lightning_trains_on(make, tmp_path):
+    class Recorder(L.LightningModule):
         def __init__(self):
             super().__init__()
-            self.seen = []
+            self.batches = []
 
         def training_step(self, batch):
-            self.seen.append(batch["input_ids"].tolist())
+            self.batches.append(batch["input_ids"].tolist())
 
         def validation_step(self, batch):
             pass
@@ -213,7 +280,7 @@ def test_lightning_can_use_it(make, tmp_path):
             pass
 
         def configure_optimizers(self):
-            return None
+            return None  # nothing is optimized
 
     data, orders = make(batch_size=200, seed=3), []
     for every in (1, 8):
@@ -227,15 +294,15 @@ def test_lightning_can_use_it(make, tmp_path):
             enable_model_summary=False,
             default_root_dir=tmp_path,
         )
-        model = Nothing()
+        model = Recorder()
         trainer.fit(model, datamodule=data)
         trainer.test(model, datamodule=data, verbose=False)
-        orders.append(model.seen)
+        orders.append(model.batches)
     assert orders[0] == orders[1]
     assert len(orders[0]) == 18
 
 
-def test_padding_efficiency_is_that_of_the_first_epoch(make):
+def test_padding_efficiency_is_the_share_of_real_tokens_in_the_first_epoch(make):
     data = make()
     data.setup("fit")
     masks = [batch["attention_mask"] for batch in data.train_dataloader()]
@@ -244,7 +311,7 @@ def test_padding_efficiency_is_that_of_the_first_epoch(make):
     assert 0 < share < 1
 
 
-def test_the_record_of_the_splits(make):
+def test_splits_have_sizes_sources_and_fingerprints(make):
     data = make("sst2_1k")
     assert {name: (part["rows"], part["source"]) for name, part in data.splits.items()} == {
         "train": (1000, "train"),
@@ -254,19 +321,19 @@ def test_the_record_of_the_splits(make):
     assert all(len(part["fingerprint"]) == 16 for part in data.splits.values())
 
 
-def test_a_warm_start_does_not_tokenise(make, tmp_path, monkeypatch):
+def test_cached_rows_are_not_tokenized_again(make, tmp_path, monkeypatch):
     cold = make(cache=tmp_path)
     cold.setup("fit")
     monkeypatch.setattr(token_cache.TokenCache, "_tokenize", None)
     monkeypatch.setattr(sources.Source, "read", None)
-    warm = make("rte_1k", cache=tmp_path)  # the 1k version shares the full task's tokens
+    warm = make("rte_1k", cache=tmp_path)  # the 1k version uses the cache of the full task
     warm.prepare_data()
     warm.setup("fit")
     assert len(os.listdir(tmp_path)) == 1
     assert make(cache=tmp_path).splits == cold.splits
 
 
-def test_what_shapes_the_tokens_names_the_cache(make, tiny_bert, tmp_path):
+def test_cache_is_named_after_everything_that_determines_the_tokens(make, tiny_bert, tmp_path):
     write_tiny_task(tmp_path, "rte", seed=1)
     tokenizer = tmp_path / "tokenizer"
     AutoTokenizer.from_pretrained(tiny_bert, model_max_length=32).save_pretrained(tokenizer)
@@ -289,7 +356,7 @@ def test_malformed_rows_leave_no_cache(make, tiny_glue, tmp_path):
     assert os.listdir(tmp_path / "cache") == []
 
 
-def test_a_damaged_cache_is_named(make, tmp_path):
+def test_damaged_cache_is_reported(make, tmp_path):
     data = make(cache=tmp_path)
     data.prepare_data()
     (data.cache.folder / "padding.json").unlink()
@@ -297,40 +364,30 @@ def test_a_damaged_cache_is_named(make, tmp_path):
         data.setup("fit")
 
 
-FOUR = """
-import os, sys
-from stablebert import tasks
-from stablebert.glue import sources
-from stablebert.glue.datamodule import data_module
-import datasets, transformers
-glue, bert, cache = sys.argv[1:]
-source = sources.resolve(glue, tasks.TASKS["mnli"])
-gate, opened = os.pipe()
-children = []
-for _ in range(4):
-    children.append(os.fork())
-    if children[-1] == 0:
-        os.close(opened)
-        os.read(gate, 1)
-        data = data_module("mnli")(source=source, tokenizer=bert, cache=cache)
-        data.prepare_data()
-        data.setup("fit")
-        total = sum(int(batch["input_ids"].sum()) for batch in data.train_dataloader())
-        os.write(1, f"{total} {data.splits['train']['fingerprint']}\\n".encode())
-        os._exit(0)
-os.close(opened)
-sys.exit(sum(os.waitpid(child, 0)[1] for child in children))
-"""
+def sum_of_tokens(source, tokenizer, cache, barrier, results):
+    """Start together with the other processes, tokenize and report what was read."""
+    barrier.wait()
+    data = data_module("mnli")(source=source, tokenizer=tokenizer, cache=cache)
+    data.prepare_data()
+    data.setup("fit")
+    total = sum(int(batch["input_ids"].sum()) for batch in data.train_dataloader())
+    results.put((total, data.splits["train"]["fingerprint"]))
 
 
-def test_four_processes_start_together(tiny_glue, tiny_bert, tmp_path):
+@pytest.mark.slow
+def test_four_processes_share_one_cache(tiny_glue, tiny_bert, tmp_path, monkeypatch):
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
     cache = tmp_path / "cache"
-    (cache / ".mnli-0123-killed" / "train").mkdir(parents=True)  # what a killed process leaves
-    command = [sys.executable, "-c", FOUR, tiny_glue, tiny_bert, cache]
-    env = os.environ | {"TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    answers = done.stdout.splitlines()
-    assert len(answers) == 4
-    assert len(set(answers)) == 1
-    assert len(os.listdir(cache)) == 2, "the winner's folder and the killed one's"
+    (cache / ".mnli-0123-killed" / "train").mkdir(parents=True)  # left by a killed process
+    source = sources.resolve(tiny_glue, TASKS["mnli"])
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(4), context.SimpleQueue()
+    arguments = (source, tiny_bert, cache, barrier, results)
+    processes = [context.Process(target=sum_of_tokens, args=arguments) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert len({results.get() for _ in processes}) == 1
+    assert len(os.listdir(cache)) == 2, "the winner's folder and the killed process's"

@@ -1,69 +1,78 @@
-"""Metrics against scikit-learn and scipy, and on collapsed predictions."""
+"""Metrics equal scikit-learn's and scipy's, also for collapsed predictions."""
 
 import math
 
 import pytest
 import torch
+from scipy import stats
 from sklearn import metrics as sk
 
 from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.tasks import TASKS
 
-# CoLA's dev half: 160 unacceptable, 361 acceptable
+# half of CoLA's dev set: 160 unacceptable, 361 acceptable
 COLA = torch.tensor([0] * 160 + [1] * 361)
+RANDOM = torch.Generator().manual_seed(0)
+LOGITS = torch.randn(200, 2, generator=RANDOM)
+LABELS = (torch.rand(200, generator=RANDOM) < 0.7).long()
+SCORES = torch.randn(200, 1, generator=RANDOM)
+GRADES = (SCORES[:, 0] + torch.randn(200, generator=RANDOM)).round()  # with ties
 
 
 def logits_of(classes, n=2):
     return torch.nn.functional.one_hot(classes, n).float()
 
 
-def test_metrics_equal_scikit_learn_and_scipy():
-    from scipy import stats
-
-    rng = torch.Generator().manual_seed(0)
-    logits = torch.randn(200, 2, generator=rng)
-    labels = (torch.rand(200, generator=rng) < 0.7).long()
-    guesses = logits.argmax(1)
-    found = compute_metrics(["accuracy", "f1", "mcc"], logits, labels)
-    assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, guesses))
-    assert found["f1"] == pytest.approx(sk.f1_score(labels, guesses))
-    assert found["mcc"] == pytest.approx(sk.matthews_corrcoef(labels, guesses), abs=1e-6)
-    scores = torch.randn(200, 1, generator=rng)
-    grades = (scores[:, 0] + torch.randn(200, generator=rng)).round()  # ties
-    found = compute_metrics(["spearman", "pearson"], scores, grades)
-    assert found["spearman"] == pytest.approx(stats.spearmanr(scores[:, 0], grades)[0])
-    assert found["pearson"] == pytest.approx(stats.pearsonr(scores[:, 0], grades)[0])
-    three = torch.randn(90, 3, generator=rng)
-    third = torch.randint(3, (90,), generator=rng)
-    expected = sk.accuracy_score(third, three.argmax(1))
-    assert compute_metrics(["accuracy"], three, third)["accuracy"] == pytest.approx(expected)
+@pytest.mark.parametrize(
+    ("metric", "reference"),
+    [("accuracy", sk.accuracy_score), ("f1", sk.f1_score), ("mcc", sk.matthews_corrcoef)],
+)
+def test_classification_metric_equals_scikit_learn(metric, reference):
+    expected = reference(LABELS, LOGITS.argmax(1))
+    assert compute_metrics([metric], LOGITS, LABELS)[metric] == pytest.approx(expected, abs=1e-6)
 
 
-def test_collapsed_cola_scores_zero():
-    """Trap 1: torchmetrics has 0.036 for constant predictions on CoLA's half dev."""
-    for constant in (0, 1):
-        found = compute_metrics(["mcc"], logits_of(torch.full_like(COLA, constant)), COLA)
-        assert found["mcc"] == 0.0
+@pytest.mark.parametrize(
+    ("metric", "reference"), [("spearman", stats.spearmanr), ("pearson", stats.pearsonr)]
+)
+def test_correlation_equals_scipy(metric, reference):
+    expected = reference(SCORES[:, 0], GRADES)[0]
+    assert compute_metrics([metric], SCORES, GRADES)[metric] == pytest.approx(expected)
 
 
-def test_constant_scores_correlate_zero():
-    """Trap 2: torchmetrics has NaN for Pearson."""
-    grades = torch.rand(50) * 5
-    found = compute_metrics(["spearman", "pearson"], torch.full((50, 1), 2.5), grades)
-    assert found == {"spearman": 0.0, "pearson": 0.0}
+def test_accuracy_of_three_classes_equals_scikit_learn():
+    logits = torch.randn(90, 3, generator=RANDOM)
+    labels = torch.randint(3, (90,), generator=RANDOM)
+    expected = sk.accuracy_score(labels, logits.argmax(1))
+    assert compute_metrics(["accuracy"], logits, labels)["accuracy"] == pytest.approx(expected)
 
 
-def test_nan_logits_give_nan_and_not_a_score():
-    """An argmax over NaN names a class; the majority class, with some luck."""
+@pytest.mark.parametrize("constant", [0, 1])
+def test_mcc_of_a_collapsed_run_is_zero(constant):
+    """docs/pitfalls.md, 1: torchmetrics gives 0.036 on half of CoLA's dev set."""
+    logits = logits_of(torch.full_like(COLA, constant))
+    assert compute_metrics(["mcc"], logits, COLA) == {"mcc": 0.0}
+
+
+@pytest.mark.parametrize("metric", ["spearman", "pearson"])
+def test_correlation_of_constant_scores_is_zero(metric):
+    """docs/pitfalls.md, 2: torchmetrics gives NaN for Pearson."""
+    constant = torch.full((50, 1), 2.5)
+    assert compute_metrics([metric], constant, torch.rand(50) * 5) == {metric: 0.0}
+
+
+@pytest.mark.parametrize("metric", ["mcc", "accuracy"])
+def test_nan_logits_make_every_metric_nan(metric):
+    """An argmax over NaN names a class, with some luck the majority class."""
     logits = logits_of(COLA)
     logits[3, 0] = math.nan
-    assert all(math.isnan(v) for v in compute_metrics(["mcc", "accuracy"], logits, COLA).values())
+    assert math.isnan(compute_metrics([metric], logits, COLA)[metric])
 
 
 @pytest.mark.parametrize(
     ("metric", "zeros", "ones", "score"),
     [
-        # paper, Table 3 and the arithmetic of its split: RTE 73/138 and 73/139, MRPC's F1
+        # paper, Table 3, and the arithmetic of its split: RTE 73/138 and 73/139, MRPC's F1
         ("accuracy", 73, 65, 73 / 138),
         ("accuracy", 73, 66, 73 / 139),
         ("f1", 64, 139, 2 * 139 / (203 + 139)),
@@ -71,17 +80,16 @@ def test_nan_logits_give_nan_and_not_a_score():
         ("mcc", 160, 361, 0.0),
     ],
 )
-def test_majority_scores_are_the_paper_s(metric, zeros, ones, score):
+def test_majority_scores_equal_the_papers(metric, zeros, ones, score):
     labels = torch.tensor([0] * zeros + [1] * ones)
     assert majority_score(metric, labels, num_labels=2) == pytest.approx(score)
 
 
-def test_majority_of_a_regression_is_zero():
+def test_majority_score_of_a_regression_is_zero():
     assert majority_score("spearman", torch.rand(20), num_labels=1) == 0.0
 
 
-def test_second_metric_does_not_replace_the_first():
-    """Trap 14."""
-    found = compute_metrics(TASKS["mrpc"].metrics, logits_of(1 - COLA), COLA)
-    assert list(found) == ["f1", "accuracy"]
-    assert found == {"f1": 0.0, "accuracy": 0.0}
+def test_every_metric_of_a_task_is_returned_by_its_own_name():
+    """docs/pitfalls.md, 14: a second metric must not overwrite the first."""
+    scores = compute_metrics(TASKS["mrpc"].metrics, logits_of(1 - COLA), COLA)
+    assert list(scores) == ["f1", "accuracy"]

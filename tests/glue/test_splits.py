@@ -10,8 +10,8 @@ from stablebert.glue import sources, splits
 from stablebert.glue.rows import DataError
 from stablebert.tasks import TASKS
 
-# rows and fingerprint of train, val, test on the real data (../shared/glue); the sizes of val and
-# test are those that the released code yields, which the paper's Table 3 rounds
+# rows and fingerprint of train, val, test on the real data; the sizes of val and test are those of
+# the released code, which the paper's Table 3 rounds
 GOLDEN = {
     "rte": [(2490, "a3d81fe873df2e20"), (138, "e36ac61014a3fdb5"), (139, "8af9197bfa1e5e64")],
     "mrpc": [(3668, "3e2ef7f7e4e76671"), (203, "decdc4bedde1b340"), (205, "6e060d4ce356e1a4")],
@@ -27,13 +27,13 @@ GOLDEN = {
 
 
 def brute_force(task, train, dev):
-    """Plain lists and numpy's and torch's global generators, as the released code has them."""
+    """The released procedure with plain lists and the global generators of numpy and torch."""
 
     def groups(labels):
-        found = {}
+        rows = {}
         for i, label in enumerate(labels):
-            found.setdefault(label, []).append(i)
-        return list(found.values())
+            rows.setdefault(label, []).append(i)
+        return list(rows.values())
 
     state = np.random.get_state()
     try:
@@ -72,74 +72,138 @@ def labels_like(task, n, seed):
     return np.array([rng.choice(values) for _ in range(n)])
 
 
-def check(task, train, dev):
-    parts = splits.split_rows(task, train, dev)
-    expected = brute_force(task, train.tolist(), dev.tolist())
-    assert {name: part.rows.tolist() for name, part in parts.items()} == expected
-    assert all(part.rows.dtype == np.int64 for part in parts.values())
-    sets = {name: {(p.source, int(i)) for i in p.rows} for name, p in parts.items()}
-    assert sum(map(len, sets.values())) == sum(len(part.rows) for part in parts.values())
-    assert len(set.union(*sets.values())) == sum(map(len, sets.values())), "rows overlap"
-    from_dev = [p for p in sets["val"] | sets["test"] if p[0] == task.dev_split]
-    assert len(from_dev) == len(dev), "the dev set is used whole"
-    if not task.few_sample:
-        assert np.all(np.diff(parts["train"].rows) > 0)
-        assert sum(part.source == "train" for part in parts.values() for _ in part.rows) == len(
-            train
-        )
-    if task.few_sample and not task.regression:
-        counts = np.bincount(train[parts["train"].rows])
-        assert set(counts) == {1000 // task.num_labels}
-    if task.holds_out:
-        assert set(np.bincount(train[parts["val"].rows])) == {1000 // task.num_labels}
-    return parts
+def tiny_labels(task, seed):
+    return labels_like(task, 3600, seed), labels_like(task, 301, f"dev{seed}")
 
 
-@pytest.mark.parametrize("name", TASKS)
+def lists_of(parts):
+    return {name: part.rows.tolist() for name, part in parts.items()}
+
+
+every_task = pytest.mark.parametrize("name", TASKS)
+
+
+@every_task
 @pytest.mark.parametrize("seed", [0, 1])
-def test_every_task_is_split_as_released(name, seed):
+def test_rows_are_those_of_the_released_procedure(name, seed):
     task = TASKS[name]
-    check(task, labels_like(task, 3600, seed), labels_like(task, 301, f"dev{seed}"))
+    train, dev = tiny_labels(task, seed)
+    expected = brute_force(task, train.tolist(), dev.tolist())
+    assert lists_of(splits.split_rows(task, train, dev)) == expected
+
+
+@every_task
+def test_rows_are_int64(name):
+    parts = splits.split_rows(TASKS[name], *tiny_labels(TASKS[name], 0)).values()
+    assert {part.rows.dtype for part in parts} == {np.dtype(np.int64)}
+
+
+@every_task
+def test_parts_do_not_overlap(name):
+    parts = splits.split_rows(TASKS[name], *tiny_labels(TASKS[name], 0)).values()
+    rows = [(part.source, int(i)) for part in parts for i in part.rows]
+    assert len(set(rows)) == len(rows)
+
+
+@every_task
+def test_dev_set_is_used_completely(name):
+    task = TASKS[name]
+    train, dev = tiny_labels(task, 0)
+    parts = splits.split_rows(task, train, dev)
+    rows = [parts[half].rows for half in ("val", "test") if parts[half].source == task.dev_split]
+    assert sorted(np.concatenate(rows).tolist()) == list(range(len(dev)))
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if not task.few_sample])
+def test_full_task_uses_every_training_row(name):
+    train, dev = tiny_labels(TASKS[name], 0)
+    parts = splits.split_rows(TASKS[name], train, dev).values()
+    rows = np.concatenate([part.rows for part in parts if part.source == "train"])
+    assert sorted(rows.tolist()) == list(range(len(train)))
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if not task.few_sample])
+def test_training_rows_of_a_full_task_are_in_order(name):
+    parts = splits.split_rows(TASKS[name], *tiny_labels(TASKS[name], 0))
+    assert np.all(np.diff(parts["train"].rows) > 0)
+
+
+@pytest.mark.parametrize("name", ["rte_1k", "mrpc_1k", "cola_1k", "sst2_1k", "mnli_1k"])
+def test_few_samples_are_balanced(name):
+    train, dev = tiny_labels(TASKS[name], 0)
+    rows = splits.split_rows(TASKS[name], train, dev)["train"].rows
+    assert set(np.bincount(train[rows])) == {1000 // TASKS[name].num_labels}
+
+
+@pytest.mark.parametrize("name", ["sst2", "qnli", "qqp", "mnli", "mnli_1k"])
+def test_held_out_rows_are_balanced(name):
+    train, dev = tiny_labels(TASKS[name], 0)
+    rows = splits.split_rows(TASKS[name], train, dev)["val"].rows
+    assert set(np.bincount(train[rows])) == {1000 // TASKS[name].num_labels}
+
+
+def real_labels(name, shared):
+    task = TASKS[name]
+    source = sources.resolve(shared / "glue", task)
+    return [source.read(split)["label"].to_numpy() for split in ("train", task.dev_split)]
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_real_data(name, shared):
-    task = TASKS[name]
-    source = sources.resolve(shared / "glue", task)
-    train, dev = (source.read(s)["label"].to_numpy() for s in ("train", task.dev_split))
-    parts = check(task, train, dev)
-    found = [(len(p.rows), splits.fingerprint(p.rows)) for p in parts.values()]
-    assert found == GOLDEN[name]
-    if name == "mrpc":  # the majority class's F1 in the paper's Table 3: 81.3 and 81.2
-        assert [dev[parts[half].rows].sum() for half in ("val", "test")] == [139, 140]
+def test_real_splits_have_the_released_sizes_and_rows(name, shared):
+    parts = splits.split_rows(TASKS[name], *real_labels(name, shared))
+    assert [(len(p.rows), splits.fingerprint(p.rows)) for p in parts.values()] == GOLDEN[name]
 
 
-def test_the_1k_versions_keep_validation_and_test():
-    for name in ("rte", "stsb", "sst2", "mnli"):
-        task = TASKS[name]
-        train, dev = labels_like(task, 3600, 0), labels_like(task, 300, 1)
-        full, few = (splits.split_rows(TASKS[n], train, dev) for n in (name, f"{name}_1k"))
-        for half in ("val", "test"):
-            assert full[half].rows.tolist() == few[half].rows.tolist()
+@pytest.mark.parametrize("name", GOLDEN)
+def test_real_splits_are_those_of_the_released_procedure(name, shared):
+    train, dev = real_labels(name, shared)
+    expected = brute_force(TASKS[name], train.tolist(), dev.tolist())
+    assert lists_of(splits.split_rows(TASKS[name], train, dev)) == expected
 
 
-def test_the_seeds_of_the_run_change_nothing():
+def test_halves_of_mrpc_have_the_papers_majority_class(shared):
+    # the majority class's F1 in the paper's Table 3: 81.3 and 81.2
+    train, dev = real_labels("mrpc", shared)
+    parts = splits.split_rows(TASKS["mrpc"], train, dev)
+    assert [dev[parts[half].rows].sum() for half in ("val", "test")] == [139, 140]
+
+
+@pytest.mark.parametrize("half", ["val", "test"])
+@pytest.mark.parametrize("name", ["rte", "stsb", "sst2", "mnli"])
+def test_few_sample_version_keeps_validation_and_test(name, half):
+    train, dev = labels_like(TASKS[name], 3600, 0), labels_like(TASKS[name], 300, 1)
+    full, few = (splits.split_rows(TASKS[n], train, dev) for n in (name, f"{name}_1k"))
+    assert full[half].rows.tolist() == few[half].rows.tolist()
+
+
+def test_global_seeds_do_not_change_the_split():
     task = TASKS["stsb_1k"]
     train, dev = labels_like(task, 1200, 0), labels_like(task, 300, 1)
-    found = set()
+    results = []
     for seed in (0, 1):
         np.random.seed(seed)
         torch.manual_seed(seed)
-        before = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-        parts = splits.split_rows(task, train, dev)
-        assert (np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
-        found.add(tuple(splits.fingerprint(part.rows) for part in parts.values()))
-    assert len(found) == 1
+        results.append(lists_of(splits.split_rows(task, train, dev)))
+    assert results[0] == results[1]
 
 
-def test_a_fingerprint_is_of_the_set():
+def test_splitting_does_not_draw_from_the_global_generators():
+    task = TASKS["stsb_1k"]
+    train, dev = labels_like(task, 1200, 0), labels_like(task, 300, 1)
+    before = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    splits.split_rows(task, train, dev)
+    assert (np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+
+
+def test_fingerprint_ignores_the_order():
     assert splits.fingerprint(np.array([3, 1, 2])) == splits.fingerprint(np.array([1, 2, 3]))
+
+
+def test_fingerprint_depends_on_the_rows():
     assert splits.fingerprint(np.array([1, 2])) != splits.fingerprint(np.array([1, 2, 3]))
+
+
+def test_fingerprint_is_the_same_on_every_machine():
     assert splits.fingerprint(np.array([1, 2])) == "3a316d6d3226f84c"
 
 
@@ -153,20 +217,28 @@ def test_a_fingerprint_is_of_the_set():
         ("stsb_1k", [1.0] * 999, r"1000 training rows; found 999"),
     ],
 )
-def test_too_few_rows(name, train, needed):
+def test_too_few_rows_are_reported_with_what_is_needed(name, train, needed):
     with pytest.raises(DataError, match=f"^{name}: needs {needed}"):
         splits.split_rows(TASKS[name], np.array(train), np.array([0, 1] * 20))
 
 
-def test_just_enough_rows():
-    dev = np.array([0, 1] * 20)
-    parts = splits.split_rows(TASKS["sst2_1k"], np.array([0, 1] * 1000), dev)
+DEV = np.array([0, 1] * 20)
+
+
+def test_1000_rows_of_each_class_are_enough_for_a_held_out_few_sample_task():
+    parts = splits.split_rows(TASKS["sst2_1k"], np.array([0, 1] * 1000), DEV)
     assert not set(parts["train"].rows) & set(parts["val"].rows)
-    assert len(splits.split_rows(TASKS["sst2"], np.array([0, 1] * 501), dev)["train"].rows) == 2
 
 
-def test_a_dev_set_that_cannot_be_halved():
+def test_501_rows_of_each_class_leave_one_of_each_to_train_on():
+    assert len(splits.split_rows(TASKS["sst2"], np.array([0, 1] * 501), DEV)["train"].rows) == 2
+
+
+def test_dev_set_that_leaves_no_validation_rows_is_refused():
     with pytest.raises(DataError, match="3 dev rows leave 0 for validation and 3 for the test"):
         splits.split_rows(TASKS["stsb"], np.arange(9.0), np.array([1.0, 2.0, 3.0]))
+
+
+def test_empty_training_set_is_refused():
     with pytest.raises(DataError, match="no training rows"):
         splits.split_rows(TASKS["rte"], np.array([], int), np.array([0, 0, 1, 1]))

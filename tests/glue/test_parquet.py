@@ -1,0 +1,65 @@
+"""Parquet files of the hub's layout."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stablebert.glue.rows import DataError
+from stablebert.glue.sources import resolve
+from stablebert.tasks import TASKS
+
+
+def write_parquet(tmp_path, config, columns, dev=None):
+    for split in ("train", "validation"):
+        path = tmp_path / config / f"{split}-00000-of-00001.parquet"
+        path.parent.mkdir(exist_ok=True)
+        pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), path)
+    return resolve(tmp_path, TASKS[config])
+
+
+@pytest.mark.parametrize(
+    ("config", "columns", "reason"),
+    [
+        ("cola", {"sentence": ["a", "b"], "label": [0, 2]}, r"row \(from 0\) 1: label 2, allow"),
+        ("cola", {"sentence": ["a", "b"], "label": [-1, 1]}, r"0: label -1, .*the hidden labels"),
+        ("cola", {"sentence": ["a", "b"], "label": [0, None]}, "1: no label"),
+        ("cola", {"sentence": ["a", ""], "label": [0, 1]}, "1: sentence has no text"),
+        ("cola", {"sentence": [None, "a"], "label": [0, 1]}, "0: sentence has no text"),
+        ("cola", {"sentence": ["a"]}, r"no column \['label'\]"),
+        ("cola", {"sentence": ["a"], "label": ["1"]}, "column 'label' is string, not class"),
+        ("cola", {"sentence": [1], "label": [1]}, "column 'sentence' is int64, not string"),
+        ("stsb", {"sentence1": ["a"], "sentence2": ["b"], "label": [1]}, "is int64, not numbers"),
+        ("stsb", {"sentence1": ["a"], "sentence2": ["b"], "label": [float("nan")]}, "0: label nan"),
+        ("stsb", {"sentence1": ["a"], "sentence2": ["b"], "label": [-0.5]}, "0: label -0.5"),
+    ],
+)  # fmt: skip
+def test_malformed_file_is_reported(config, columns, reason, tmp_path):
+    with pytest.raises(DataError, match=rf"train-00000-of-00001\.parquet: .*{reason}"):
+        write_parquet(tmp_path, config, columns).read("train")
+
+
+def test_label_names_in_another_order_are_refused(tmp_path):
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"sentence": Value("string"), "label": ClassLabel(names=["good", "bad"])})
+    rows = Dataset.from_dict({"sentence": ["a"], "label": [0]}, features=features)
+    (tmp_path / "cola").mkdir()
+    for split in ("train", "validation"):
+        rows.to_parquet(tmp_path / "cola" / f"{split}-00000-of-00001.parquet")
+    with pytest.raises(DataError, match=r"\['good', 'bad'\], cola needs \['unacceptable', 'acc"):
+        resolve(tmp_path, TASKS["cola"]).read("train")
+
+
+def test_unreadable_file_is_reported(tmp_path):
+    (tmp_path / "cola").mkdir()
+    for split in ("train", "validation"):
+        (tmp_path / "cola" / f"{split}-00000-of-00001.parquet").write_bytes(b"PAR1 cut short")
+    with pytest.raises(DataError, match="not a readable parquet file"):
+        resolve(tmp_path, TASKS["cola"]).read("train")
+
+
+def test_null_questions_of_qqp_become_empty_texts(tmp_path):
+    columns = {"question1": ["a", None], "question2": ["", "b"], "label": [0, 1]}
+    rows = write_parquet(tmp_path, "qqp", columns).read("train")
+    assert rows["question1"].to_pylist() == ["a", ""]
+    assert rows["question2"].to_pylist() == ["", "b"]
