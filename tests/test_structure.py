@@ -64,6 +64,13 @@ def modules():
     return found
 
 
+def files():
+    """Name and path of every module of the package and the benchmarks."""
+    for folder in (PACKAGE, PACKAGE.parent / "benchmarks"):
+        for path in sorted(folder.rglob("*.py")):
+            yield str(path.relative_to(PACKAGE.parent)), path
+
+
 def imports(tree):
     """Modules of ours that a file imports, also inside functions."""
     for node in ast.walk(tree):
@@ -186,3 +193,35 @@ def test_private_names_are_used_only_in_adapters():
 )
 def test_private_names_are_recognized(code, private):
     assert list(foreign_private_names(ast.parse(code))) == private
+
+
+def functions(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_no_module_has_more_than_400_lines():
+    sizes = {name: len(path.read_text("utf-8").splitlines()) for name, path in files()}
+    assert not {name: size for name, size in sizes.items() if size > 400}
+
+
+def test_no_function_has_more_than_60_lines():
+    sizes = {
+        f"{name}.{node.name}": node.end_lineno - node.lineno + 1
+        for name, path in files()
+        for node in functions(ast.parse(path.read_text("utf-8")))
+    }
+    assert not {name: size for name, size in sizes.items() if size > 60}
+
+
+def test_no_mock_and_no_program_in_a_string_in_the_package():
+    wrong = {
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("unittest"))
+        or (isinstance(node, ast.Import) and any("unittest" in n.name for n in node.names))
+        or (isinstance(node, ast.Constant) and node.value == "-c")
+    }
+    assert not wrong
