@@ -10,7 +10,7 @@ from stablebert.runs.run import Run
 
 
 class Clock:
-    """Estimates the duration of runs from that of finished ones.
+    """Estimator of the duration of runs from that of finished ones.
 
     Args:
         records: Finished runs.

@@ -89,7 +89,7 @@ def run_grid(
 
 
 class _Executor:
-    """Hands out jobs to workers and collects their answers."""
+    """Dispatcher that hands out jobs to workers and collects their answers."""
 
     def __init__(
         self,

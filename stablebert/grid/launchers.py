@@ -35,7 +35,7 @@ class Worker:
     def assign(self, job: Job) -> None:
         """Send a job to the worker."""
         self.job, self.started = job, time.monotonic()
-        with suppress(OSError):  # it has just died: the next look at its pipe will show that
+        with suppress(OSError):  # it has just died: the next read from its pipe shows that
             self.pipe.send(job)
 
     @property

@@ -61,7 +61,7 @@ class Pruning:
             runs: All runs of the cells.
             records: Finished runs by key; each takes one of the places.
         """
-        chosen: list[R] = []
+        survivors: list[R] = []
         for cell in group_by_cell(runs).values():
             finished = sum(run.key in records for run in cell)
             unfinished = [run for run in cell if run.key not in records]
@@ -70,8 +70,8 @@ class Pruning:
                 ((run, score.val_score) for run, score in scores if score),
                 key=lambda pair: -pair[1],
             )
-            chosen += [run for run, _ in ranking[: max(0, self.keep - finished)]]
-        return chosen
+            survivors += [run for run, _ in ranking[: max(0, self.keep - finished)]]
+        return survivors
 
     def describe_savings(self, runs: Sequence[Run], records: Mapping[Key, RunRecord]) -> str:
         """Describe how many of the optimizer steps of all runs were saved."""

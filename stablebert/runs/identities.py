@@ -21,7 +21,7 @@ class ContentError(ActionableError):
 
 
 class Identities:
-    """Identifies runs, so that reports and plans work without data and model.
+    """Identifier of runs, with which reports and plans work without data and model.
 
     If data or a model cannot be located, the content that all records of the same scale and task
     used is assumed.

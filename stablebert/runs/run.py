@@ -45,7 +45,7 @@ class LocatedRun(Run):
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with a run: train it, train it and keep its encoder, or validate it early.
+    """Work on a run: train it, train it and keep its encoder, or validate it early.
 
     Attributes:
         run: The run.
@@ -60,7 +60,7 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether the output of the job exists; a finished run needs no early validation."""
+        """True if the output of the job exists; a finished run needs no early validation."""
         if self.keep_encoder:
             return (self.run.folder / ENCODER).exists()
         early = self.stop_after and early_score_file(self.run, self.stop_after).exists()

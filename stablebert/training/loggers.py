@@ -1,4 +1,4 @@
-"""Where a run's numbers go: its own history, and whatever else looks on."""
+"""Loggers of a run: its history, and an adapter to other destinations such as W&B."""
 
 import json
 import math
@@ -12,15 +12,18 @@ from typing_extensions import override
 
 
 def finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: null stands for both."""
+    """Return the value, or None for a NaN or an infinity, which JSON cannot represent."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class HistoryLogger(Logger):
-    """Writes one JSON line per logged optimizer step, all of its numbers together; no clock times.
+    """Lightning logger that writes one JSON line per logged optimizer step, without clock times.
 
-    It writes to a file of its own beside `path`, so that a finished history stands until the next
-    one is complete and two processes never write to one file; `complete` gives it its name.
+    The lines go to a file of its own next to `path`: an older history stays until `complete`
+    replaces it, and two processes never write to one file.
+
+    Args:
+        path: History of the run.
     """
 
     def __init__(self, path: Path):
@@ -42,7 +45,7 @@ class HistoryLogger(Logger):
 
     @override
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml holds them."""
+        """Do nothing: config.yaml holds them."""
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -59,7 +62,7 @@ class HistoryLogger(Logger):
             self._line = {}
 
     def complete(self) -> None:
-        """Close the file and put it in place of an older one; once."""
+        """Close the file and give it its name, replacing an older one; later calls do nothing."""
         if self._file.closed:
             return
         self.flush()
@@ -67,13 +70,13 @@ class HistoryLogger(Logger):
         self.part.replace(self.path)
 
     def discard(self) -> None:
-        """Close the file and drop it."""
+        """Close the file and delete it."""
         self._file.close()
         self.part.unlink(missing_ok=True)
 
 
 class MetricSink(Protocol):
-    """A destination of metrics, such as `stablebert.tracking.mirror.Mirror`."""
+    """Destination of metrics, such as `stablebert.tracking.mirror.Mirror`."""
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Take the metrics of an optimizer step."""

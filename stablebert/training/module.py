@@ -39,7 +39,7 @@ class Predictions:
 
 
 class GlueClassifier(L.LightningModule):
-    """Fine-tunes a pre-trained encoder on a GLUE task.
+    """LightningModule that fine-tunes a pre-trained encoder on a GLUE task.
 
     The loss is cross-entropy, or mean squared error if the model has one output (STS-B). Every
     validation logs `val/<metric>` and, for every task, `val/score`, the reported metric.

@@ -1,6 +1,6 @@
-"""Where the golden test finds things in the package.
+"""Adapter between the golden test and the package.
 
-A change of layout edits this file and nothing in `tests/test_golden.py` or `tests/golden.json`.
+A change of layout changes this file, and nothing in `tests/test_golden.py` or `tests/golden.json`.
 """
 
 from stablebert.config.compose import compose
@@ -28,16 +28,16 @@ __all__ = [
 ]
 
 
-def record_folder(words):
-    return locate(compose(words.split())).folder
+def record_folder(line):
+    return locate(compose(line.split())).folder
 
 
-def data_identity(words):
-    return locate(compose(words.split())).source.identity
+def data_identity(line):
+    return locate(compose(line.split())).source.identity
 
 
-def model_identity(words):
-    return locate(compose(words.split())).model_identity
+def model_identity(line):
+    return locate(compose(line.split())).model_identity
 
 
 def demo_tasks():

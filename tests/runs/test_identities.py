@@ -98,3 +98,9 @@ def test_a_pinned_revision_matches_records_of_it():
 def test_a_pinned_revision_does_not_match_records_of_another():
     with pytest.raises(ContentError, match="which model it is"):
         Identities([record_of()]).run(absent_config("model.revision=main"))
+
+
+def test_a_run_that_starts_from_another_one_is_identified():
+    run = Identities([record_of(), record_of("mnli")]).run(absent_config("method=intermediate"))
+    start = config_id(absent_config("task=mnli"), data=DATA, model=MODEL)
+    assert run.config_id == config_id(run.cfg, data=DATA, model=MODEL, start=start)

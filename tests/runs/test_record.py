@@ -1,63 +1,81 @@
-"""Records are written whole or not at all, and read back as what they are."""
+"""Records are read back as they were written, and damaged ones are refused by name."""
 
 import json
-import math
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import asdict
 
 import pytest
 
-from stablebert.runs.files import run_folder, write_json
-from stablebert.runs.record import RecordError, read_record
-from stablebert.training.loggers import HistoryLogger
+from stablebert.runs.record import RecordError, parse_record, read_record, summarize
+from tests.helpers.runs import make_run, make_run_record, store_run_record
 
 
-def test_first_writer_wins(tmp_path):
-    path = tmp_path / "result.json"
-    with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(lambda i: write_json(path, {"by": i}, replace=False), range(8)))
-    assert sum(won) == 1
-    assert json.loads(path.read_text()) == {"by": won.index(True)}
-    assert not write_json(path, {"by": "late"}, replace=False)
-    assert json.loads(path.read_text()) == {"by": won.index(True)}
-    assert write_json(path, {"by": "forced"})
-    assert json.loads(path.read_text()) == {"by": "forced"}
-    assert [f.name for f in tmp_path.iterdir()] == ["result.json"]
+@pytest.fixture
+def fields():
+    """Fields of a complete record, as JSON holds them."""
+    return json.loads(json.dumps(asdict(make_run_record(make_run(".", "task=mrpc", "seed=3")))))
 
 
-def test_nan_never_reaches_a_record(tmp_path):
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "result.json", {"score": math.nan})
-    assert list(tmp_path.iterdir()) == []
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    run = make_run(tmp_path)
+    assert read_record(run.folder) is None
+    assert store_run_record(run) == read_record(run.folder)
 
 
-@pytest.mark.parametrize("text", ["", '{"task": "rt', "[]", '{"task": "rte"}'])
-def test_a_damaged_record_is_named(tmp_path, text):
-    (tmp_path / "result.json").write_text(text)
-    with pytest.raises(RecordError, match=r"result\.json"):
+def test_the_key_of_a_record_is_the_key_of_its_run():
+    run = make_run(".", "seed_init=1", "seed_data=2")
+    assert make_run_record(run).key == run.key == (run.config_id, 1, 2)
+
+
+@pytest.mark.parametrize("text", ["", '{"task": "rt', "[]", '{"task": "rte"}', "\xff"])
+def test_a_damaged_record_is_reported_with_its_path(tmp_path, text):
+    (tmp_path / "result.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(RecordError, match=r"result\.json.*force=true runs it again"):
         read_record(tmp_path)
 
 
-def test_no_record_is_none(tmp_path):
-    assert read_record(tmp_path) is None
+def test_a_record_without_the_optional_field_is_accepted(fields):
+    del fields["start"]
+    assert parse_record(json.dumps(fields)).start is None
 
 
-def test_folder_of_a_run():
-    where = {"scale": "mini", "task": "rte", "method": "reinit", "config_id": "0a1b2c"}
-    base = Path("runs/mini/rte/reinit/0a1b2c")
-    assert run_folder(Path("runs"), **where, seed_init=0, seed_data=0) == base / "seed0"
-    assert run_folder(Path("runs"), **where, seed_init=0, seed_data=3) == base / "init0-data3"
+@pytest.mark.parametrize("name", ["task", "seed_data", "steps", "versions"])
+def test_a_missing_field_is_named(fields, name):
+    del fields[name]
+    with pytest.raises(ValueError, match=rf"differs in .*'{name}'"):
+        parse_record(json.dumps(fields))
 
 
-def test_history_is_one_line_per_step(tmp_path):
-    history = HistoryLogger(tmp_path / "history.jsonl")
-    history.log_metrics({"train/loss": 1.5}, step=1)
-    history.log_metrics({"val/score": math.nan}, step=1)
-    history.log_metrics({"train/loss": math.inf}, step=2)
-    assert not (tmp_path / "history.jsonl").exists()
-    history.complete()
-    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
-    assert lines == [
-        {"step": 1, "train/loss": 1.5, "val/score": None},
-        {"step": 2, "train/loss": None},
-    ]
+def test_an_unknown_field_is_named(fields):
+    with pytest.raises(ValueError, match=r"differs in .*'lucky'"):
+        parse_record(json.dumps({**fields, "lucky": True}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("task", 3),
+        ("seed", "3"),
+        ("val_best", None),
+        ("test_at_best", True),
+        ("test_at_last", float("nan")),
+        ("metrics", {"val_at_best": {}}),
+        ("majority", []),
+        ("splits", {"train": {}}),
+    ],
+)
+def test_a_field_of_another_type_is_named(fields, name, value):
+    with pytest.raises(ValueError, match=f"invalid values: {name}="):
+        parse_record(json.dumps({**fields, name: value}))
+
+
+def test_every_invalid_field_is_reported(fields):
+    with pytest.raises(ValueError, match="task=1, seed='2'"):
+        parse_record(json.dumps({**fields, "task": 1, "seed": "2"}))
+
+
+def test_the_summary_shows_scores_times_100():
+    record = make_run_record(make_run(".", "task=mrpc", "seed=3"), 0.8125, test_at_last=0.5)
+    assert summarize(record) == (
+        "mrpc standard 3epochs seed 3 (ok): test f1 81.2 with the weights of step 9 (val 81.2), "
+        "50.0 with the last weights"
+    )

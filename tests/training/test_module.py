@@ -1,4 +1,4 @@
-"""The LightningModule in a real Trainer: precision, clipping, accumulation, seeds."""
+"""The LightningModule in a real Trainer: precision, clipping, accumulation, seeds, losses."""
 
 import lightning as L
 import pytest
@@ -14,12 +14,15 @@ from stablebert.models.architectures import layers
 from stablebert.models.loading import load_model
 from stablebert.optim.adam import BertAdam, steps_taken
 from stablebert.optim.bias_ratio import analytic_bias_ratio
+from stablebert.packed.batch import PackedBatch
 from stablebert.tasks import TASKS
 from stablebert.training.module import GlueClassifier
 
+pytestmark = pytest.mark.slow
+
 
 class Rows(torch.utils.data.Dataset):
-    """Random token rows as GLUE's batches have them."""
+    """Random token rows in the form of GLUE's batches."""
 
     def __init__(self, n, regression=False):
         rng = torch.Generator().manual_seed(0)
@@ -62,7 +65,7 @@ def trainer(*callbacks, **kwargs):
 
 
 class Norms(L.Callback):
-    """Gradient norms as the optimizer gets them, and how far each step moved the weights."""
+    """Gradient norms as the optimizer receives them."""
 
     def __init__(self):
         self.norms = []
@@ -71,7 +74,7 @@ class Norms(L.Callback):
         (optimizer,) = trainer.optimizers
         step = optimizer.step
 
-        def watched(*args, **kwargs):
+        def watched_step(*args, **kwargs):
             closure = kwargs.get("closure", args[0] if args else None)
             result = closure() if closure else None  # Lightning computes gradients inside the step
             grads = [p.grad for p in pl_module.parameters() if p.grad is not None]
@@ -79,13 +82,13 @@ class Norms(L.Callback):
             step()
             return result
 
-        optimizer.step = watched
+        optimizer.step = watched_step
 
 
 PRECISIONS = {
     "32-true": {"precision": "32-true"},
     "bf16-mixed": {"precision": "bf16-mixed"},
-    # real fp16 with a scaler, on the CPU (trap 24)
+    # real fp16 with a gradient scaler, on the CPU (docs/pitfalls.md, 24)
     "16-mixed": {"fp16": 2.0**10},
 }
 
@@ -98,7 +101,7 @@ def plugin(scale):
 @pytest.mark.parametrize("bias_correction", [True, False])
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_gradients_are_clipped_in_every_precision(tiny_bert, precision, bias_correction):
-    """Trap 5: Lightning refuses to clip for torch's fused AdamW in mixed precision."""
+    """docs/pitfalls.md, 5: Lightning refuses to clip for torch's fused AdamW in mixed precision."""
     settings = dict(PRECISIONS[precision])
     if "fp16" in settings:
         settings["plugins"] = [plugin(settings.pop("fp16"))]
@@ -116,8 +119,8 @@ def test_gradients_are_clipped_in_every_precision(tiny_bert, precision, bias_cor
 
 
 @pytest.mark.parametrize("bias_correction", [True, False])
-def test_fp16_skips_steps_and_the_bias_ratio_knows(tiny_bert, bias_correction):
-    """Traps 7 and 24: a huge scale overflows; Lightning's global_step counts the skipped steps."""
+def test_the_bias_ratio_counts_no_step_that_fp16_skips(tiny_bert, bias_correction):
+    """docs/pitfalls.md, 7 and 24: Lightning's global_step counts steps that overflowed."""
     module = classifier(tiny_bert, lr=1e-3, bias_correction=bias_correction)
     run = trainer(plugins=[plugin(2.0**40)])
     run.fit(module, loader(400), loader(8))
@@ -132,8 +135,8 @@ def test_fp16_skips_steps_and_the_bias_ratio_knows(tiny_bert, bias_correction):
 
 @pytest.mark.parametrize("rows", [32, 30, 26])
 def test_accumulated_micro_batches_equal_one_batch(tiny_bert, rows):
-    """Trap 9, and what is left at the end of an epoch counts by its rows."""
-    trained = []
+    """docs/pitfalls.md, 9: also the incomplete batch at the end of an epoch, by its rows."""
+    weights = []
     for batch_size, accumulate in ((8, 1), (2, 4), (4, 2)):
         module = classifier(tiny_bert, lr=1e-3).double()
         for part in module.modules():
@@ -144,13 +147,13 @@ def test_accumulated_micro_batches_equal_one_batch(tiny_bert, rows):
         run = trainer(accumulate_grad_batches=accumulate, gradient_clip_val=1.0, max_epochs=2)
         run.fit(module, loader(rows, batch_size), loader(8))
         assert run.global_step == 2 * -(-rows // 8)
-        trained.append(torch.cat([p.flatten() for p in module.parameters()]))
-    for other in trained[1:]:
-        torch.testing.assert_close(other, trained[0], rtol=1e-4, atol=1e-7)
+        weights.append(torch.cat([p.flatten() for p in module.parameters()]))
+    for other in weights[1:]:
+        torch.testing.assert_close(other, weights[0], rtol=1e-4, atol=1e-7)
 
 
-class DropoutMasks(L.Callback):
-    """DropoutMasks that dropout on the embeddings drew in training."""
+class MaskRecorder(L.Callback):
+    """Dropout masks of the embeddings in training."""
 
     def __init__(self):
         self.masks = []
@@ -160,33 +163,69 @@ class DropoutMasks(L.Callback):
         drop.register_forward_hook(lambda m, i, o: self.masks.append((o == 0) & (i[0] != 0)))
 
 
-def test_methods_with_one_seed_share_masks_and_head(tiny_bert):
-    """Standard and Re-init differ in the re-initialised layers alone; dropout is on."""
-    masks, heads = {}, {}
+@pytest.fixture(scope="module")
+def draws(tiny_bert):
+    """Dropout masks and head of Standard, of Re-init, and of Standard with another seed."""
+    results = {}
     for name, extra, seed in (
         ("standard", [], 0),
         ("reinit", [ReinitTopLayers(1, seed=0)], 0),
-        ("other", [], 1),
+        ("other seed", [], 1),
     ):
-        torch.manual_seed(hash(name) % 1000)  # whatever ran before
-        watch = DropoutMasks()
+        torch.manual_seed(len(results))  # whatever was drawn before
+        recorder = MaskRecorder()
         module = classifier(tiny_bert, dropout_seed=seed)
-        heads[name] = module.model.classifier.weight.detach().clone()
-        trainer(watch, *extra).fit(module, loader(), loader(8))
-        masks[name] = watch.masks
-    assert 0.05 < masks["standard"][0].float().mean() < 0.15
-    assert torch.equal(heads["standard"], heads["reinit"])
-    pairs = list(zip(masks["standard"], masks["reinit"], strict=True))
-    assert len(pairs) == 10  # eight training batches and two of validation
-    assert all(torch.equal(a, b) for a, b in pairs)
-    assert not torch.equal(masks["standard"][0], masks["other"][0])
+        head = module.model.classifier.weight.detach().clone()
+        trainer(recorder, *extra).fit(module, loader(), loader(8))
+        results[name] = recorder.masks, head
+    return results
 
 
-def test_regression_is_mean_squared_error_on_raw_scores(tiny_bert):
+def test_dropout_is_on(draws):
+    masks, _ = draws["standard"]
+    assert 0.05 < masks[0].float().mean() < 0.15
+
+
+def test_methods_with_one_seed_share_masks_and_head(draws):
+    """Standard and Re-init differ in the re-initialized layers alone."""
+    (masks, head), (other_masks, other_head) = draws["standard"], draws["reinit"]
+    assert torch.equal(head, other_head)
+    assert len(masks) == 10  # eight training batches and two of validation
+    assert all(torch.equal(*pair) for pair in zip(masks, other_masks, strict=True))
+
+
+def test_another_seed_draws_other_masks(draws):
+    assert not torch.equal(draws["standard"][0][0], draws["other seed"][0][0])
+
+
+def test_the_loss_of_a_regression_is_the_mean_squared_error():
+    loss = fine_tuning_loss(torch.tensor([[2.0], [5.0]]), torch.tensor([1.0, 3.0]))
+    assert loss.item() == 2.5
+
+
+@pytest.fixture(scope="module")
+def regression(tiny_bert):
+    """Trainer and module of a regression on scores of 0 and 5."""
     module = classifier(tiny_bert, num_labels=1, task="stsb", lr=1e-2)
     run = trainer(max_epochs=30)
     run.fit(module, loader(16, 8, regression=True), loader(8, 8, regression=True))
+    return run, module
+
+
+def test_regression_is_mean_squared_error_on_raw_scores(regression):
+    run, module = regression
     assert module.evaluated["val"].labels.max() == 5.0
-    assert fine_tuning_loss(torch.tensor([[2.0], [5.0]]), torch.tensor([1.0, 3.0])).item() == 2.5
+    assert run.callback_metrics["val/loss"] < 6.25  # the loss of predicting the mean of 0 and 5
+
+
+def test_the_score_of_a_regression_is_spearman_s_correlation(regression):
+    run, _ = regression
     assert run.callback_metrics["val/score"] == run.callback_metrics["val/spearman"]
-    assert run.callback_metrics["val/loss"] < 6.25  # what the mean of 0 and 5 would give
+
+
+def test_a_packed_batch_needs_a_packed_forward_pass(monkeypatch):
+    module = GlueClassifier(torch.nn.Linear(1, 1), metrics=["accuracy"])
+    monkeypatch.setattr("stablebert.training.module.packed_forward", lambda model: None)
+    batch = PackedBatch.__new__(PackedBatch)
+    with pytest.raises(ValueError, match="Linear has no packed forward pass"):
+        module(batch)

@@ -1,0 +1,100 @@
+"""Worker processes: their environment, and how they end."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from stablebert.grid import launchers
+from stablebert.grid.launchers import start_worker
+from stablebert.runs.run import Job
+from tests.helpers.runs import make_run
+
+pytestmark = pytest.mark.slow
+
+
+def send_environment(pipe, number, threads):
+    """Send the environment and the handler of SIGINT; the target of a worker process."""
+    pipe.send((dict(os.environ), signal.getsignal(signal.SIGINT)))
+    pipe.recv()
+
+
+def exit_with(pipe, number, threads):
+    """End at once; the target of a worker process."""
+    os._exit(number)
+
+
+def wait_for_job(pipe, number, threads):
+    """Receive a job and never answer; the target of a worker process."""
+    pipe.recv()
+    pipe.send("busy")
+    time.sleep(3600)
+
+
+@pytest.fixture(scope="module")
+def environments():
+    """Environments and SIGINT handlers of three workers that share two GPUs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launchers, "work", send_environment)
+        patch.delenv("OMP_WAIT_POLICY", raising=False)
+        workers = [start_worker(i, threads=2, gpus=["0", "1"]) for i in range(3)]
+        answers = [worker.pipe.recv() for worker in workers]
+        for worker in workers:
+            worker.close()
+        for worker in workers:
+            worker.join()
+        assert "OMP_WAIT_POLICY" not in os.environ
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("OMP_WAIT_POLICY", ["PASSIVE"] * 3),
+        ("OMP_NUM_THREADS", ["2"] * 3),
+        ("CUDA_VISIBLE_DEVICES", ["0", "1", "0"]),
+    ],
+)
+def test_workers_wait_passively_and_share_cores_and_gpus(environments, name, values):
+    """docs/pitfalls.md, 27."""
+    assert [environment[name] for environment, _ in environments] == values
+
+
+def test_workers_ignore_ctrl_c(environments):
+    """It reaches the whole process group, and only the parent acts on it."""
+    assert {handler for _, handler in environments} == {signal.SIG_IGN}
+
+
+def test_the_cause_of_death_is_the_exit_code(monkeypatch):
+    monkeypatch.setattr(launchers, "work", exit_with)
+    assert start_worker(3, threads=1, gpus=[]).cause_of_death == "exit code 3"
+
+
+@pytest.fixture
+def busy(monkeypatch):
+    """Worker that does a job."""
+    monkeypatch.setattr(launchers, "work", wait_for_job)
+    worker = start_worker(0, threads=1, gpus=[])
+    worker.assign(Job(make_run()))
+    assert worker.pipe.recv() == "busy"
+    return worker
+
+
+def test_the_cause_of_death_is_the_signal(busy):
+    os.kill(busy.process.pid, signal.SIGTERM)
+    assert busy.cause_of_death == "SIGTERM"
+
+
+@pytest.mark.parametrize("end", ["kill", "close"])
+def test_a_busy_worker_is_killed(busy, end):
+    getattr(busy, end)()
+    busy.join()
+    assert busy.cause_of_death == "SIGKILL"
+
+
+def test_a_job_for_a_dead_worker_raises_nothing(busy):
+    os.kill(busy.process.pid, signal.SIGKILL)
+    busy.process.join()
+    busy.assign(Job(make_run()))
+    busy.kill()

@@ -1,0 +1,113 @@
+"""Plans: which runs of a sweep are done, missing or crashed; shards; retries."""
+
+import pytest
+
+from stablebert.errors import ConfigError
+from stablebert.grid.plan import Plan, clear_crashes, make_plan, select_shard
+from stablebert.runs.record import read_record
+from tests.helpers.runs import make_run, make_run_record, names_in, store_run_record
+
+
+class Identities:
+    """Identifies runs of `make_run` by their configuration."""
+
+    def __init__(self, runs):
+        self._runs = {run.cfg: run for run in runs}
+
+    def run(self, cfg):
+        return self._runs[cfg]
+
+
+def plan_of(runs, records=()):
+    return make_plan([run.cfg for run in runs], records, Identities(runs))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run with an empty folder."""
+    run = make_run(tmp_path)
+    run.folder.mkdir(parents=True)
+    return run
+
+
+def test_a_run_without_files_is_missing(run):
+    assert plan_of([run]) == Plan(missing=[run])
+
+
+def test_a_run_with_a_committed_record_is_done(run):
+    assert plan_of([run], [make_run_record(run)]) == Plan(done=[run])
+
+
+def test_a_record_of_another_seed_is_not_the_run_s(tmp_path):
+    one, two = (make_run(tmp_path, f"seed={seed}") for seed in (0, 1))
+    assert plan_of([one, two], [make_run_record(two)]) == Plan(done=[two], missing=[one])
+
+
+def test_a_run_that_has_finished_since_the_records_were_read_is_done(run):
+    store_run_record(run)
+    assert plan_of([run]) == Plan(done=[run])
+
+
+def test_a_run_with_a_crash_record_has_crashed(run):
+    (run.folder / "crash.json").write_text("{}")
+    assert plan_of([run]) == Plan(crashed=[run])
+
+
+def test_a_run_with_a_damaged_record_counts_as_crashed(run):
+    (run.folder / "result.json").write_text('{"task": "rt')
+    assert plan_of([run]) == Plan(crashed=[run])
+
+
+def test_a_forced_run_that_crashed_is_still_done(run):
+    store_run_record(run)
+    (run.folder / "crash.json").write_text("{}")
+    assert plan_of([run]) == Plan(done=[run])
+
+
+def test_a_plan_keeps_the_order_of_the_runs(tmp_path):
+    runs = [make_run(tmp_path, f"seed={seed}") for seed in (2, 0, 1)]
+    assert plan_of(runs).missing == runs
+
+
+def test_the_total_counts_every_run_once(tmp_path):
+    runs = [make_run(tmp_path, f"seed={seed}") for seed in range(3)]
+    store_run_record(runs[0])
+    runs[1].folder.mkdir(parents=True)
+    (runs[1].folder / "crash.json").write_text("{}")
+    plan = plan_of(runs)
+    assert (plan.total, len(plan.done), len(plan.missing), len(plan.crashed)) == (3, 1, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["crash.json", "result.json"])
+def test_a_retried_run_is_missing_and_keeps_a_backup(run, name):
+    (run.folder / name).write_text("{")
+    clear_crashes([run])
+    assert plan_of([run]) == Plan(missing=[run])
+    assert names_in(run.folder) == {f"{name}.before"}
+
+
+def test_a_retry_leaves_other_runs_alone(tmp_path):
+    one, two = (make_run(tmp_path, f"seed={seed}") for seed in (0, 1))
+    record = store_run_record(two)
+    clear_crashes([one])
+    assert read_record(two.folder) == record
+
+
+RUNS = [make_run("runs", f"task={t}", f"seed={s}").cfg for s in range(3) for t in ("rte", "cola")]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 9])
+def test_shards_are_disjoint_and_complete(n):
+    parts = [select_shard(RUNS, f"{i}/{n}") for i in range(1, n + 1)]
+    assert sorted(RUNS.index(cfg) for part in parts for cfg in part) == list(range(6))
+
+
+def test_shards_differ_in_size_by_at_most_one():
+    sizes = [len(select_shard(RUNS, f"{i}/4")) for i in range(1, 5)]
+    assert sizes == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "", "-1/2"])
+def test_an_invalid_shard_is_refused(text):
+    with pytest.raises(ConfigError, match=f"--shard {text}: expected i/n"):
+        select_shard(RUNS, text)

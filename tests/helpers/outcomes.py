@@ -1,0 +1,48 @@
+"""Outcomes of trainings that never took place."""
+
+import torch
+from torch import nn
+
+from stablebert.tasks import TASKS
+from stablebert.training.module import Predictions
+from stablebert.training.outcome import Outcome
+
+
+def predict(correct, totals):
+    """Return predictions of `correct[i]` out of `totals[i]` rows of class i, of two classes."""
+    logits, labels = [], []
+    for label, (right, n) in enumerate(zip(correct, totals, strict=True)):
+        labels += [label] * n
+        logits += [[1.0 - label, label]] * right + [[label, 1.0 - label]] * (n - right)
+    return Predictions(torch.tensor(logits), torch.tensor(labels))
+
+
+def grade(guesses, labels):
+    """Return predictions of a regression."""
+    return Predictions(torch.tensor(guesses)[:, None], torch.tensor(labels))
+
+
+def make_outcome(task="rte", **changes):
+    """Return the outcome of a run that predicts most rows of both classes correctly."""
+    val = predict((8, 7), (10, 10))
+    test = predict((9, 8), (10, 10))
+    values = {
+        "model": nn.Linear(1, 1),
+        "val_at_best": dict.fromkeys(TASKS[task].metrics, 0.75),
+        "best_step": 6,
+        "val_at_last": val,
+        "test_at_last": test,
+        "test_at_best": test,
+        "splits": {split: {"rows": 20} for split in ("train", "val", "test")},
+        "steps": 20,
+        "skipped_steps": 0,
+        "evaluations": 10,
+        "precision": "32-true",
+        "packing": "packed",
+        "padding_efficiency": 0.9,
+        "threads": 1,
+        "seconds": {"load": 1.0, "train": 2.0},
+        "peak_memory_bytes": 1,
+        "device": "a CPU",
+    }
+    return Outcome(**{**values, **changes})

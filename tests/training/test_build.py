@@ -1,0 +1,367 @@
+"""Every configuration key reaches the object that uses it, and the machine decides the rest."""
+
+import logging
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.loggers import Logger
+
+from stablebert.config.compose import compose
+from stablebert.models.loading import load_model
+from stablebert.optim.adam import BertAdam
+from stablebert.runs.locate import locate
+from stablebert.tasks import TASKS
+from stablebert.training import build as building
+from stablebert.training.build import (
+    build,
+    build_averaging,
+    build_callbacks,
+    build_data,
+    build_module,
+    build_trainer,
+    choose_device,
+    choose_precision,
+    use_packing,
+)
+from stablebert.training.progress import RunProgress, StepSender
+from tests.helpers.models import copy_model
+from tests.helpers.runs import join_arguments
+
+
+@pytest.fixture
+def run_with(run_arguments):
+    """Function that locates a tiny run."""
+    return lambda *overrides: locate(compose(run_arguments(*overrides)))
+
+
+def configure(*overrides):
+    """Return a configuration without locating its data and model."""
+    return compose(join_arguments({"scale": "mini"}, overrides))
+
+
+# ---------------------------------------------------------------- module
+
+
+@pytest.mark.parametrize(
+    ("override", "attribute", "value"),
+    [
+        ("optimizer.lr=3e-4", "lr", 3e-4),
+        ("optimizer.betas=0.8,0.99", "betas", (0.8, 0.99)),
+        ("optimizer.eps=1e-5", "eps", 1e-5),
+        ("optimizer.weight_decay=0.02", "weight_decay", 0.02),
+        ("optimizer.decay_to=start", "decay_to", "start"),
+        ("optimizer.layer_decay=0.9", "layer_decay", 0.9),
+        ("optimizer.bias_correction=false", "bias_correction", False),
+        ("optimizer.warmup=0.3", "warmup", 0.3),
+        ("rdrop.alpha=2", "rdrop", 2),
+        ("seed_data=4", "dropout_seed", 4),
+        ("task=mrpc", "metrics", ("f1", "accuracy")),
+    ],
+)
+def test_the_module_has_the_configured_setting(run_with, override, attribute, value):
+    overrides = {override.partition("=")[0]: override}
+    if attribute == "decay_to":
+        overrides["optimizer.weight_decay"] = "optimizer.weight_decay=0.01"
+    assert getattr(build_module(run_with(*overrides.values())), attribute) == value
+
+
+def test_the_optimizer_has_the_settings_of_the_module(run_with):
+    module = build_module(
+        run_with(
+            "optimizer.lr=3e-4", "optimizer.betas=0.8,0.99", "optimizer.eps=1e-5",
+            "optimizer.weight_decay=0.02", "optimizer.bias_correction=false",
+        )
+    )  # fmt: skip
+    module.trainer = SimpleNamespace(estimated_stepping_batches=20)
+    optimizer = module.configure_optimizers()["optimizer"]
+    decayed, exempt = optimizer.param_groups
+    assert isinstance(optimizer, BertAdam)
+    assert optimizer.step_offset > 0
+    assert (decayed["betas"], decayed["eps"], decayed["initial_lr"]) == ((0.8, 0.99), 1e-5, 3e-4)
+    assert (decayed["weight_decay"], exempt["weight_decay"]) == (0.02, 0.0)
+
+
+def test_the_head_follows_seed_init(run_with):
+    run = run_with("seed_init=3", "seed_data=4")
+    head = load_model(run.model, num_labels=2, seed=3).classifier.weight
+    assert torch.equal(build_module(run).model.classifier.weight, head)
+
+
+@pytest.mark.parametrize("task", ["rte", "stsb", "mnli"])
+def test_the_head_has_an_output_per_class(run_with, task):
+    head = build_module(run_with(f"task={task}")).model.classifier
+    assert head.out_features == TASKS[task].num_labels
+
+
+def test_rows_longer_than_the_positions_of_the_model_are_refused(run_with):
+    with pytest.raises(ValueError, match=r"data\.max_length=129: .* has 128 positions"):
+        build_module(run_with("data.max_length=129"))
+
+
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+
+
+def test_rdrop_is_refused_for_a_model_without_dropout(run_with, tiny_bert, tmp_path):
+    model = copy_model(tiny_bert, tmp_path / "model", config=NO_DROPOUT)
+    with pytest.raises(ValueError, match="has no dropout, so its two passes are identical"):
+        build_module(run_with("rdrop.alpha=1", f"model.name={model}"))
+
+
+def test_rdrop_with_mixout_needs_no_dropout(run_with, tiny_bert, tmp_path):
+    model = copy_model(tiny_bert, tmp_path / "model", config=NO_DROPOUT)
+    build_module(run_with("method=mixout+rdrop", f"model.name={model}"))
+
+
+# ---------------------------------------------------------------- data
+
+
+def test_the_data_have_the_configured_sizes(run_with):
+    data = build_data(run_with("trainer.batch_size=16", "trainer.accumulate=2",
+                               "trainer.eval_batch_size=24"))  # fmt: skip
+    assert (data.batch_size, data.eval_batch_size) == (8, 24)
+
+
+def test_rows_are_cut_to_the_configured_length(run_with):
+    data = build_data(run_with("data.max_length=8"))
+    assert max(batch["input_ids"].shape[1] for batch in data.train_dataloader()) == 8
+
+
+def test_the_data_order_follows_seed_data(run_with):
+    def order(*overrides):
+        data = build_data(run_with(*overrides))
+        return [batch["input_ids"].tolist() for batch in data.train_dataloader()]
+
+    assert order("seed_init=3", "seed_data=4") == order("seed=4")
+    assert order("seed=4") != order("seed=3")
+
+
+@pytest.mark.parametrize(
+    ("requested", "packed"), [("auto", True), ("packed", True), ("padded", False)]
+)
+def test_batches_are_packed_unless_padding_is_requested(run_with, requested, packed):
+    run = run_with(f"trainer.packing={requested}")
+    assert use_packing(run.cfg, build_module(run)) == packed
+
+
+@pytest.fixture
+def unpackable(monkeypatch):
+    """Module of an architecture without a packed forward pass."""
+    monkeypatch.setattr(building, "packed_forward", lambda model: None)
+    return SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(model_type="xlnet")))
+
+
+def test_an_architecture_that_cannot_pack_is_padded_with_a_warning(unpackable, caplog):
+    assert not use_packing(configure("trainer.packing=auto"), unpackable)
+    assert "xlnet has no packed forward pass: batches are padded, which is slower" in caplog.text
+
+
+def test_requested_padding_needs_no_warning(unpackable, caplog):
+    assert not use_packing(configure("trainer.packing=padded"), unpackable)
+    assert caplog.text == ""
+
+
+def test_packing_that_the_architecture_lacks_is_refused(unpackable):
+    with pytest.raises(ValueError, match=r"trainer\.packing=packed: xlnet has no packed forward"):
+        use_packing(configure("trainer.packing=packed"), unpackable)
+
+
+# ---------------------------------------------------------------- callbacks
+
+
+def chain(*overrides):
+    """Return the callbacks of a configuration by the name of their class, in order."""
+    return {
+        type(callback).__name__: callback for callback in build_callbacks(configure(*overrides))
+    }
+
+
+ALWAYS = ["ValidationSchedule", "TrainingLossMonitor"]
+MONITORS = ["BiasRatioMonitor", "WeightChangeMonitor"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        ([], [*ALWAYS, *MONITORS]),
+        (["monitor.bias_ratio=false"], [*ALWAYS, "WeightChangeMonitor"]),
+        (["monitor.weight_change=false"], [*ALWAYS, "BiasRatioMonitor"]),
+        (["method=reinit"], [*ALWAYS, "ReinitTopLayers", *MONITORS]),
+        (["method=mixout"], [*ALWAYS, "Mixout", *MONITORS]),
+        (["method=bitfit"], [*ALWAYS, "TrainPart", *MONITORS]),
+        (["method=lp_ft"], [*ALWAYS, "LinearProbe", *MONITORS]),
+        # the part to train is chosen after re-initialization
+        (["method=reinit", "trainable.top_layers=2"],
+         [*ALWAYS, "ReinitTopLayers", "TrainPart", *MONITORS]),
+    ],
+)  # fmt: skip
+def test_a_configuration_has_exactly_its_callbacks(overrides, names):
+    assert list(chain(*overrides)) == names
+
+
+def test_the_number_of_evaluations_reaches_the_schedule():
+    assert chain("trainer.evaluations=4")["ValidationSchedule"].evaluations == 4
+
+
+def test_the_settings_of_reinit_reach_its_callback():
+    reinit = chain("reinit.num_layers=1", "reinit.pooler=false", "seed_init=3")["ReinitTopLayers"]
+    assert (reinit.num_layers, reinit.pooler, reinit.seed) == (1, False, 3)
+
+
+def test_a_bar_is_shown_on_a_terminal_only(monkeypatch):
+    assert "RunProgress" not in chain()
+    monkeypatch.setattr(building.sys.stdout, "isatty", lambda: True)
+    assert isinstance(build_callbacks(configure())[-1], RunProgress)
+
+
+def test_weights_are_averaged_only_on_request():
+    assert build_averaging(configure()) == []
+    (averaging,) = build_averaging(configure("method=ema"))
+    assert isinstance(averaging, WeightAveraging)
+
+
+# ---------------------------------------------------------------- Trainer
+
+
+def build_trainer_of(*overrides):
+    return build_trainer(configure("trainer.accelerator=cpu", *overrides), [], [])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "attribute", "value"),
+    [
+        (["optimizer.clip_norm=0.7"], "gradient_clip_val", 0.7),
+        (["trainer.accumulate=2"], "accumulate_grad_batches", 2),
+        (["trainer.precision=bf16-mixed"], "precision", "bf16-mixed"),
+        (["trainer.epochs=5"], "max_epochs", 5),
+        (["trainer.epochs=5"], "max_steps", -1),
+        (["trainer.max_steps=20"], "max_steps", 20),
+        (["trainer.max_steps=20"], "max_epochs", -1),
+        ([], "num_devices", 1),
+        ([], "checkpoint_callback", None),
+    ],
+)
+def test_the_trainer_has_the_configured_setting(overrides, attribute, value):
+    assert getattr(build_trainer_of(*overrides), attribute) == value
+
+
+def test_a_trainer_ignores_the_tasks_of_slurm(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_JOB_NAME", "array")
+    assert build_trainer_of().world_size == 1
+
+
+@pytest.fixture(params=[False, True], ids=["no GPU", "GPU"])
+def cuda(request, monkeypatch):
+    """Whether torch sees a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: request.param)
+    return request.param
+
+
+def test_auto_means_a_gpu_if_there_is_one(cuda):
+    assert choose_device(configure("trainer.accelerator=auto")) == ("cuda" if cuda else "cpu")
+
+
+def test_a_cpu_is_used_on_request(cuda):
+    assert choose_device(configure("trainer.accelerator=cpu")) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("requested", "on_cuda", "on_cpu"),
+    [
+        ("auto", "16-mixed", "32-true"),
+        ("16-mixed", "16-mixed", "16-mixed"),
+        ("bf16-mixed", "bf16-mixed", "bf16-mixed"),
+        ("32-true", "32-true", "32-true"),
+    ],
+)
+def test_precision_is_the_requested_one_or_fits_the_device(requested, on_cuda, on_cpu):
+    assert choose_precision(requested, cuda=True) == on_cuda
+    assert choose_precision(requested, cuda=False) == on_cpu
+
+
+@pytest.mark.parametrize(
+    ("requested", "cuda", "warning"),
+    [
+        ("auto", False, "training in 32-true"),
+        ("16-mixed", False, "trains in bf16-mixed instead of 16-mixed"),
+        ("bf16-mixed", False, ""),
+        ("32-true", False, ""),
+        ("auto", True, ""),
+    ],
+)
+def test_a_precision_that_was_not_requested_is_reported(requested, cuda, warning, caplog):
+    """docs/pitfalls.md, 6."""
+    caplog.set_level(logging.WARNING)
+    choose_precision(requested, cuda=cuda)
+    assert warning in caplog.text
+    assert bool(caplog.text) == bool(warning)
+
+
+# ---------------------------------------------------------------- all together
+
+
+class Silent(Logger):
+    """Logger that drops everything."""
+
+    name, version = "silent", ""
+
+    def log_metrics(self, metrics, step=None):
+        pass
+
+    def log_hyperparams(self, params):
+        pass
+
+
+def test_watchers_come_last_and_the_best_weights_before_the_average(run_with):
+    watcher, logger = StepSender(print), Silent()
+    parts = build(run_with("method=ema"), [logger], [watcher])
+    names = [type(each).__name__ for each in parts.trainer.callbacks]
+    assert names.index("BestWeights") < names.index("WeightAveraging")
+    assert parts.trainer.callbacks[-1] is watcher
+    assert parts.trainer.loggers == [logger]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "monitor"), [([], "val/score"), (["trainer.select_by=f1"], "val/f1")]
+)
+def test_the_best_weights_are_selected_by_the_configured_metric(run_with, overrides, monitor):
+    parts = build(run_with("task=mrpc", *overrides), [], [])
+    assert parts.best.monitor == monitor
+
+
+def test_only_rows_of_the_vocabulary_in_use_are_trained(run_with):
+    module = build(run_with(), [], []).module
+    words = module.model.bert.embeddings.word_embeddings
+    full = load_model(run_with().model, num_labels=2, seed=0).bert.embeddings.word_embeddings
+    assert sum(p.numel() for p in words.parameters() if p.requires_grad) < full.weight.numel()
+
+
+def test_decay_to_zero_trains_the_whole_embedding(run_with):
+    module = build(run_with("optimizer.weight_decay=0.01"), [], []).module
+    words = module.model.bert.embeddings.word_embeddings
+    assert words.weight.requires_grad
+
+
+def test_threads_are_set_as_configured(run_with):
+    before = torch.get_num_threads()
+    try:
+        build(run_with("trainer.threads=2"), [], [])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_start_gives_the_weights_but_not_the_head(run_with, tiny_bert, tmp_path):
+    run = run_with("seed=3")
+    start = replace(run, folder=tmp_path / "start")
+    weights = load_model(tiny_bert, num_labels=2, seed=0)
+    copy_model(tiny_bert, start.folder / "encoder", scale=2.0)
+    module = build_module(replace(run, start=start))
+    own = build_module(run)
+    assert torch.equal(module.model.classifier.weight, own.model.classifier.weight)
+    name = "bert.encoder.layer.0.output.dense.weight"
+    expected = 2 * weights.state_dict()[name]
+    assert torch.equal(module.model.state_dict()[name], expected)

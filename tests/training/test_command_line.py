@@ -1,0 +1,61 @@
+"""The command `stablebert train`: its exit status, its output, and a finished run without torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+from stablebert.cli.main import main
+from stablebert.config.compose import compose
+from stablebert.runs.locate import locate
+from stablebert.training import lifecycle
+from tests.helpers.outcomes import make_outcome
+from tests.helpers.runs import store_run_record
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    """Arguments of a run of the demo."""
+    return ["scale=demo", "task=rte", f"paths.runs={tmp_path / 'runs'}"]
+
+
+@pytest.fixture
+def run(arguments):
+    """Run of the demo."""
+    return locate(compose(arguments))
+
+
+def test_a_run_prints_its_scores_and_its_record(arguments, run, monkeypatch, capsys):
+    monkeypatch.setattr(lifecycle, "fit", lambda *_: make_outcome())
+    assert main(["train", *arguments]) == 0
+    summary, path = capsys.readouterr().out.splitlines()
+    assert "test accuracy 85.0" in summary
+    assert path == str(run.folder / "result.json")
+
+
+def test_a_crash_is_printed_and_fails(arguments, monkeypatch, capsys):
+    monkeypatch.setattr(lifecycle, "fit", lambda *_: 1 / 0)
+    assert main(["train", *arguments]) == 1
+    assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [("data.source=/absent", "model.name=demo-like"), ("data.source=demo", "model.name=/absent")],
+)
+def test_missing_inputs_are_reported_before_training(tmp_path, capsys, inputs):
+    assert main(["train", "scale=mini", f"paths.runs={tmp_path / 'runs'}", *inputs]) == 1
+    error = capsys.readouterr().err
+    assert "/absent" in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_reported_without_torch(arguments, run):
+    store_run_record(run)
+    code = "import sys; from stablebert.cli.main import main; main(sys.argv[1:]);"
+    code += "sys.exit('torch' in sys.modules)"
+    command = [sys.executable, "-c", code, "train", *arguments]
+    child = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert str(run.folder / "result.json") in child.stdout

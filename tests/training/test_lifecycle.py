@@ -1,0 +1,422 @@
+"""The lifecycle of a run: claim, history, mirror, record and crash record, however it ends."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from stablebert.config.compose import compose
+from stablebert.runs.claims import ClaimedError, claimed, is_claimed
+from stablebert.runs.early_score import EarlyScore, read_early_score
+from stablebert.runs.files import FOLDER_ERRORS
+from stablebert.runs.locate import locate
+from stablebert.runs.record import read_record
+from stablebert.runs.run import Job
+from stablebert.training import lifecycle
+from stablebert.training.lifecycle import open_run, run_job, train, train_when_free
+from stablebert.training.module import GlueClassifier
+from tests.helpers.outcomes import make_outcome
+from tests.helpers.runs import (
+    FINISHED,
+    check_is_complete,
+    folder_of,
+    history_of,
+    make_run,
+    make_run_record,
+    names_in,
+    store_run_record,
+)
+
+# ---------------------------------------------------------------- without training
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run with an empty folder."""
+    run = make_run(tmp_path)
+    run.folder.mkdir(parents=True)
+    return run
+
+
+def forced(run):
+    return replace(run, cfg=replace(run.cfg, force=True))
+
+
+def finish(run, **changes):
+    """Finish a run without training it; return its record."""
+    with open_run(Job(run)) as session:
+        session.loggers[0].log_metrics({"train/loss": 1.5}, step=1)
+        return session.store(make_outcome(**changes))
+
+
+def fail(run, error):
+    """End a run with an error after it has logged a step."""
+
+    def raise_in_run():
+        with open_run(Job(run)) as session:
+            session.loggers[0].log_metrics({"train/loss": 1.5}, step=1)
+            session.watch.step = 7
+            raise error
+
+    with pytest.raises(type(error)):
+        raise_in_run()
+
+
+def test_a_finished_run_leaves_its_record_history_and_configuration(run):
+    record = finish(run)
+    assert names_in(run.folder) == FINISHED
+    assert read_record(run.folder) == record
+    assert history_of(run.folder) == [{"step": 1, "train/loss": 1.5}]
+
+
+def test_the_record_is_written_last(run, monkeypatch):
+    names = set()
+
+    def write(path, data, *, replace):
+        names.update(names_in(run.folder))
+        return True
+
+    monkeypatch.setattr(lifecycle, "write_json", write)
+    finish(run)
+    assert {"config.yaml", "history.jsonl"} <= names
+
+
+def test_a_finished_run_is_not_opened_again(run):
+    record = finish(run)
+    before = {name: (run.folder / name).read_bytes() for name in FINISHED}
+    with open_run(Job(run)) as session:
+        assert session.record == record
+    assert {name: (run.folder / name).read_bytes() for name in names_in(run.folder)} == before
+
+
+def test_a_forced_run_replaces_the_record(run):
+    finish(run, best_step=6)
+    finish(forced(run), best_step=12)
+    assert read_record(run.folder).val_best_step == 12
+    assert names_in(run.folder) == FINISHED
+
+
+def test_the_configuration_of_a_forced_run_is_that_of_the_run(run):
+    finish(run)
+    text = (run.folder / "config.yaml").read_text()
+    finish(forced(run))
+    assert (run.folder / "config.yaml").read_text() == text
+
+
+def test_the_run_is_claimed_until_its_record_is_stored(run):
+    with open_run(Job(run)) as session:
+        assert is_claimed(run.folder)
+        session.store(make_outcome())
+        assert is_claimed(run.folder)
+    assert not is_claimed(run.folder)
+
+
+def test_a_run_that_another_process_executes_is_not_opened(run):
+    with claimed(run.folder), pytest.raises(ClaimedError), open_run(Job(run)):
+        pass
+
+
+def test_an_exception_leaves_a_crash_record(run):
+    fail(run, RuntimeError("out of luck"))
+    crash = json.loads((run.folder / "crash.json").read_text())
+    assert (crash["error"], crash["message"], crash["step"]) == ("RuntimeError", "out of luck", 7)
+    assert "in raise_in_run" in crash["traceback"]
+    assert crash["versions"]["torch"]
+
+
+def test_an_exception_leaves_the_history_until_then(run):
+    fail(run, RuntimeError("out of luck"))
+    assert names_in(run.folder) == {"config.yaml", "crash.json", "history.jsonl"}
+    assert history_of(run.folder) == [{"step": 1, "train/loss": 1.5}]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(143)])
+def test_a_stop_request_leaves_the_run_missing(run, error):
+    fail(run, error)
+    assert names_in(run.folder) == {"config.yaml"}
+
+
+@pytest.mark.parametrize("number", sorted(FOLDER_ERRORS))
+def test_a_fault_of_the_folder_leaves_the_run_missing(run, number):
+    fail(run, OSError(number, os.strerror(number)))
+    assert names_in(run.folder) == {"config.yaml"}
+
+
+def test_an_operating_system_error_of_the_run_is_a_crash(run):
+    fail(run, OSError(errno.ENOENT, "a file of the model"))
+    assert "crash.json" in names_in(run.folder)
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), KeyboardInterrupt(), SystemExit(143)])
+def test_the_claim_is_released_however_the_run_ends(run, error):
+    fail(run, error)
+    assert not is_claimed(run.folder)
+
+
+def test_a_record_removes_an_older_crash_record(run):
+    fail(run, RuntimeError("out of luck"))
+    finish(run)
+    assert names_in(run.folder) == FINISHED
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), KeyboardInterrupt()])
+def test_a_forced_run_that_fails_keeps_the_finished_one(run, error):
+    finish(run)
+    before = {name: (run.folder / name).read_bytes() for name in FINISHED}
+    fail(forced(run), error)
+    assert {name: (run.folder / name).read_bytes() for name in names_in(run.folder)} == before
+
+
+def test_the_record_of_a_faster_process_is_kept(run, caplog):
+    with open_run(Job(run)) as session:
+        faster = store_run_record(run, make_run_record(run, 0.9))
+        assert session.store(make_outcome()) == faster
+    assert read_record(run.folder) == faster
+    assert "another process finished this run first" in caplog.text
+
+
+def test_the_history_of_a_slower_process_is_dropped(run):
+    with open_run(Job(run)) as session:
+        store_run_record(run)
+        (run.folder / "history.jsonl").write_text("of the faster process")
+        session.store(make_outcome())
+    assert (run.folder / "history.jsonl").read_text() == "of the faster process"
+    assert not list(run.folder.glob("*.part"))
+
+
+def test_a_record_written_between_check_and_write_is_kept(run, monkeypatch):
+    faster = make_run_record(run, 0.9)
+
+    def write(path, data, *, replace):
+        store_run_record(run, faster)
+        return False
+
+    monkeypatch.setattr(lifecycle, "write_json", write)
+    assert finish(run) == faster
+
+
+class Mirror:
+    """Mirror that remembers how it ended."""
+
+    def __init__(self):
+        self.rows, self.end = [], None
+
+    def log(self, metrics, step):
+        self.rows.append((metrics, step))
+
+    def finish(self, record, run):
+        self.end = record
+
+    def crash(self, error):
+        self.end = error
+
+    def preempt(self):
+        self.end = "preempted"
+
+
+@pytest.fixture
+def mirror(monkeypatch):
+    """Mirror of the runs that the test opens."""
+    mirror = Mirror()
+    monkeypatch.setattr(lifecycle, "open_mirror", lambda run: mirror)
+    return mirror
+
+
+def test_the_mirror_is_a_logger(run, mirror):
+    with open_run(Job(run)) as session:
+        for logger in session.loggers:
+            logger.log_metrics({"train/loss": 1.5}, step=1)
+        session.store(make_outcome())
+    assert mirror.rows == [({"train/loss": 1.5}, 1)]
+
+
+def test_the_mirror_ends_with_the_record(run, mirror):
+    assert finish(run) == mirror.end
+
+
+def test_the_mirror_ends_with_the_error(run, mirror):
+    error = RuntimeError("out of luck")
+    fail(run, error)
+    assert mirror.end is error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(143)])
+def test_the_mirror_ends_as_preempted_on_a_stop_request(run, mirror, error):
+    fail(run, error)
+    assert mirror.end == "preempted"
+
+
+def test_a_finished_run_is_mirrored(run, monkeypatch):
+    record, mirrored = finish(run), []
+    monkeypatch.setattr(lifecycle, "mirror_finished_run", lambda *pair: mirrored.append(pair))
+    with open_run(Job(run)):
+        pass
+    assert mirrored == [(record, run)]
+
+
+@pytest.fixture
+def fit(monkeypatch):
+    """Replace training by an outcome; return the runs that were trained."""
+    runs = []
+
+    def fit(run, loggers, watchers, watch):
+        runs.append(run)
+        return make_outcome(run.cfg.task)
+
+    monkeypatch.setattr(lifecycle, "fit", fit)
+    monkeypatch.setattr(lifecycle, "save_encoder", lambda model, folder, **_: folder.mkdir())
+    return runs
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, fit):
+    run = make_run(tmp_path)
+    assert train(run) == train(run)
+    assert fit == [run]
+
+
+def test_a_forced_run_is_trained_again(tmp_path, fit):
+    run = make_run(tmp_path)
+    train(run)
+    train(forced(run))
+    assert len(fit) == 2
+
+
+def test_the_start_is_trained_first_and_keeps_its_encoder(tmp_path, fit):
+    start = make_run(tmp_path, "task=sst2")
+    run = make_run(tmp_path, "method=intermediate", start=start)
+    train(run)
+    assert fit == [start, run]
+    assert Job(run).prerequisite.is_done
+
+
+def test_a_start_whose_encoder_is_lost_is_trained_again(tmp_path, fit):
+    start = make_run(tmp_path, "task=sst2")
+    run = make_run(tmp_path, "method=intermediate", start=start)
+    train(start)
+    train(run)
+    assert fit == [start, start, run]
+
+
+def test_a_start_is_trained_once_for_all_runs(tmp_path, fit):
+    start = make_run(tmp_path, "task=sst2")
+    runs = [make_run(tmp_path, "method=intermediate", f"seed={i}", start=start) for i in (0, 1)]
+    for run in runs:
+        train(run)
+    assert fit == [start, *runs]
+
+
+def test_a_run_waits_while_another_process_trains_it(tmp_path, fit, monkeypatch, caplog):
+    run = make_run(tmp_path)
+    run.folder.mkdir(parents=True)
+    holder = {"host": "node7", "boot": "b", "namespace": "n", "pid": 1, "token": "t"}
+    (run.folder / "claim.json").write_text(json.dumps(holder))
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            (run.folder / "claim.json").unlink()
+
+    monkeypatch.setattr(lifecycle.time, "sleep", wait)
+    assert train_when_free(Job(run)) == read_record(run.folder)
+    assert len(waits) == 3
+    assert caplog.text.count("which another process is training") == 1
+
+
+def test_an_early_validation_stores_only_its_score(tmp_path, monkeypatch):
+    score = EarlyScore(5, 20, 0.6, 1.0)
+    monkeypatch.setattr(lifecycle, "fit_partly", lambda *_: score)
+    run = make_run(tmp_path)
+    assert run_job(Job(run, stop_after=0.25)) == score
+    assert read_early_score(run, 0.25) == score
+    assert names_in(run.folder) == {"peek-0.25.json"}
+
+
+@pytest.mark.parametrize("keep_encoder", [False, True])
+def test_the_encoder_is_kept_on_request(tmp_path, fit, keep_encoder):
+    job = Job(make_run(tmp_path), keep_encoder=keep_encoder)
+    assert run_job(job) == read_record(job.run.folder)
+    assert ("encoder" in names_in(job.run.folder)) == keep_encoder
+
+
+def test_a_runs_folder_that_is_a_file_is_the_fault_of_the_folder(tmp_path, fit):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file") as error:
+        train(make_run(tmp_path / "file"))
+    assert error.value.errno in FOLDER_ERRORS
+
+
+# ---------------------------------------------------------------- with training
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "number"), [("ro", errno.EROFS), ("size=64k", errno.ENOSPC)], ids=["ro", "full"]
+)
+def test_a_run_that_cannot_be_written_is_missing(run_arguments, mount, options, number):
+    disk = mount(options)
+    if number == errno.ENOSPC:
+        (disk / "big").write_bytes(bytes(44 << 10))
+    run = locate(compose(run_arguments(f"paths.runs={disk}", "trainer.max_steps=100")))
+    with pytest.raises(OSError, match=os.strerror(number)) as error:
+        train(run)
+    assert error.value.errno == number
+    assert not list(disk.rglob("*.json"))
+
+
+@pytest.mark.slow
+def test_two_processes_leave_one_complete_record(run_arguments):
+    """docs/pitfalls.md, 20: the second is refused, or finds the record."""
+    arguments = run_arguments()
+    command = [sys.executable, "-m", "stablebert", "train", *arguments]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [child.communicate()[1] for child in both]
+    for child, error in zip(both, errors, strict=True):
+        assert child.returncode == 0 or "is being run by process" in error
+    assert 0 in [child.returncode for child in both]
+    check_is_complete([locate(compose(arguments))])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_process_leaves_the_run_missing(run_arguments, number, status):
+    arguments = run_arguments("trainer.max_steps=100000")
+    folder = folder_of(arguments)
+    command = [sys.executable, "-m", "stablebert", "train", *arguments]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not any(part.stat().st_size for part in folder.glob("history.jsonl.*.part")):
+        assert child.poll() is None, child.stderr.read()
+        time.sleep(0.02)
+    child.send_signal(number)
+    _, error = child.communicate()
+    assert child.returncode == status, error
+    assert not names_in(folder) & {"result.json", "crash.json"}
+    assert "rerun the command to start over" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_a_run_that_raises_while_it_trains_can_be_rerun(run_arguments, monkeypatch):
+    run = locate(compose(run_arguments()))
+    step = GlueClassifier.training_step
+
+    def failing(self, batch, batch_idx):
+        if batch_idx == 7:
+            raise RuntimeError("out of luck")
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GlueClassifier, "training_step", failing)
+        with pytest.raises(RuntimeError, match="out of luck"):
+            train(run)
+    crash = json.loads((run.folder / "crash.json").read_text())
+    assert (crash["step"], "in failing" in crash["traceback"]) == (7, True)
+    assert [line["step"] for line in history_of(run.folder)] == [1, 2, 3, 4, 5, 6]
+    train(run)
+    check_is_complete([run])

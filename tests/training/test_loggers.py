@@ -1,0 +1,85 @@
+"""The history of a run: one line per step, and its name only when it is complete."""
+
+import json
+import math
+
+import pytest
+
+from stablebert.training.loggers import HistoryLogger, MirrorLogger, finite
+
+
+@pytest.fixture
+def history(tmp_path):
+    """History that is being written."""
+    return HistoryLogger(tmp_path / "history.jsonl")
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_all_numbers_of_a_step_are_one_line(history):
+    history.log_metrics({"train/loss": 1.5}, step=1)
+    history.log_metrics({"val/score": 0.5}, step=1)
+    history.log_metrics({"train/loss": 1.25}, step=2)
+    history.complete()
+    assert lines_of(history.path) == [
+        {"step": 1, "train/loss": 1.5, "val/score": 0.5},
+        {"step": 2, "train/loss": 1.25},
+    ]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_json_lacks_becomes_null(history, value):
+    history.log_metrics({"train/loss": value}, step=1)
+    history.complete()
+    assert lines_of(history.path) == [{"step": 1, "train/loss": None}]
+
+
+@pytest.mark.parametrize("value", [0, 0.5, "text", None])
+def test_other_values_stay_as_they_are(value):
+    assert finite(value) == value
+
+
+def test_an_incomplete_history_does_not_have_its_name(history):
+    history.log_metrics({"train/loss": 1.5}, step=1)
+    assert not history.path.exists()
+
+
+def test_an_older_history_stays_until_the_new_one_is_complete(history):
+    history.path.write_text("old")
+    history.log_metrics({"train/loss": 1.5}, step=1)
+    assert history.path.read_text() == "old"
+    history.complete()
+    assert lines_of(history.path) == [{"step": 1, "train/loss": 1.5}]
+
+
+def test_a_discarded_history_leaves_the_older_one(history):
+    history.path.write_text("old")
+    history.discard()
+    assert [file.name for file in history.path.parent.iterdir()] == ["history.jsonl"]
+    assert history.path.read_text() == "old"
+
+
+def test_completing_twice_changes_nothing(history):
+    history.log_metrics({"train/loss": 1.5}, step=1)
+    history.complete()
+    history.complete()
+    assert len(lines_of(history.path)) == 1
+
+
+def test_two_histories_of_one_run_never_share_a_file(tmp_path):
+    one, two = (HistoryLogger(tmp_path / "history.jsonl") for _ in range(2))
+    assert one.part != two.part
+
+
+def test_a_mirror_gets_the_metrics_of_every_step():
+    entries = []
+
+    class Sink:
+        def log(self, metrics, step):
+            entries.append((metrics, step))
+
+    logger = MirrorLogger(Sink())
+    logger.log_metrics({"train/loss": 1.5}, step=3)
+    assert entries == [({"train/loss": 1.5}, 3)]
