@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
+from typing import Literal
 
 from stablebert.report import statistics as stats
 from stablebert.report.cells import MODEL, Cell, parameter_text, varying_parameters
 from stablebert.report.join import CellResult
+
+Score = Literal["test", "val"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +52,12 @@ class AnalyzedCell:
         return self.result.cell
 
 
-def analyze_cells(results: Sequence[CellResult], *, mark_by: str) -> list[AnalyzedCell]:
+def analyze_cells(results: Sequence[CellResult], *, mark_by: Score) -> list[AnalyzedCell]:
     """Compare every cell with its baseline and with the best cell of its task.
 
     Args:
         results: All cells of a table.
-        mark_by: `test` or `val`, the score that decides which cells are marked.
+        mark_by: The score that decides which cells are marked.
     """
     comparisons = compare_with_baselines(results)
     marks = mark_best_cells(results, by=mark_by)
@@ -127,7 +130,7 @@ def _compare(base: CellResult, other: CellResult) -> Comparison:
     )
 
 
-def mark_best_cells(results: Sequence[CellResult], *, by: str) -> list[bool]:
+def mark_best_cells(results: Sequence[CellResult], *, by: Score) -> list[bool]:
     """Return which cells are the best of their task and model, or not significantly worse.
 
     The paper's rule, `statistics.not_worse_than_best`. A task is marked only if it has two cells
@@ -135,7 +138,7 @@ def mark_best_cells(results: Sequence[CellResult], *, by: str) -> list[bool]:
 
     Args:
         results: All cells of a table.
-        by: `test` or `val`, the score to judge.
+        by: The score to judge.
     """
     groups: dict[tuple[str, ...], list[int]] = {}
     for i, result in enumerate(results):

@@ -52,16 +52,11 @@ def paper_layout_tables(rows: Sequence[AnalyzedCell]) -> list[Table]:
     models = dict.fromkeys(parameter_text(c, MODEL) for c in cells)
     methods = dict.fromkeys(c.method for c in cells)
     lengths = sorted({c.length for c in cells})  # 3epochs before longer
-    row_kinds = {tuple(row) for _, *row in by_key}
-    row_keys = [key for key in product(models, methods, lengths) if key in row_kinds]
-    in_blocks = {task for block in BLOCKS for task in block}
-    others = tuple(dict.fromkeys(c.task for c in cells if c.task not in in_blocks))
+    combinations = {key[1:] for key in by_key}
+    row_keys = [key for key in product(models, methods, lengths) if key in combinations]
     show_model = MODEL in varying_parameters(cells)
     tables = []
-    for block in (*BLOCKS, others):
-        tasks = [task for task in block if any(key[0] == task for key in by_key)]
-        if not tasks:
-            continue
+    for tasks in _blocks_of_tasks(cells):
         body = []
         for model, method, length in row_keys:
             entries = [Entry(text=model)] if show_model else []
@@ -74,6 +69,14 @@ def paper_layout_tables(rows: Sequence[AnalyzedCell]) -> list[Table]:
             body.append(entries)
         tables.append(_block_table(tasks, body, cells[0].scale, show_model))
     return tables
+
+
+def _blocks_of_tasks(cells: Sequence[Cell]) -> list[list[str]]:
+    """Group the tasks of cells into the paper's blocks; other tasks form a last block."""
+    tasks = dict.fromkeys(cell.task for cell in cells)
+    other_tasks = [task for task in tasks if not any(task in block for block in BLOCKS)]
+    blocks = [[task for task in block if task in tasks] for block in (*BLOCKS, other_tasks)]
+    return [block for block in blocks if block]
 
 
 def _block_table(
