@@ -63,6 +63,7 @@ def test_the_precision_must_work_on_the_devices_that_runs_get(
     assert (finding.level, text in finding.text) == (level, True), finding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("driver", "report", "level", "texts"),
     [
