@@ -1,1 +1,1 @@
-"""Weights & Biases: mirrors of runs, sweeps, agents and dashboards."""
+"""Runs and sweeps in Weights & Biases; the only package that uses its client."""

@@ -18,7 +18,7 @@ class TorchError(Exception):
 
 
 def check_torch(cfg: RunConfig) -> Iterator[Finding]:
-    """Load torch, look for GPUs and try the precision."""
+    """Load torch, find its GPUs and try the precision."""
     try:
         report = run_probe()
     except TorchError as error:
@@ -79,7 +79,7 @@ def _driver_version() -> tuple[str, str]:
 
 
 def _check_precision(cfg: RunConfig, report: TorchReport) -> Finding:
-    """Look up whether the precision works on every device that runs may get."""
+    """Check the precision on every device that runs may use."""
     gpus = [device for device in report.failures if device != "cpu"]
     if cfg.trainer.accelerator == "cuda" and not gpus:
         advice = "trainer.accelerator=auto would use the CPU"
