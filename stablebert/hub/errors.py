@@ -57,11 +57,12 @@ def raise_if_final(error: Exception, repository: str) -> None:
             raise HubError(f"{repository}: {problem}") from error
         if isinstance(e, errors.RevisionNotFoundError):
             raise HubError(f"{repository}: the repository has no such revision") from error
-        if isinstance(e, errors.HfHubHTTPError):
+        if isinstance(e, errors.HfHubHTTPError) and e.response is not None:
             status = e.response.status_code
             if status < 500 and status not in (408, 429):
                 raise HubError(f"{repository}: {first_line(e)}") from error
-    if isinstance(error, ValueError):
+    # In huggingface_hub 0, a LocalEntryNotFoundError is an HTTP error and a ValueError as well.
+    if isinstance(error, ValueError) and not isinstance(error, errors.LocalEntryNotFoundError):
         raise HubError(
             f"{repository} is neither a folder nor an id: {first_line(error)}"
         ) from error

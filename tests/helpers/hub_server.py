@@ -112,13 +112,17 @@ class Client:
     @staticmethod
     def reload():
         """Make the client read the environment again, as a new process would."""
-        from huggingface_hub import constants
+        from huggingface_hub import constants, file_download
+        from huggingface_hub.utils import _http
 
         from stablebert.hub import fetching
         from stablebert.ops.checks import hub
         from stablebert.runs import locate
 
         importlib.reload(constants)
+        if hasattr(_http, "reset_sessions"):  # huggingface_hub 0 copies what it has read
+            _http.reset_sessions()
+            file_download.HUGGINGFACE_CO_URL_TEMPLATE = constants.HUGGINGFACE_CO_URL_TEMPLATE
         for cached in (
             *(fetching._warn_once, hub.connection_problem),
             *(locate.locate_data, locate.locate_model),
