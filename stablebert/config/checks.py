@@ -67,7 +67,7 @@ _LENGTH = ("task", "method", "length", "scale", "trainer.epochs", "trainer.max_s
 
 @_rule("trainer.epochs", "trainer.max_steps")
 def epochs_or_steps(c: Candidate) -> Iterator[str]:
-    """Epochs and steps both set the length of training."""
+    """Refuse epochs and steps on one command line: both set the length of training."""
     epochs, steps = c.typed.get("trainer.epochs"), c.typed.get("trainer.max_steps")
     if epochs is not None and steps is not None:
         yield f"trainer.epochs={epochs} and trainer.max_steps={steps} both set the length; drop one"
@@ -75,7 +75,7 @@ def epochs_or_steps(c: Candidate) -> Iterator[str]:
 
 @_rule(*_LENGTH)
 def some_length(c: Candidate) -> Iterator[str]:
-    """Epochs and steps are both null."""
+    """Refuse null for both epochs and steps."""
     no_length = c.values["trainer.epochs"] is None and c.values["trainer.max_steps"] is None
     if c.values["length"] != "longer" and no_length:
         yield "trainer.epochs and trainer.max_steps are both null; set one"
@@ -83,7 +83,7 @@ def some_length(c: Candidate) -> Iterator[str]:
 
 @_rule(*_LENGTH)
 def longer_without_epochs(c: Candidate) -> Iterator[str]:
-    """`length=longer` is a number of steps."""
+    """Refuse epochs with `length=longer`, which is a number of steps."""
     epochs = c.typed.get("trainer.epochs")
     if c.values["length"] == "longer" and epochs is not None:
         yield f"length=longer is counted in steps; drop it or trainer.epochs={epochs}"
@@ -91,7 +91,7 @@ def longer_without_epochs(c: Candidate) -> Iterator[str]:
 
 @_rule(*_LENGTH)
 def longer_has_steps(c: Candidate) -> Iterator[str]:
-    """`length=longer` needs a number of steps, from the files or the command line."""
+    """Require a number of steps for `length=longer`, from the files or the command line."""
     planned, steps = c.files["trainer.max_steps"], c.values["trainer.max_steps"]
     if c.values["length"] == "longer" and planned is None and steps is None:
         yield (
@@ -102,7 +102,7 @@ def longer_has_steps(c: Candidate) -> Iterator[str]:
 
 @_rule(*_LENGTH)
 def longer_as_planned(c: Candidate) -> Iterator[str]:
-    """Another number of steps is not `length=longer`."""
+    """Refuse another number of steps than that of `length=longer`."""
     planned = c.files["trainer.max_steps"]
     steps = c.typed.get("trainer.max_steps", planned)
     if c.values["length"] == "longer" and planned is not None and steps != planned:
@@ -117,7 +117,7 @@ def longer_as_planned(c: Candidate) -> Iterator[str]:
 
 @_rule("task", "method")
 def each_method_once(c: Candidate) -> Iterator[str]:
-    """A method cannot be combined with itself."""
+    """Refuse a method that is combined with itself."""
     methods = c.values["method"].split("+")
     if len(set(methods)) < len(methods):
         yield f"method={c.values['method']}: name each method once"
@@ -125,7 +125,7 @@ def each_method_once(c: Candidate) -> Iterator[str]:
 
 @_rule("task", "method")
 def standard_alone(c: Candidate) -> Iterator[str]:
-    """`standard` changes nothing, so it cannot be combined."""
+    """Refuse `standard` in a combination, because it changes nothing."""
     methods = c.values["method"].split("+")
     if len(methods) > 1 and "standard" in methods:
         yield (
@@ -136,7 +136,7 @@ def standard_alone(c: Candidate) -> Iterator[str]:
 
 @_rule("task", "method")
 def methods_agree(c: Candidate) -> Iterator[str]:
-    """Two methods set one key to different values.
+    """Refuse two methods that set one key to different values.
 
     Learning rates may differ: a rate is tuned for a method and does not define it.
     """
@@ -160,7 +160,7 @@ def _assignments(keys: Sequence[str], values: Mapping[str, Any]) -> str:
 
 @_rule("method", "scale", "trainable.top_layers", "reinit.num_layers")
 def reinitialized_is_trained(c: Candidate) -> Iterator[str]:
-    """Re-initialized layers must be trained."""
+    """Require that re-initialized layers are trained."""
     top, depth = c.values["trainable.top_layers"], c.values["reinit.num_layers"]
     if top is not None and top < depth:
         yield (
@@ -171,7 +171,7 @@ def reinitialized_is_trained(c: Candidate) -> Iterator[str]:
 
 @_rule("task", "method", "intermediate.task")
 def intermediate_differs(c: Candidate) -> Iterator[str]:
-    """The intermediate task is not the task itself."""
+    """Refuse an intermediate task that is the task itself."""
     task = c.values["task"]
     if c.values["intermediate.task"] == task:
         yield f"intermediate.task={task} is the task itself; choose another"
@@ -179,7 +179,7 @@ def intermediate_differs(c: Candidate) -> Iterator[str]:
 
 @_rule("method", "optimizer.decay_to", "optimizer.weight_decay")
 def decay_has_strength(c: Candidate) -> Iterator[str]:
-    """Decay toward the start needs a weight decay."""
+    """Require a weight decay for decay toward the start."""
     if c.values["optimizer.decay_to"] == "start" and not c.values["optimizer.weight_decay"]:
         yield "optimizer.decay_to=start has no effect with optimizer.weight_decay=0; set it above 0"
 
@@ -189,7 +189,7 @@ def decay_has_strength(c: Candidate) -> Iterator[str]:
 
 @_rule("task", "method", "length", "scale", "model.name", "reinit.num_layers")
 def reinit_depth_exists(c: Candidate) -> Iterator[str]:
-    """The model has the layers to re-initialize."""
+    """Require that the model has the layers to re-initialize."""
     depth, model = c.values["reinit.num_layers"], c.values["model.name"]
     layers = _layer_count(model)
     if layers is not None and depth > layers:
@@ -202,7 +202,7 @@ def reinit_depth_exists(c: Candidate) -> Iterator[str]:
 
 @_rule("scale", "model.name", "trainable.top_layers")
 def trainable_layers_exist(c: Candidate) -> Iterator[str]:
-    """The model has the layers to train."""
+    """Require that the model has the layers to train."""
     top, model = c.values["trainable.top_layers"], c.values["model.name"]
     layers = _layer_count(model)
     if layers is not None and top is not None and top > layers:
@@ -226,7 +226,7 @@ def _layer_count(model: str) -> int | None:
 
 @_rule("scale", "model.name", "data.source")
 def demo_model_on_demo_data(c: Candidate) -> Iterator[str]:
-    """The demo's model knows no other language."""
+    """Refuse other data for the demo's model, which knows no other language."""
     source = c.values["data.source"]
     if c.values["model.name"] == DEMO and not is_generated(source):
         yield (
@@ -237,7 +237,7 @@ def demo_model_on_demo_data(c: Candidate) -> Iterator[str]:
 
 @_rule("task", "scale", "data.source")
 def demo_tasks_are_small(c: Candidate) -> Iterator[str]:
-    """Demo tasks have no 1,000-sample version."""
+    """Refuse 1,000-sample versions of demo tasks."""
     task = TASKS[c.values["task"]]
     if task.few_sample and is_generated(c.values["data.source"]):
         yield (
@@ -251,7 +251,7 @@ def demo_tasks_are_small(c: Candidate) -> Iterator[str]:
 
 @_rule("trainer.batch_size", "trainer.accumulate")
 def batch_divides(c: Candidate) -> Iterator[str]:
-    """A batch splits into equal micro-batches."""
+    """Require a batch size that splits into equal micro-batches."""
     batch, parts = c.values["trainer.batch_size"], c.values["trainer.accumulate"]
     if batch % parts:
         yield (
@@ -262,7 +262,7 @@ def batch_divides(c: Candidate) -> Iterator[str]:
 
 @_rule("task", "trainer.select_by")
 def metric_of_task(c: Candidate) -> Iterator[str]:
-    """The metric that selects the best weights is one of the task's."""
+    """Require that the metric that selects the best weights is one of the task's."""
     metric, task = c.values["trainer.select_by"], c.values["task"]
     if metric is not None and metric not in TASKS[task].metrics:
         yield f"trainer.select_by={metric}: task={task} has {', '.join(TASKS[task].metrics)}"
