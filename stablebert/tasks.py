@@ -6,6 +6,8 @@ follow Appendix A of Zhang et al. (ICLR 2021) and the released `run_glue.py`.
 
 from dataclasses import dataclass, replace
 
+from stablebert.errors import ActionableError
+
 DEMO = "demo"
 """Value of `data.source` and `model.name` that selects the data and the model in this package."""
 
@@ -61,6 +63,19 @@ class Task:
         return len(self.labels) or 1
 
 
+class UnknownTaskError(ActionableError, ValueError):
+    """A task without a row in this module."""
+
+
+class Tasks(dict[str, Task]):
+    """Tasks by name; looking up an unknown name reports the known ones."""
+
+    def __missing__(self, name: str) -> Task:
+        raise UnknownTaskError(
+            f"task={name!r} has no row in stablebert/tasks.py; allowed: {', '.join(self)}"
+        )
+
+
 _ONE, _TWO = ("sentence",), ("sentence1", "sentence2")
 _ENTAILMENT = ("entailment", "not_entailment")
 
@@ -92,4 +107,4 @@ def with_few_sample_versions(tasks: list[Task]) -> dict[str, Task]:
     return {task.name: task for task in [*tasks, *few]}
 
 
-TASKS = with_few_sample_versions(_FULL)
+TASKS = Tasks(with_few_sample_versions(_FULL))

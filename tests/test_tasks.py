@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stablebert.tasks import TASKS
+from stablebert.tasks import TASKS, UnknownTaskError
 
 FULL = ["rte", "mrpc", "stsb", "cola", "sst2", "qnli", "qqp", "mnli"]
 CONF = Path(__file__).parents[1] / "conf/tasks.yaml"
@@ -17,6 +17,11 @@ def test_every_task_has_a_few_sample_version():
 
 def test_tasks_are_listed_under_their_names():
     assert all(task.name == name for name, task in TASKS.items())
+
+
+def test_unknown_task_is_reported_with_the_known_ones():
+    with pytest.raises(UnknownTaskError, match=r"task='rta' has no row .*; allowed: rte, mrpc"):
+        TASKS["rta"]
 
 
 def test_configuration_has_the_same_tasks():

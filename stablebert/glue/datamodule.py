@@ -255,8 +255,7 @@ def data_module(name: str) -> Callable[..., GlueDataModule]:
     Raises:
         ValueError: If there is no such task.
     """
-    if name not in TASKS:
-        raise ValueError(f"task={name!r}; allowed: {', '.join(TASKS)}")
-    config = TASKS[name].config
+    task = TASKS[name]
+    config = task.config
     derived = type(f"{config.upper()}DataModule", (GlueDataModule,), {"config": config})
-    return partial(DATA_MODULES.get(config, derived), few_sample=TASKS[name].few_sample)
+    return partial(DATA_MODULES.get(config, derived), few_sample=task.few_sample)
