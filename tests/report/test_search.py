@@ -2,9 +2,11 @@
 
 import pytest
 
+from stablebert.cli.main import main
+from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
 from stablebert.report.search import best_of_search, search_sweeps
-from tests.helpers.records import make_cell, make_record
+from tests.helpers.records import make_cell, make_record, store_record
 
 TABLE = [make_cell(), make_cell(method="llrd"), make_cell(method="mixout")]
 SETTINGS = [make_cell(method="llrd", **{"optimizer.lr": lr}) for lr in ("1e-5", "3e-5", "9e-5")]
@@ -81,3 +83,25 @@ def test_methods_that_the_table_lacks_are_not_searched(table2):
 
 def test_table_1_has_no_searches():
     assert search_sweeps(read_sweep("table1")) == []
+
+
+def test_the_command_reports_the_best_setting_of_a_search(tmp_path, capsys):
+    """Mixout with p=0.5 from its search, without data and model."""
+    narrow = ["task=rte", "seed=0,1", "scale=mini", "data.source=/absent", "model.name=org/absent"]
+    narrow.append(f"paths.runs={tmp_path / 'runs'}")
+    table = ["method=standard,mixout", *narrow]
+    content = {"data": "sha256:1", "model": "sha256:2"}
+    search = read_sweep("mixout").narrow([*narrow, "mixout.p=0.5"])
+    for sweep, val in ((read_sweep("table2").narrow(table), 0.5), (search, 0.9)):
+        for cfg in sweep.configs():
+            cell = make_cell(cfg.task, cfg.method, cfg.length, cfg.scale)
+            own = config_id(cfg, **content)
+            store_record(
+                tmp_path / "runs", make_record(cell, cfg.seed, val=val, config_id=own, **content)
+            )
+    assert main(["report", "table2", *table, "--fresh", "--out", str(tmp_path / "out")]) == 0
+    line = (
+        "RTE mixout: mixout.p=0.5, mean validation score 90.0, best of 2 settings with all seeds "
+        "(5 in total)"
+    )
+    assert line in capsys.readouterr().out.splitlines()
