@@ -1,5 +1,7 @@
 """Parquet files of the hub's layout."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -63,3 +65,10 @@ def test_null_questions_of_qqp_become_empty_texts(tmp_path):
     rows = write_parquet(tmp_path, "qqp", columns).read("train")
     assert rows["question1"].to_pylist() == ["a", ""]
     assert rows["question2"].to_pylist() == ["", "b"]
+
+
+def test_labels_of_a_regression_are_checked_against_its_score_range(tmp_path):
+    rows = {"sentence1": ["a"], "sentence2": ["b"], "label": [7.0]}
+    write_parquet(tmp_path, "stsb", rows)
+    task = replace(TASKS["stsb"], score_range=(0, 10))
+    assert resolve(tmp_path, task).read("train")["label"].to_pylist() == [7.0]
