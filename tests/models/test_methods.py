@@ -66,7 +66,7 @@ def test_table_7_compares_architectures(folders, small_glue, tmp_path, capsys):
     kinds = ("xlnet", "roberta", "electra", "bart")
     models = ",".join(str(folders[kind]) for kind in kinds)
     overrides = [
-        "task=rte", "seed=0,1", "scale=demo", f"model.name={models}",
+        "task=rte", "seed=0,1", "scale=demo", "trainer.max_steps=2", f"model.name={models}",
         f"data.source={small_glue}", f"paths.runs={tmp_path}", f"paths.cache={tmp_path}/cache",
     ]  # fmt: skip
     assert main(["grid", "table7", *overrides, "--workers", "2"]) == 0
