@@ -1,6 +1,5 @@
-"""Every sweep file that ships: valid for W&B, flat, and the runs that it promises."""
-
 import itertools
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,11 +7,10 @@ import yaml
 
 from stablebert.config.compose import compose
 from stablebert.config.files import CONF, SWEEPS
-from stablebert.config.schema import KEYS
-from stablebert.config.sweep import Sweep, read_sweep
+from stablebert.config.sweep import Sweep, parse_sweep, read_sweep
 from stablebert.errors import ConfigError
 
-# file, runs, cells
+# name: number of runs, number of cells
 SHIPPED = {
     "table1": (960, 48),
     "bias_correction": (400, 8),
@@ -28,7 +26,7 @@ SHIPPED = {
     "training_length_stsb": (48, 6),
     "training_length_cola": (32, 4),
 }
-# the top level of a W&B sweep configuration (its schema has additionalProperties: false)
+# top-level keys of a W&B sweep configuration; its schema allows no others
 WANDB_KEYS = {
     *("apiVersion", "kind", "controller", "description", "program", "job", "image_uri", "entity"),
     *("project", "method", "command", "name", "run_cap", "metric", "metrics", "scheduler"),
@@ -36,85 +34,157 @@ WANDB_KEYS = {
 }
 
 
-def test_all_sweep_files_are_seen():
-    """Trap 17."""
+def content_of(name):
+    return yaml.safe_load((SWEEPS / f"{name}.yaml").read_text())
+
+
+def test_all_sweep_files_are_listed_here():  # docs/pitfalls.md, 17
     assert {path.stem for path in SWEEPS.iterdir()} == set(SHIPPED)
+
+
+def test_sweeps_are_next_to_conf():
     assert SWEEPS.parent == CONF.parent
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_wandb_accepts_it(name):
-    content = yaml.safe_load((SWEEPS / f"{name}.yaml").read_text())
-    assert set(content) <= WANDB_KEYS
-    assert content["method"] == "grid"
-    assert content["metric"] == {"name": "val/score", "goal": "maximize"}
-    assert content["command"] == [
-        *("${env}", "${interpreter}", "-m", "stablebert", "train"),
-        *(f"wandb.tags=[{name}]", "${args_no_hyphens}"),
-    ]
-    assert content["name"] == name
-    for key, entry in content["parameters"].items():
-        assert key in KEYS
-        assert set(entry) in ({"value"}, {"values"})
-        values = entry.get("values", [entry.get("value")])
-        # YAML 1.1 reads 2e-5 as a text, and yes as a truth: W&B would hand out something else
-        beside = [] if key == "scale" else ["scale=paper"]
-        alone = [[f"{key}={value}", *beside] for value in values if key != "length"]
-        assert all(map(compose, alone))
-        assert len(set(map(str, values))) == len(values)
+def test_wandb_accepts_the_keys_of_a_sweep(name):
+    assert set(content_of(name)) <= WANDB_KEYS
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_it_means_the_runs_that_it_promises(name):
-    runs = read_sweep(name).configs()
+def test_a_sweep_is_a_grid_named_like_its_file(name):
+    content = content_of(name)
+    assert (content["name"], content["method"]) == (name, "grid")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_maximizes_the_validation_score(name):
+    assert content_of(name)["metric"] == {"name": "val/score", "goal": "maximize"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_command_of_a_sweep_trains_and_tags_its_runs(name):
+    assert content_of(name)["command"] == [
+        *("${env}", "${interpreter}", "-m", "stablebert", "train"),
+        *(f"wandb.tags=[{name}]", "${args_no_hyphens}"),
+    ]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_values_of_a_sweep_are_valid_as_plain_yaml_reads_them(name):
+    # YAML 1.1 reads 2e-5 as text and yes as true, so W&B would pass on other values
+    for key, values in values_by_key(name).items():
+        others = [] if key == "scale" else ["scale=paper"]
+        for value in values if key != "length" else []:
+            compose([f"{key}={value}", *others])
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_no_value_of_a_sweep_is_repeated(name):
+    for values in values_by_key(name).values():
+        assert len(set(map(str, values))) == len(values)
+
+
+def values_by_key(name):
+    parameters = content_of(name)["parameters"]
+    return {key: entry.get("values", [entry.get("value")]) for key, entry in parameters.items()}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_has_the_number_of_runs_and_cells_that_it_promises(name):
+    configs = read_sweep(name).configs()
+    cells = {replace(cfg, seed=0) for cfg in configs}
+    assert (len(configs), len(set(configs)), len(cells)) == (SHIPPED[name][0], *SHIPPED[name])
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_is_at_the_scale_of_the_paper(name):
+    assert {cfg.scale for cfg in read_sweep(name).configs()} == {"paper"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_runs_seed_by_seed(name):
     count, cells = SHIPPED[name]
-    assert len(runs) == len(set(runs)) == count
-    assert len({replace(r, seed=0) for r in runs}) == cells
-    assert {r.scale for r in runs} == {"paper"}
-    seeds = [r.seed for r in runs]
-    assert seeds == sorted(seeds)
-    assert set(seeds) == set(range(count // cells))
+    seeds = [cfg.seed for cfg in read_sweep(name).configs()]
+    assert seeds == [seed for seed in range(count // cells) for _ in range(cells)]
 
 
-def test_the_order_is_the_one_in_which_wandb_hands_out():
+def test_combinations_are_in_the_order_of_wandb():
     sweep = Sweep("x", {"task": ("rte", "cola"), "seed": ("0", "1", "1"), "method": ("standard",)})
-    order = [tuple(c.values()) for c in sweep.combinations()]
-    # names sorted: method, seed, task; the last varies fastest; equal values once
+    order = [tuple(combination.values()) for combination in sweep.combinations()]
+    # names sorted: method, seed, task; the last one varies fastest; no value twice
     assert order == list(itertools.product(["standard"], ["0", "1"], ["rte", "cola"]))
 
 
-def test_command_line_words_narrow_and_change():
-    sweep = read_sweep("sweeps/table1.yaml").narrow(
-        ["task=rte,cola", "seed=0..4,9", "scale=mini", "trainer.threads=1"]
-    )
-    assert sweep.parameters["seed"] == ("0", "1", "2", "3", "4", "9")
-    runs = sweep.configs()
-    assert len(runs) == 2 * 2 * 2 * 6
-    assert {(r.scale, r.trainer.threads) for r in runs} == {("mini", 1)}
-    betas = sweep.narrow(["optimizer.betas=0.8,0.99"])
-    assert {r.optimizer.betas for r in betas.configs()} == {(0.8, 0.99)}
+@pytest.mark.parametrize("path", ["table1", "sweeps/table1.yaml", str(SWEEPS / "table1.yaml")])
+def test_a_shipped_sweep_is_found_by_name_and_by_path(path):
+    assert read_sweep(path).name == "table1"
+
+
+def test_a_range_of_seeds_includes_its_end():
+    assert read_sweep("table1").narrow(["seed=0..4,9"]).parameters["seed"] == tuple("012349")
+
+
+def test_overrides_narrow_and_change_a_grid():
+    sweep = read_sweep("table1").narrow(["task=rte,cola", "seed=0..4,9", "scale=mini"])
+    configs = sweep.configs()
+    assert len(configs) == 2 * 2 * 2 * 6
+    assert {cfg.scale for cfg in configs} == {"mini"}
+
+
+def test_a_key_that_the_grid_lacks_is_added():
+    sweep = read_sweep("table1").narrow(["seed=0", "trainer.threads=1"])
+    assert {cfg.trainer.threads for cfg in sweep.configs()} == {1}
+
+
+def test_commas_belong_to_the_value_of_a_list_key():
+    sweep = read_sweep("table1").narrow(["seed=0", "optimizer.betas=0.8,0.99"])
+    assert {cfg.optimizer.betas for cfg in sweep.configs()} == {(0.8, 0.99)}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("overrides", "message"),
+    [
+        (["tsk=rte"], "tsk=rte is not of the form KEY=VALUES with a known key; did you mean task?"),
+        (["rte"], "rte is not of the form KEY=VALUES with a known key"),
+        (["seed=0", "seed=1"], "seed=1: seed is given twice"),
+    ],
+)
+def test_an_invalid_override_of_a_grid_is_refused(overrides, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        read_sweep("table1").narrow(overrides)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
     [
         ("method: random\nparameters: {}", "`method: grid`"),
         ("[]", "`method: grid`"),
         ("method: grid\nparameters: {sed: {value: 1}}", "did you mean seed"),
         ("method: grid\nparameters: {seed: {min: 0, max: 3}}", "either `value` or `values`"),
+        ("method: grid\nparameters: {seed: {values: 3}}", "`values` must be a list, not 3"),
         ("method: grid\nparameters: {trainer: {parameters: {}}}", "trainer is not a key"),
-        ("method: grid\nparameters: {task: {value: rta}}", "task=rta: task takes one of rte"),
     ],
 )
-def test_a_file_that_is_no_grid_is_told(tmp_path, text, said):
-    (tmp_path / "s.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=said):
-        read_sweep(str(tmp_path / "s.yaml")).configs()
+def test_a_sweep_that_is_not_a_flat_grid_is_refused(text, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_sweep("x", yaml.safe_load(text), "x.yaml")
 
 
-def test_every_problem_once():
+def test_an_invalid_value_in_a_sweep_is_refused():
+    with pytest.raises(ConfigError, match="x: task=rta: task takes one of rte"):
+        Sweep("x", {"task": ("rta",)}).configs()
+
+
+def test_an_unknown_sweep_is_answered_with_the_closest():
+    with pytest.raises(ConfigError, match=r"tabel1 is not a sweep file; .*did you mean table1"):
+        read_sweep("tabel1")
+
+
+def test_every_problem_of_a_sweep_is_reported_once():
     sweep = read_sweep("table1").narrow(["task=sst2,qnli", "length=longer", "optimizer.lr=x"])
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as error:
         sweep.configs()
-    assert len(caught.value.problems) == len(set(caught.value.problems))
-    assert any("optimizer.lr=x" in problem for problem in caught.value.problems)
+    assert [problem.partition(":")[2].split(":")[0] for problem in error.value.problems] == [
+        " optimizer.lr=x", " length=longer", " length=longer",
+    ]  # fmt: skip

@@ -1,0 +1,175 @@
+import pytest
+
+from stablebert.config.compose import compose
+from stablebert.config.values import choices_of, did_you_mean, is_list_key, unquote
+from stablebert.tasks import TASKS
+from tests.helpers.config import problem, value_of
+
+
+def test_the_choices_of_task_are_the_tasks():
+    assert choices_of("task") == list(TASKS)
+
+
+def test_a_number_has_no_choices():
+    assert choices_of("seed") == []
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("wandb.project=123", "123"),
+        ("wandb.project=a b", "a b"),
+        ("wandb.project='a b'", "a b"),
+        ('wandb.project="a b"', "a b"),
+        ("wandb.project=it's", "it's"),
+        ("wandb.project=true", "true"),
+        ("wandb.project=${oc.env:HOME}", "${oc.env:HOME}"),
+        ("wandb.project=${x", "${x"),
+        ("wandb.project='null'", "null"),
+        ("data.source=a=b", "a=b"),
+        ("data.source=~/glue", "~/glue"),
+        ("data.revision=1e5", "1e5"),
+        ("data.revision=007", "007"),
+        ("data.revision=null", None),
+        ("data.revision=None", None),
+        ("seed_init=None", None),
+        ("seed_init=0", 0),
+        ("'seed=3'", 3),
+        ("seed='3'", 3),
+        ("seed=1_000", 1000),
+        ("optimizer.lr=2e-5", 2e-5),
+        ("optimizer.lr=2.0e-05", 2e-5),
+        ("optimizer.lr=1", 1.0),
+        ("optimizer.betas=[0.9, 0.99]", (0.9, 0.99)),
+        ("optimizer.betas=0.9,0.99", (0.9, 0.99)),
+        ("optimizer.betas=(0.9, 0.99)", (0.9, 0.99)),
+        ("optimizer.betas=[0, 0]", (0.0, 0.0)),
+        ("wandb.tags=[a, b c]", ("a", "b c")),
+        ("wandb.tags=a,b", ("a", "b")),
+        ("wandb.tags=['a', 'b,c']", ("a", "b,c")),
+        ("wandb.tags='a', 'b'", ("a", "b")),
+        ('wandb.tags=["it\'s", none, 1e5]', ("it's", "none", "1e5")),
+        (r"""wandb.tags=['it\'s "x"', "c:\\"]""", ('it\'s "x"', "c:\\")),
+        ("wandb.tags=one", ("one",)),
+        ("wandb.tags=[a,]", ("a",)),
+        ("wandb.tags=[]", ()),
+        ("trainer.precision=32-true", "32-true"),
+        ("trainer.select_by=accuracy", "accuracy"),
+        ("trainer.select_by=null", None),
+        *[(f"force={word}", True) for word in ("true", "True", "1", "yes", "on")],
+        *[(f"force={word}", False) for word in ("false", "False", "0", "no", "off")],
+    ],
+)
+def test_text_is_parsed_by_the_type_of_its_key(override, expected):
+    key = override.strip("'").partition("=")[0]
+    value = value_of(compose(["scale=mini", override]), key)
+    assert (value, type(value)) == (expected, type(expected))
+
+
+def test_a_value_may_contain_an_equals_sign():  # docs/pitfalls.md, 16
+    assert compose(["paths.runs=a=b=c"]).paths.runs == "a=b=c"
+
+
+@pytest.mark.parametrize("key", ["optimizer.bias_correction", "reinit.pooler"])
+def test_a_false_flag_is_false(key):  # docs/pitfalls.md, 16
+    assert value_of(compose([f"{key}=False"]), key) is False
+
+
+@pytest.mark.parametrize(
+    ("override", "allowed"),
+    [
+        ("seed=3.5", "an integer from 0 to 4294967295"),
+        ("seed=True", "an integer from 0 to 4294967295"),
+        ("seed=-1", "an integer from 0 to 4294967295"),
+        ("seed=null", "an integer from 0 to 4294967295"),
+        ("seed=", "an integer from 0 to 4294967295"),
+        ("seed_init=x", "an integer from 0 to 4294967295, or null"),
+        ("force=maybe", "true or false"),
+        ("force=2", "true or false"),
+        ("optimizer.lr=fast", "a number above 0, at most 1"),
+        ("optimizer.lr=nan", "a number above 0, at most 1"),
+        ("optimizer.lr=inf", "a number above 0, at most 1"),
+        ("optimizer.lr=0", "a number above 0, at most 1"),
+        ("optimizer.eps=True", "a number above 0"),
+        ("optimizer.warmup=1.1", "a number from 0 to 1"),
+        ("optimizer.warmup=-0.1", "a number from 0 to 1"),
+        ("optimizer.weight_decay=-1", "a number of at least 0"),
+        ("optimizer.betas=0.9", "a list of 2, each a number from 0 to below 1"),
+        ("optimizer.betas=[0.9, 1.0]", "a list of 2, each a number from 0 to below 1"),
+        ("optimizer.betas=[0.9,,0.99]", "a list of 2, each a number from 0 to below 1"),
+        ("wandb.tags=[a,,b]", "a list, each text"),
+        ("wandb.project=", "text"),
+        ("wandb.project=null", "text"),
+        ("wandb.entity=", "text, or null"),
+        ("trainer.epochs=0", "an integer of at least 1, or null"),
+        ("trainer.batch_size=0", "an integer of at least 1"),
+        ("trainer.accumulate=0", "an integer of at least 1"),
+        ("trainer.evaluations=0", "an integer of at least 1"),
+        ("data.max_length=7", "an integer of at least 8"),
+        ("reinit.num_layers=-1", "an integer of at least 0"),
+        ("reinit.num_layers=None", "an integer of at least 0"),
+        ("trainer.accelerator=gpu", "one of auto, cpu, cuda"),
+        ("trainer.select_by=loss", "one of accuracy, f1, mcc, spearman, pearson, or null"),
+    ],
+)  # fmt: skip
+def test_an_invalid_value_is_answered_with_the_allowed_ones(override, allowed):
+    assert problem(override) == f"{override}: {override.partition('=')[0]} takes {allowed}"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("tsk=rte", "tsk=rte: unknown key tsk; did you mean task?"),
+        ("lr=1", "lr=1: unknown key lr; did you mean optimizer.lr?"),
+        ("trainer.lr=1", "trainer.lr=1: unknown key trainer.lr; did you mean optimizer.lr?"),
+        ("batchsize=8", "did you mean trainer.batch_size"),
+        ("revision=x", "did you mean data.revision or model.revision?"),
+        ("optimizer.bias-correction=false", "did you mean optimizer.bias_correction"),
+        ("--seed=1", "--seed=1: unknown key --seed; did you mean seed?"),
+        ("xyzzy=1", "xyzzy=1: unknown key xyzzy; see `stablebert train --help`"),
+        ("=1", "=1: unknown key ; see `stablebert train --help`"),
+        ("reinit={'pooler': True}", "reinit is a group; its keys are reinit.num_layers, reinit.po"),
+        ("rte", "rte is not of the form KEY=VALUE; did you mean task=rte?"),
+        ("reinit", "reinit is not of the form KEY=VALUE; did you mean method=reinit?"),
+        ("--force", "--force is not of the form KEY=VALUE; did you mean force?"),
+        ("task=RTE", "; did you mean rte?"),
+        ("task=sst-2", "; did you mean sst2"),
+        ("method=re-init", "; did you mean reinit?"),
+        ("scale=papr", "takes one of demo, mini, paper; did you mean paper?"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_closest(override, message):
+    assert message in problem(override)
+
+
+@pytest.mark.parametrize("key", ["reinit.layers", "optimizer.decay", "optimizer.lr.head"])
+def test_a_key_that_sets_nothing_is_refused(key):  # docs/pitfalls.md, 22
+    assert "unknown key" in problem(f"{key}=1")
+
+
+@pytest.mark.parametrize("value", [1, 2])
+def test_a_retired_key_explains_what_replaces_it(value):
+    assert problem(f"trainer.devices={value}") == (
+        f"trainer.devices={value}: trainer.devices no longer exists: a run uses one device; choose "
+        "it with CUDA_VISIBLE_DEVICES, and start one run per GPU (`stablebert grid` and "
+        "`stablebert agent` do)"
+    )
+
+
+def test_nothing_is_suggested_for_a_name_unlike_all_others():
+    assert did_you_mean("xyzzy", ["task", "seed"]) == ""
+
+
+def test_one_pair_of_quotes_is_removed():
+    assert unquote("'a b'") == "a b"
+
+
+def test_quotes_that_do_not_match_stay():
+    assert unquote("'a") == "'a"
+
+
+@pytest.mark.parametrize(
+    ("key", "is_list"), [("wandb.tags", True), ("optimizer.betas", True), ("task", False)]
+)
+def test_a_list_key_takes_a_list(key, is_list):
+    assert is_list_key(key) == is_list
