@@ -51,12 +51,12 @@ def describe_keys(command: Command, overrides: Sequence[str]) -> str:
             print(f"stablebert {command.name}: {problem}", file=sys.stderr)
         overrides = []
         values = flat_values(compose([]))
-    shown = " ".join(["stablebert", command.name, *overrides])
+    line = " ".join(["stablebert", command.name, *overrides])
     lines = [
         f"usage: stablebert {command.name} KEY=VALUE...",
         "",
         command.summary,
-        f"All keys, with the values of `{shown}`.",
+        f"All keys, with the values of `{line}`.",
         "Add arguments before --help to see theirs, for example scale=paper task=mrpc.",
         "",
     ]

@@ -19,7 +19,7 @@ from stablebert.tasks import DEMO, TASKS, is_generated
 class Candidate:
     """A configuration before it is accepted: flat mappings from dotted keys to values."""
 
-    typed: Mapping[str, Any]
+    overrides: Mapping[str, Any]
     """Values from the command line."""
     files: Mapping[str, Any]
     """Values from the files of `conf/`, merged."""
@@ -68,7 +68,7 @@ _LENGTH = ("task", "method", "length", "scale", "trainer.epochs", "trainer.max_s
 @_rule("trainer.epochs", "trainer.max_steps")
 def epochs_or_steps(c: Candidate) -> Iterator[str]:
     """Refuse epochs and steps on one command line: both set the length of training."""
-    epochs, steps = c.typed.get("trainer.epochs"), c.typed.get("trainer.max_steps")
+    epochs, steps = c.overrides.get("trainer.epochs"), c.overrides.get("trainer.max_steps")
     if epochs is not None and steps is not None:
         yield f"trainer.epochs={epochs} and trainer.max_steps={steps} both set the length; drop one"
 
@@ -84,7 +84,7 @@ def some_length(c: Candidate) -> Iterator[str]:
 @_rule(*_LENGTH)
 def longer_without_epochs(c: Candidate) -> Iterator[str]:
     """Refuse epochs with `length=longer`, which is a number of steps."""
-    epochs = c.typed.get("trainer.epochs")
+    epochs = c.overrides.get("trainer.epochs")
     if c.values["length"] == "longer" and epochs is not None:
         yield f"length=longer is counted in steps; drop it or trainer.epochs={epochs}"
 
@@ -104,7 +104,7 @@ def longer_has_steps(c: Candidate) -> Iterator[str]:
 def longer_as_planned(c: Candidate) -> Iterator[str]:
     """Refuse another number of steps than that of `length=longer`."""
     planned = c.files["trainer.max_steps"]
-    steps = c.typed.get("trainer.max_steps", planned)
+    steps = c.overrides.get("trainer.max_steps", planned)
     if c.values["length"] == "longer" and planned is not None and steps != planned:
         yield (
             f"length=longer is {planned} steps for task={c.values['task']}; "
@@ -193,7 +193,7 @@ def reinit_depth_exists(c: Candidate) -> Iterator[str]:
     depth, model = c.values["reinit.num_layers"], c.values["model.name"]
     layers = _layer_count(model)
     if layers is not None and depth > layers:
-        origin = "" if "reinit.num_layers" in c.typed else f" (method={c.values['method']})"
+        origin = "" if "reinit.num_layers" in c.overrides else f" (method={c.values['method']})"
         yield (
             f"reinit.num_layers={depth}{origin}: model.name={model} has {layers} layers; "
             f"choose 0 to {layers}"

@@ -37,15 +37,15 @@ def compose(overrides: Sequence[str]) -> RunConfig:
     for argument in overrides:
         command_line.add(unquote(argument))
     command_line.move_longer()
-    typed, problems = command_line.values, command_line.problems
+    values, problems = command_line.values, command_line.problems
     base = load_conf("base")
-    selection = {key: typed.get(key, base[key]) for key in SELECTORS}
-    below = merge(*file_layers(selection, typed.get("model.name")))
-    values = merge(below, typed)
-    problems += contradictions(Candidate(typed, below, values), command_line.refused)
+    selection = {key: values.get(key, base[key]) for key in SELECTORS}
+    files = merge(*file_layers(selection, values.get("model.name")))
+    merged = merge(files, values)
+    problems += contradictions(Candidate(values, files, merged), command_line.refused)
     if problems:
         raise ConfigError(problems)
-    config: RunConfig = _build(RunConfig, values)
+    config: RunConfig = _build(RunConfig, merged)
     return config
 
 
