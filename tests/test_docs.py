@@ -32,6 +32,8 @@ PROSE = [
     *("README.md", "CONTRIBUTING.md", "docs", "examples", "Makefile", "pyproject.toml"),
     *("mkdocs.yml", ".github", ".ci"),
 ]
+CODE = ["stablebert", "benchmarks", "conf", "sweeps", "tests"]
+
 every_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
 
 
@@ -116,6 +118,14 @@ def test_named_tests_exist(page):
     assert not named - names_of_tests()
 
 
+@every_page
+def test_named_files_exist(page):
+    if page.name == "CHANGELOG.md":
+        return  # names of their time
+    named = re.findall(r"`((?:stablebert|tests|conf|sweeps|docs|examples)/[\w/.-]*)", text_of(page))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_every_pitfall_names_a_test_or_says_why_not():
     sections = re.split(r"^### ", text_of(ROOT / "docs/pitfalls.md"), flags=re.MULTILINE)[1:]
     assert [int(section.split(".")[0]) for section in sections] == list(range(1, 35))
@@ -144,12 +154,14 @@ def matches(pattern, *names):
     ]
 
 
-def test_prose_is_plain_english():
-    assert matches(AVOIDED, *PROSE) == []
+@pytest.mark.parametrize("name", [*PROSE, *CODE])
+def test_language_is_plain_english(name):
+    assert matches(AVOIDED, name) == []
 
 
-def test_nothing_refers_to_documents_that_are_not_here():
-    assert matches(ABSENT, *PROSE) == []
+@pytest.mark.parametrize("name", [*PROSE, *CODE])
+def test_nothing_refers_to_documents_that_are_not_here(name):
+    assert matches(ABSENT, name) == []
 
 
 # ---------------------------------------------------------------- the README
