@@ -64,7 +64,7 @@ def build_step(method: str, data: str, model: str, task: str) -> Callable[[], No
 
     def step() -> None:
         with mock.patch.object(GlueClassifier, "trainer", trainer):
-            torch.autograd.backward(module.training_step(next(batches), 0))
+            torch.autograd.backward(module.training_step(next(batches), 0)["loss"])
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()

@@ -94,6 +94,11 @@ def test_types_of_the_whole_package_and_the_benchmarks_are_checked_strictly():
     assert (mypy["strict"], mypy["packages"]) == (True, ["stablebert", "benchmarks"])
 
 
+def test_no_module_is_exempt_from_type_checking():
+    overrides = PYPROJECT["tool"]["mypy"].get("overrides", [])
+    assert not [o["module"] for o in overrides if o.get("ignore_errors")]
+
+
 def test_only_tests_are_exempt_from_docstring_rules():
     exempt = PYPROJECT["tool"]["ruff"]["lint"]["per-file-ignores"]
     assert [f for f, rules in exempt.items() if any(r[0] == "D" for r in rules)] == ["tests/*"]

@@ -60,9 +60,9 @@ def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> 
             offset=offset,
         )
     sums = torch.stack(list(norms.values()))
-    sums = torch.cat([sums, sums.sum(0, keepdim=True)]).tolist()
+    rows = torch.cat([sums, sums.sum(0, keepdim=True)]).tolist()
     metrics: dict[str, float] = {}
-    for key, (biased, corrected, eps_dominates, seen) in zip([*norms, "all"], sums, strict=True):
+    for key, (biased, corrected, eps_dominates, seen) in zip([*norms, "all"], rows, strict=True):
         metrics[f"update_biased/{key}"] = biased**0.5
         metrics[f"update_corrected/{key}"] = corrected**0.5
         # with no gradient so far, neither update moves anything

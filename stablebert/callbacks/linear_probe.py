@@ -51,11 +51,11 @@ def fit_linear_head(
     def closure() -> Tensor:
         solver.zero_grad()
         loss = fine_tuning_loss(x @ weight.T + bias, y) + l2 / (2 * len(x)) * weight.square().sum()
-        loss.backward()
+        torch.autograd.backward(loss)
         return loss
 
     with torch.enable_grad():
-        solver.step(closure)
+        solver.step(closure)  # type: ignore[no-untyped-call]  # not typed in torch
     return weight.detach(), bias.detach()
 
 

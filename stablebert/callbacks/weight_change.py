@@ -36,7 +36,7 @@ def weight_norms(weights: Weights) -> Tensor:
     """
     counts = [len(tensors) for tensors in weights.values()]
     flat = torch.stack(norms([t for tensors in weights.values() for t in tensors]))
-    return torch.stack([torch.linalg.vector_norm(n) for n in flat.split(counts)])
+    return torch.stack([torch.linalg.vector_norm(n) for n in torch.split(flat, counts)])
 
 
 @torch.no_grad()

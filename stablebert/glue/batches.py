@@ -51,11 +51,13 @@ class Examples(Dataset[Example]):
 
     def lengths(self) -> np.ndarray:
         """Return the number of tokens of each row, including special tokens, `(N,)`."""
-        return np.diff(self.arrays.offsets)[self.rows]
+        lengths: np.ndarray = np.diff(self.arrays.offsets)[self.rows]
+        return lengths
 
     def labels(self) -> np.ndarray:
         """Return the label of each row, `(N,)`."""
-        return self.arrays.labels[self.rows]
+        labels: np.ndarray = self.arrays.labels[self.rows]
+        return labels
 
     def vocabulary(self) -> np.ndarray:
         """Return the token ids that occur in the rows, ascending, int64."""

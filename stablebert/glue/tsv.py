@@ -70,6 +70,7 @@ def tsv_files(task: Task) -> list[dict[str, tuple[str, ...]]]:
     if layout is None:
         return []
     folder = layout.folder
+    official: dict[str, tuple[str, ...]]
     official = {"train": (f"{folder}/train.tsv",), task.dev_split: (f"{folder}/{layout.dev}",)}
     if task.config != "mrpc":
         return [official]

@@ -130,7 +130,11 @@ class PartiallyTrainedEmbedding(nn.Module):
     def merged(self) -> nn.Embedding:
         """Return a full embedding, `(V, H)`, with the trained rows in their places."""
         weight = self.rest.index_copy(0, (self.place >= 0).nonzero()[:, 0], self.weight)
-        return nn.Embedding.from_pretrained(weight, freeze=False)
+        full: nn.Embedding
+        full = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]  # not typed in torch
+            weight, freeze=False
+        )
+        return full
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return the rows of token ids.

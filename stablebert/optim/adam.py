@@ -67,7 +67,12 @@ class BertAdam(torch.optim.AdamW):
         if not bias_correction and max(betas) ** UNCORRECTED_FROM > 1e-16:
             raise ValueError(f"betas={tuple(betas)} with bias_correction=False: at most 0.999996")
         super().__init__(
-            params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, fused=True
+            params,
+            lr=lr,
+            betas=(betas[0], betas[1]),
+            eps=eps,
+            weight_decay=weight_decay,
+            fused=True,
         )
         leave_unscaling_to_the_scaler(self)
         self.step_offset = 0 if bias_correction else UNCORRECTED_FROM

@@ -20,7 +20,7 @@ def analytic_bias_ratio(step: int, betas: Sequence[float]) -> float:
         [3.16, 6.57, 1.26]
     """
     b1, b2 = betas
-    return (1 - b1**step) / (1 - b2**step) ** 0.5
+    return float((1 - b1**step) / (1 - b2**step) ** 0.5)
 
 
 def update_norms(

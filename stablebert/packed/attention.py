@@ -43,7 +43,7 @@ def packed_attention(
         dropped = masks.dropped_indices(layout.size, p) if p else None
         # in half precision the small products gain nothing and conversions inside them cost
         exact = torch.promote_types(q.dtype, torch.float32)
-        out: Tensor = _GroupedAttention.apply(
+        out: Tensor = _GroupedAttention.apply(  # type: ignore[no-untyped-call]  # not typed in torch
             q.to(exact), k.to(exact), v.to(exact), layout, p, dropped
         )
         return out.to(q.dtype)
@@ -169,7 +169,8 @@ class _Layout:
         else:
             part = x[group.first_token : group.first_token + group.rows * group.length]
             part = part.view(group.rows, group.length, -1)
-        return part.unflatten(2, (self.heads, self.head_size)).transpose(1, 2)
+        split = part.view(*part.shape[:2], self.heads, self.head_size)
+        return split.transpose(1, 2)
 
     def _queries_per_row(self, group: RowGroup) -> int:
         return 1 if self.first_only else group.length

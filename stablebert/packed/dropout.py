@@ -69,7 +69,7 @@ def dropout(x: Tensor, p: float, masks: DropoutMasks) -> Tensor:
         return x
     if x.device.type != "cpu":
         return F.dropout(x, p)
-    result: Tensor = _Dropout.apply(
+    result: Tensor = _Dropout.apply(  # type: ignore[no-untyped-call]  # torch has no types here
         x.contiguous(), masks.dropped_indices(x.numel(), p), 1 / (1 - p)
     )
     return result

@@ -49,7 +49,7 @@ def bert_states(bert: Any, batch: PackedBatch, masks: DropoutMasks, blocks: Any 
     embeddings = bert.embeddings
     # RoBERTa's positions start after the one of padding
     offset = bert.config.pad_token_id + 1 if bert.config.model_type == "roberta" else 0
-    x = embeddings.word_embeddings(batch.input_ids)
+    x: Tensor = embeddings.word_embeddings(batch.input_ids)
     x = x + embeddings.token_type_embeddings(batch.token_type_ids)
     x = x + embeddings.position_embeddings(batch.position_ids + offset)
     x = _drop(embeddings.LayerNorm(x), embeddings.dropout, masks)

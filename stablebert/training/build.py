@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import Logger
@@ -175,7 +175,7 @@ def build_averaging(cfg: RunConfig) -> list[Callback]:
     """Build Lightning's moving average of the weights, if the method uses one."""
     if cfg.ema.decay is None:
         return []
-    average = get_ema_multi_avg_fn(cfg.ema.decay)
+    average = get_ema_multi_avg_fn(cfg.ema.decay)  # type: ignore[no-untyped-call]  # not typed in torch
     # buffers never change here, and averaging integers would truncate them
     return [WeightAveraging(choose_device(cfg), use_buffers=False, multi_avg_fn=average)]
 

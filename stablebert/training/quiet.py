@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from typing import Any
 
 _EXPECTED = (
     ".*does not have many workers.*",  # collating a batch is cheaper than sending it to a worker
@@ -17,8 +18,9 @@ def silence_libraries() -> None:
     """Hide the progress bars and expected warnings of transformers and Lightning."""
     import transformers
 
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    library: Any = transformers.utils.logging  # its functions have no types
+    library.set_verbosity_error()
+    library.disable_progress_bar()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in _EXPECTED:
