@@ -12,6 +12,7 @@ from stablebert.glue.batches import Permutations
 from stablebert.losses import fine_tuning_loss
 from stablebert.models.architectures import layers
 from stablebert.models.loading import load_model
+from stablebert.models.surgery import disable_dropout
 from stablebert.optim.adam import BertAdam, steps_taken
 from stablebert.optim.bias_ratio import analytic_bias_ratio
 from stablebert.packed.batch import PackedBatch
@@ -139,11 +140,7 @@ def test_accumulated_micro_batches_equal_one_batch(tiny_bert, rows):
     weights = []
     for batch_size, accumulate in ((8, 1), (2, 4), (4, 2)):
         module = classifier(tiny_bert, lr=1e-3).double()
-        for part in module.modules():
-            if isinstance(part, torch.nn.Dropout):
-                part.p = 0.0
-        for block in module.model.bert.encoder.layer:
-            block.attention.self.dropout.p = 0.0
+        disable_dropout(module.model)
         run = trainer(accumulate_grad_batches=accumulate, gradient_clip_val=1.0, max_epochs=2)
         run.fit(module, loader(rows, batch_size), loader(8))
         assert run.global_step == 2 * -(-rows // 8)
