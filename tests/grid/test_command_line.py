@@ -149,12 +149,6 @@ def test_the_output_has_one_line_per_run(sweep):
 
 
 @pytest.mark.slow
-def test_runs_are_ordered_seed_by_seed(sweep):
-    seeds = [run.cfg.seed for run in runs_of(sweep.arguments("seed=2,0,1"))]
-    assert seeds == sorted(seeds)
-
-
-@pytest.mark.slow
 def test_a_finished_sweep_has_nothing_to_run(sweep, results, capsys):
     output = read_output(capsys, "grid", *sweep.arguments())
     assert "8 done, 0 missing, 0 crashed" in output

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import pytest
 
@@ -10,26 +9,9 @@ from stablebert.grid import launchers
 from stablebert.grid.launchers import start_worker
 from stablebert.runs.run import Job
 from tests.helpers.runs import make_run
+from tests.helpers.worker_targets import exit_with_number, hang, send_environment
 
 pytestmark = pytest.mark.slow
-
-
-def send_environment(pipe, number, threads):
-    """Send the environment and the handler of SIGINT; the target of a worker process."""
-    pipe.send((dict(os.environ), signal.getsignal(signal.SIGINT)))
-    pipe.recv()
-
-
-def exit_with(pipe, number, threads):
-    """End at once; the target of a worker process."""
-    os._exit(number)
-
-
-def wait_for_job(pipe, number, threads):
-    """Receive a job and never answer; the target of a worker process."""
-    pipe.recv()
-    pipe.send("busy")
-    time.sleep(3600)
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +49,14 @@ def test_workers_ignore_ctrl_c(environments):
 
 
 def test_the_cause_of_death_is_the_exit_code(monkeypatch):
-    monkeypatch.setattr(launchers, "work", exit_with)
+    monkeypatch.setattr(launchers, "work", exit_with_number)
     assert start_worker(3, threads=1, gpus=[]).cause_of_death == "exit code 3"
 
 
 @pytest.fixture
 def busy(monkeypatch):
     """Worker that does a job."""
-    monkeypatch.setattr(launchers, "work", wait_for_job)
+    monkeypatch.setattr(launchers, "work", hang)
     worker = start_worker(0, threads=1, gpus=[])
     worker.assign(Job(make_run()))
     assert worker.pipe.recv() == "busy"

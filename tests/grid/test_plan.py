@@ -2,10 +2,11 @@
 
 import pytest
 
+from stablebert.config.sweep import read_sweep
 from stablebert.errors import ConfigError
 from stablebert.grid.plan import Plan, clear_crashes, make_plan, select_shard
 from stablebert.runs.record import read_record
-from tests.helpers.runs import make_run, make_run_record, names_in, store_run_record
+from tests.helpers.runs import SWEEP, make_run, make_run_record, names_in, store_run_record
 
 
 class Identities:
@@ -94,6 +95,15 @@ def test_a_retry_leaves_other_runs_alone(tmp_path):
 
 
 RUNS = [make_run("runs", f"task={t}", f"seed={s}").cfg for s in range(3) for t in ("rte", "cola")]
+
+
+def test_a_sweep_goes_through_all_cells_seed_by_seed(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(SWEEP)
+    sweep = read_sweep(str(tmp_path / "tiny.yaml")).narrow(["scale=mini", "seed=2,0,1"])
+    runs = [(cfg.seed, cfg.task, cfg.method) for cfg in sweep.configs()]
+    assert [seed for seed, *_ in runs] == sorted([0, 1, 2] * 4)
+    assert [cell for _, *cell in runs[:4]] == [cell for _, *cell in runs[4:8]]
+    assert len(set(runs)) == 12
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6, 9])

@@ -1,0 +1,23 @@
+"""Targets of worker processes that do no jobs; a worker imports this module, so it is light."""
+
+import os
+import signal
+import time
+
+
+def send_environment(pipe, number, threads):
+    """Send the environment and the handler of SIGINT."""
+    pipe.send((dict(os.environ), signal.getsignal(signal.SIGINT)))
+    pipe.recv()
+
+
+def exit_with_number(pipe, number, threads):
+    """End at once, with the worker's number as exit code."""
+    os._exit(number)
+
+
+def hang(pipe, number, threads):
+    """Receive a job, say so, and never answer."""
+    pipe.recv()
+    pipe.send("busy")
+    time.sleep(3600)
