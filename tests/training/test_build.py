@@ -255,7 +255,7 @@ def test_a_trainer_ignores_the_tasks_of_slurm(monkeypatch):
 
 @pytest.fixture(params=[False, True], ids=["no GPU", "GPU"])
 def cuda(request, monkeypatch):
-    """Whether torch sees a GPU."""
+    """True if torch sees a GPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: request.param)
     return request.param
 

@@ -1,0 +1,31 @@
+"""Libraries are silenced about settings that are chosen on purpose, and about nothing else."""
+
+import warnings
+
+import pytest
+
+from stablebert.training.quiet import silence_libraries
+
+
+def warnings_after_silencing(message):
+    """Return the warnings that are shown when a library warns."""
+    with warnings.catch_warnings(record=True) as messages:
+        warnings.simplefilter("always")
+        silence_libraries()
+        warnings.warn(message, stacklevel=1)
+    return [str(entry.message) for entry in messages]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The 'train_dataloader' does not have many workers which may be a bottleneck.",
+        "Detected call of `lr_scheduler.step()` before `optimizer.step()`.",
+    ],
+)
+def test_an_expected_warning_is_hidden(message):
+    assert warnings_after_silencing(message) == []
+
+
+def test_another_warning_is_shown():
+    assert warnings_after_silencing("the loss is NaN") == ["the loss is NaN"]
