@@ -14,6 +14,13 @@ from tests.helpers.tiny import SHAPES, write_tiny_bert, write_tiny_task
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_collection_modifyitems(items):
+    """Mark the runs of the golden test as slow from here: that file must stay as it is."""
+    for item in items:
+        if item.originalname == "test_tiny_run_is_unchanged_bit_for_bit":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory):
     """Folder of a BERT with 2 layers, hidden size 16 and its own vocabulary."""
