@@ -110,6 +110,7 @@ def test_a_false_flag_is_false(key):  # docs/pitfalls.md, 16
         ("reinit.num_layers=None", "an integer of at least 0"),
         ("trainer.accelerator=gpu", "one of auto, cpu, cuda"),
         ("trainer.select_by=loss", "one of accuracy, f1, mcc, spearman, pearson, or null"),
+        ("mixout.p=1", "a number from 0 to below 1"),
     ],
 )  # fmt: skip
 def test_an_invalid_value_is_answered_with_the_allowed_ones(override, allowed):
@@ -136,6 +137,7 @@ def test_an_invalid_value_is_answered_with_the_allowed_ones(override, allowed):
         ("task=sst-2", "; did you mean sst2"),
         ("method=re-init", "; did you mean reinit?"),
         ("scale=papr", "takes one of demo, mini, paper; did you mean paper?"),
+        ("method=reinit+mixup", "method takes one of standard, bert_adam,"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_closest(override, message):

@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -133,6 +135,14 @@ def test_two_processes_take_the_step_of_the_mean_gradient(tmp_path, monkeypatch)
     assert weights.keys() == expected.keys()
     for name, weight in weights.items():
         torch.testing.assert_close(weight, expected[name], msg=name)
+
+
+@pytest.mark.slow
+def test_the_command_pretrains_in_two_processes(tmp_path):
+    copy_tokenizer(tmp_path)
+    command = [sys.executable, "-m", "stablebert.demo.pretrain", str(tmp_path)]
+    subprocess.run([*command, "--steps", "1", "--size", "4"], check=True, capture_output=True)
+    assert AutoModel.from_pretrained(tmp_path).config.num_hidden_layers == 12
 
 
 @pytest.mark.slow

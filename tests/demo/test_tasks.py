@@ -107,7 +107,7 @@ def test_source_has_the_generated_labels(name):
     assert labels == pytest.approx([label for _, label in rows_of(name)])
 
 
-@pytest.mark.parametrize("name", ["rte", "stsb", "sst2"])
+@pytest.mark.parametrize("name", FULL)
 def test_data_module_splits_the_demo(name, tiny_bert, tmp_path):
     data = data_module(name)(
         source=resolve("demo", TASKS[name]), tokenizer=tiny_bert, cache=tmp_path

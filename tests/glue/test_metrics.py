@@ -93,3 +93,8 @@ def test_every_metric_of_a_task_is_returned_by_its_own_name():
     """docs/pitfalls.md, 14: a second metric must not overwrite the first."""
     scores = compute_metrics(TASKS["mrpc"].metrics, logits_of(1 - COLA), COLA)
     assert list(scores) == ["f1", "accuracy"]
+
+
+@pytest.mark.parametrize("metric", TASKS["mrpc"].metrics)
+def test_every_metric_of_inverted_predictions_is_zero(metric):
+    assert compute_metrics([metric], logits_of(1 - COLA), COLA) == {metric: 0.0}

@@ -73,6 +73,15 @@ def test_crashed_runs_are_retried_on_request(demo_grid, capsys):
     assert "[3/3]" in capsys.readouterr().out
 
 
+def test_a_damaged_record_is_replaced_on_request_and_kept_as_a_backup(demo_grid, tmp_path):
+    demo_grid(finish)
+    damaged, *_ = tmp_path.rglob("result.json")
+    damaged.write_text('{"task": "rt')
+    assert demo_grid(finish, "--retry-crashed") == 0
+    assert read_record(damaged.parent) is not None
+    assert damaged.with_name("result.json.before").read_text() == '{"task": "rt'
+
+
 def test_the_best_seeds_are_finished_on_request(demo_grid, capsys):
     """Dodge et al. (2020), Section 5."""
     assert demo_grid(finish, "--prune", "0.25/1") == 0

@@ -213,6 +213,16 @@ def test_another_error_of_the_operating_system_is_a_crash(grid, jobs):
     assert len(outcome.crashed) == 4
 
 
+def test_a_run_that_failed_to_learn_is_finished_and_no_crash(grid, jobs):
+    def answer(job):
+        job.run.folder.mkdir(parents=True)
+        record = make_run_record(job.run, 0.0, status="failed")
+        return "done", store_run_record(job.run, record)
+
+    assert grid.run(jobs, answer).finished == 4
+    assert all("(failed, " in line for line in grid.lines)
+
+
 # ---------------------------------------------------------------- dead workers
 
 

@@ -1,5 +1,7 @@
 """Grids of real worker processes that train: killed, shared, and out of memory or disk."""
 
+import io
+import json
 import multiprocessing
 import os
 import random
@@ -9,20 +11,33 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
 
 from stablebert.cli.main import main
+from stablebert.config.compose import compose
 from stablebert.grid import launchers
 from stablebert.grid.executor import GridError, run_grid
 from stablebert.runs import claims
 from stablebert.runs.claims import is_claimed
+from stablebert.runs.early_score import read_early_score
+from stablebert.runs.locate import locate
 from stablebert.runs.record import read_record
 from stablebert.runs.run import Job
 from tests.helpers.cage import Cage, work_in_cage
-from tests.helpers.runs import check_is_complete, names_in, runs_of
+from tests.helpers.runs import (
+    check_is_complete,
+    history_of,
+    join_arguments,
+    names_in,
+    record_of,
+    runs_of,
+)
+from tests.helpers.terminal import run_on_terminal
+from tests.helpers.tiny import write_tiny_task
+from tests.helpers.worker_targets import die
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +73,105 @@ def workers_of(pid):
     return [p for p, file in files.items() if file.exists() and b"spawn_main" in file.read_bytes()]
 
 
+# ---------------------------------------------------------------- what workers do
+
+
+@pytest.fixture(scope="module")
+def half_crashed(run_defaults, tmp_path_factory):
+    """Outcome and lines of a grid of two runs, the first of which cannot be trained."""
+    folder = tmp_path_factory.mktemp("crash")
+    defaults = {**run_defaults, "task": "rte", "paths.runs": folder, "trainer.max_steps": "2"}
+    runs = [
+        locate(compose(join_arguments(defaults, [f"data.max_length={length}"])))
+        for length in (129, 128)
+    ]
+    lines = []
+    outcome = run_grid([Job(run) for run in runs], workers=1, say=lines.append)
+    return runs, outcome, lines
+
+
+def test_the_crash_of_a_run_is_reported_to_the_parent(half_crashed):
+    (bad, _), _, lines = half_crashed
+    assert lines[0].startswith(f"[1/2] {bad.name}: crashed: ValueError: data.max_length=129")
+
+
+def test_a_run_that_crashes_in_its_worker_leaves_a_crash_record(half_crashed):
+    (bad, _), outcome, _ = half_crashed
+    assert outcome.crashed == [Job(bad)]
+    assert json.loads((bad.folder / "crash.json").read_text())["error"] == "ValueError"
+
+
+def test_a_run_after_a_crash_is_trained_by_a_new_worker(half_crashed):
+    (_, good), outcome, _ = half_crashed
+    assert outcome.finished == 1
+    check_is_complete([good])
+
+
+def test_a_terminal_shows_a_bar_per_worker_and_one_for_all_runs(sweep_arguments):
+    arguments = sweep_arguments("seed=0", "task=rte")
+    status, output = run_on_terminal("grid", *arguments, "--workers", "2")
+    assert status == 0, output
+    for number in (0, 1):
+        assert re.search(rf"worker {number}: rte (standard|reinit) 3epochs", output)
+    assert re.search(r"all runs .* 2/2 +left 0:00:00", output)
+
+
+@pytest.fixture(scope="module")
+def pruned(run_defaults, tmp_path_factory):
+    """Runs and output of three seeds, of which the best is finished after 8 of 20 steps."""
+    folder = tmp_path_factory.mktemp("pruned")
+    (folder / "seeds.yaml").write_text("method: grid\nparameters: {seed: {values: [0, 1, 2]}}")
+    more = {"task": "rte", "paths.runs": folder / "runs", "optimizer.lr": "1e-2"}
+    steps = {"trainer.max_steps": "20", "trainer.evaluations": "5", "trainer.threads": "1"}
+    defaults = {**run_defaults, **more, **steps}
+    arguments = [str(folder / "seeds.yaml"), *join_arguments(defaults, [])]
+    output = io.StringIO()
+    with redirect_stdout(output):
+        assert main(["grid", *arguments, "--workers", "1", "--prune", "0.45/1"]) == 0
+    return runs_of(arguments), output.getvalue()
+
+
+def test_pruning_counts_the_steps_that_workers_took(pruned):
+    # 3 x 8 and 1 x 20
+    assert "3 seeds started, 1 finished; 44 of 60 steps (27% saved" in pruned[1]
+
+
+def test_pruning_finishes_the_seed_with_the_best_early_score(pruned):
+    runs, _ = pruned
+    scores = {run.cfg.seed: read_early_score(run, 0.45).val_score for run in runs}
+    finished = [run.cfg.seed for run in runs if read_record(run.folder)]
+    assert finished == [min(scores, key=lambda seed: (-scores[seed], seed))]
+
+
+def test_a_finished_seed_validates_as_it_did_early(pruned):
+    (run,) = [run for run in pruned[0] if read_record(run.folder)]
+    early = read_early_score(run, 0.45)
+    (line,) = [line for line in history_of(run.folder) if line["step"] == early.step == 8]
+    assert line["val/score"] == pytest.approx(early.val_score, abs=1e-6)
+
+
+def test_workers_train_the_start_of_runs_and_keep_its_encoder(run_arguments, tmp_path):
+    write_tiny_task(tmp_path / "glue", "mnli", train_rows=1500)
+    write_tiny_task(tmp_path / "glue", "rte", train_rows=100)
+    arguments = run_arguments(
+        "method=intermediate", f"data.source={tmp_path / 'glue'}", "trainer.max_steps=2"
+    )
+    run = locate(compose(arguments))
+    assert run_grid([Job(run)], workers=1, say=lambda line: None).finished == 2
+    assert Job(run).prerequisite.is_done
+    assert record_of(arguments).start["config_id"] == run.start.config_id
+
+
 # ---------------------------------------------------------------- killed
+
+
+def test_a_run_whose_worker_is_killed_twice_has_crashed(sweep_arguments, monkeypatch):
+    monkeypatch.setattr(launchers, "work", die)
+    (run,) = runs_of(sweep_arguments("task=rte", "method=standard", "seed=0"))
+    outcome = run_grid([Job(run)], workers=1, say=lambda line: None)
+    assert outcome.crashed == [Job(run)]
+    message = json.loads((run.folder / "crash.json").read_text())["message"]
+    assert message.startswith("its worker died twice (SIGKILL); see ")
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_run_finished(sweep_arguments):
@@ -190,6 +303,27 @@ def test_a_full_disk_stops_the_grid_and_damages_nothing(sweep_arguments, mount):
     finished = [run for run in runs if (run.folder / "result.json").exists()]
     assert len(finished) < 40
     assert all(read_record(run.folder) for run in finished)
+
+
+def check_stops_without_a_traceback(arguments, message):
+    """Check that the command stops at the first run, and reports the fault of the folder."""
+    child = start_grid(arguments, "--workers", "1")
+    output, error = child.communicate()
+    assert child.returncode == 1, (output, error)
+    assert message in error
+    assert "every other run would fail too" in error
+    assert "Traceback" not in error
+
+
+def test_a_read_only_folder_stops_the_command(sweep_arguments, mount):
+    arguments = sweep_arguments(f"paths.runs={mount('ro')}")
+    check_stops_without_a_traceback(arguments, "Read-only file system")
+
+
+def test_a_runs_folder_that_is_a_file_stops_the_command(sweep_arguments, tmp_path):
+    (tmp_path / "file").touch()
+    arguments = sweep_arguments(f"paths.runs={tmp_path / 'file'}")
+    check_stops_without_a_traceback(arguments, str(tmp_path / "file"))
 
 
 @pytest.mark.stress

@@ -21,3 +21,9 @@ def hang(pipe, number, threads):
     pipe.recv()
     pipe.send("busy")
     time.sleep(3600)
+
+
+def die(pipe, number, threads):
+    """Receive a job, and be killed like a process that the OOM killer ends."""
+    pipe.recv()
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -222,6 +222,20 @@ def test_a_path_of_another_form_is_refused_before_the_server_is_asked(path, monk
         read_wandb_sweep(path)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["agent", "x"],
+        ["grid", "table1", "scale=demo", "task=rte", "--missing-of", "x"],
+        ["collect", "x.jsonl", "--from-wandb", "x"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_command_reports_a_path_of_another_form(arguments, capsys):
+    assert main(arguments) == 1
+    assert "x: expected ENTITY/PROJECT/SWEEP" in capsys.readouterr().err
+
+
 def test_runs_that_an_agent_executes_are_not_missing():
     keys = [("a", 0, 0), ("b", 0, 0)]
     assert missing_keys(WandbSweep(None, unfinished={keys[0]}), keys) == [keys[1]]

@@ -1,5 +1,6 @@
 """The command `stablebert train`: its exit status, its output, and a finished run without torch."""
 
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from stablebert.runs.locate import locate
 from stablebert.training import lifecycle
 from tests.helpers.outcomes import make_outcome
 from tests.helpers.runs import store_run_record
+from tests.helpers.terminal import run_on_terminal
 
 
 @pytest.fixture
@@ -59,3 +61,12 @@ def test_a_finished_run_is_reported_without_torch(arguments, run):
     command = [sys.executable, "-c", code, "train", *arguments]
     child = subprocess.run(command, check=True, capture_output=True, text=True)
     assert str(run.folder / "result.json") in child.stdout
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_steps_remaining_time_and_score(run_arguments):
+    status, output = run_on_terminal("train", *run_arguments("seed=8"))
+    assert status == 0, output
+    assert re.search(
+        r"rte standard 3epochs seed 8 .* 20/20 elapsed .* left .*\d:\d\d val \d+\.\d", output
+    )

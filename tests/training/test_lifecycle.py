@@ -10,8 +10,10 @@ import time
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from stablebert.config.compose import compose
+from stablebert.config.files import flatten
 from stablebert.runs.claims import ClaimedError, claimed, is_claimed
 from stablebert.runs.early_score import EarlyScore, read_early_score
 from stablebert.runs.files import FOLDER_ERRORS
@@ -73,6 +75,12 @@ def test_a_finished_run_leaves_its_record_history_and_configuration(run):
     assert names_in(run.folder) == FINISHED
     assert read_record(run.folder) == record
     assert history_of(run.folder) == [{"step": 1, "train/loss": 1.5}]
+
+
+def test_the_stored_configuration_is_that_of_the_run(run):
+    finish(run)
+    values = flatten(yaml.safe_load((run.folder / "config.yaml").read_text()))
+    assert compose([f"{key}={value}" for key, value in values.items()]) == run.cfg
 
 
 def test_the_record_is_written_last(run, monkeypatch):
@@ -383,10 +391,8 @@ def test_two_processes_leave_one_complete_record(run_arguments):
     check_is_complete([locate(compose(arguments))])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_process_leaves_the_run_missing(run_arguments, number, status):
-    arguments = run_arguments("trainer.max_steps=100000")
+def interrupt(arguments, number):
+    """Start a run, and send its process a signal after the first step; return status and stderr."""
     folder = folder_of(arguments)
     command = [sys.executable, "-m", "stablebert", "train", *arguments]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -395,10 +401,27 @@ def test_a_stopped_process_leaves_the_run_missing(run_arguments, number, status)
         time.sleep(0.02)
     child.send_signal(number)
     _, error = child.communicate()
-    assert child.returncode == status, error
-    assert not names_in(folder) & {"result.json", "crash.json"}
+    return child.returncode, error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_process_leaves_the_run_missing(run_arguments, number, status):
+    arguments = run_arguments("trainer.max_steps=100000")
+    returncode, error = interrupt(arguments, number)
+    assert returncode == status, error
+    assert not names_in(folder_of(arguments)) & {"result.json", "crash.json"}
     assert "rerun the command to start over" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_the_run_missing_and_unclaimed(run_arguments):
+    arguments = run_arguments("trainer.max_steps=100000")
+    returncode, error = interrupt(arguments, signal.SIGKILL)
+    assert returncode == -signal.SIGKILL, error
+    assert not names_in(folder_of(arguments)) & {"result.json", "crash.json"}
+    assert not is_claimed(folder_of(arguments))
 
 
 @pytest.mark.slow
