@@ -5,7 +5,7 @@
 | `released` | the paper's released recipe: a plain loop, all rows padded to 128, eager attention |
 | `hf_default` | Hugging Face's Trainer, used as `run_glue.py` does with the documented flags |
 | `hf_tuned` | the same Trainer tuned: dynamic padding, no checkpoints, larger evaluation batches |
-| `ours` | `stablebert.training.lifecycle.train` with all monitors |
+| `ours` | `stablebert.training.lifecycle.train_run` with all monitors |
 
 With `_mixed` appended to its name a contestant trains in mixed precision: fp16 on a GPU, bf16 on a
 CPU. All take their data, batch size, rates, clipping and steps from one of our configurations.

@@ -18,7 +18,7 @@ from lightning.pytorch.profilers import SimpleProfiler
 from stablebert.config.compose import compose
 from stablebert.runs.locate import locate
 from stablebert.training import build
-from stablebert.training.lifecycle import train
+from stablebert.training.lifecycle import train_run
 
 MONITORS = ("TrainingLossMonitor", "BiasRatioMonitor", "WeightChangeMonitor", "Stopwatch")
 PROCEDURE = ("ValidationSchedule", "BestWeights")
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             profiler = SimpleProfiler()
             start = time.perf_counter()
             with mock.patch.object(build, "Trainer", partial(Trainer, profiler=profiler)):
-                train(run)
+                train_run(run)
             whole = time.perf_counter() - start
         results = {name: callback_seconds(profiler, name) for name in (*MONITORS, *PROCEDURE)}
         results["all monitors"] = sum(results[name] for name in MONITORS)

@@ -7,7 +7,7 @@ from lightning.pytorch import Callback
 
 from benchmarks.contest import Contest, Gate, Scores
 from stablebert.training.build import build_data
-from stablebert.training.lifecycle import train
+from stablebert.training.lifecycle import train_run
 
 
 def ours(contest: Contest) -> Callable[[], Scores]:
@@ -15,8 +15,8 @@ def ours(contest: Contest) -> Callable[[], Scores]:
     build_data(contest.run)  # tokenized, as the cache has it after the first run
     gates = [_StepGate(contest.gate)] if contest.gate else []
 
-    def train_run() -> Scores:
-        record = train(contest.run, gates)
+    def train() -> Scores:
+        record = train_run(contest.run, gates)
         return {
             "val_best": record.val_best,
             "test_at_best": record.test_at_best,
@@ -24,7 +24,7 @@ def ours(contest: Contest) -> Callable[[], Scores]:
             "evaluations": record.evaluations,
         }
 
-    return train_run
+    return train
 
 
 class _StepGate(Callback):

@@ -13,7 +13,7 @@ from stablebert.config.serialize import to_yaml
 from stablebert.errors import ActionableError, ConfigError
 from stablebert.runs.files import RESULT
 from stablebert.runs.locate import locate
-from stablebert.runs.record import RunRecord, read_record, summarize
+from stablebert.runs.record import RunRecord, read_record, summarize_record
 from stablebert.runs.run import Job, LocatedRun
 from stablebert.tracking.mirror import mirror_finished_run, mirror_refusal, started_by_agent
 
@@ -36,7 +36,7 @@ def train(overrides: Sequence[str]) -> int:
         traceback.print_exc()
         print(f"stablebert train: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(summarize(record))
+    print(summarize_record(record))
     print(run.folder / RESULT)
     return 0
 
@@ -63,10 +63,10 @@ def _read_finished(run: LocatedRun) -> RunRecord | None:
 
 
 def _train(run: LocatedRun) -> RunRecord:
-    from stablebert.training.lifecycle import train, train_when_free  # torch: only if needed
+    from stablebert.training.lifecycle import train_run, train_when_free  # torch: only if needed
 
     # a sweep hands out a run only once, so wait if it is being executed elsewhere
-    return train_when_free(Job(run)) if started_by_agent() else train(run)
+    return train_when_free(Job(run)) if started_by_agent() else train_run(run)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from stablebert.grid.executor import CPU_WORKERS, GridOutcome, run_grid
 from stablebert.grid.plan import Plan, clear_crashes, make_plan, select_shard
 from stablebert.grid.pruning import Pruning, run_pruned_grid
 from stablebert.machine import usable_cores, visible_gpus
-from stablebert.ops.prefetch import prefetch as download
+from stablebert.ops.prefetch import fetch_required_items
 from stablebert.report.expected import read_sweep_records
 from stablebert.report.records import read_records
 from stablebert.report.selection import write_selection
@@ -152,6 +152,6 @@ def select(argv: Sequence[str]) -> int:
 def prefetch(argv: Sequence[str]) -> int:
     """Download the data and models that a sweep needs."""
     options = sweep_parser("prefetch", reads_records=False).parse_intermixed_args(argv)
-    problems = download(read_sweep(options.sweep).narrow(options.overrides).configs())
+    problems = fetch_required_items(read_sweep(options.sweep).narrow(options.overrides).configs())
     print_errors(f"not fetched: {problem}" for problem in problems)
     return 1 if problems else 0

@@ -46,7 +46,7 @@ def dashboard(argv: Sequence[str]) -> int:
     tables = [table for table in options.report or boards.table_names() if table != "none"]
     reports = [boards.build_report(entity, project, table, sweep=sweep) for table in tables]
     if options.json:
-        boards.write_json(boards.to_json(workspace, reports), options.json)
+        boards.print_or_write(boards.to_json(workspace, reports), options.json)
         return 0
     for address in boards.save(workspace, reports):
         print(address)

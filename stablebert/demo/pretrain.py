@@ -47,7 +47,7 @@ RENDEZVOUS = "meeting"
 
 
 @dataclass(frozen=True)
-class Predictions:
+class PretrainingOutput:
     """Logits and targets of one batch.
 
     Attributes:
@@ -78,13 +78,13 @@ class Predictions:
 
 def predict(
     model: Any, batch: PackedBatch, tokenizer: Any, random: np.random.Generator
-) -> Predictions:
+) -> PretrainingOutput:
     """Hide tokens of a batch and predict them, and whether each pair is true."""
     ids, indices, targets = mask_tokens(batch.input_ids, tokenizer, random)
     states = bert_states(model.bert, replace(batch, input_ids=ids), DropoutMasks(0))
     pooled = model.bert.pooler(states[batch.starts].unsqueeze(1))
     token_logits, pair_logits = model.cls(states.index_select(0, indices), pooled)
-    return Predictions(token_logits, targets, pair_logits, batch.labels)
+    return PretrainingOutput(token_logits, targets, pair_logits, batch.labels)
 
 
 class Pretraining:

@@ -71,7 +71,7 @@ class Display:
             self._bars.stop()
 
 
-def describe(result: RunRecord | EarlyScore, seconds: float | None) -> str:
+def describe_result(result: RunRecord | EarlyScore, seconds: float | None) -> str:
     """Describe the result of a job in a few words.
 
     Args:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stablebert.errors import ActionableError
 from stablebert.grid.clock import Clock
-from stablebert.grid.display import Display, describe
+from stablebert.grid.display import Display, describe_result
 from stablebert.grid.launchers import Worker, start_worker
 from stablebert.grid.worker import log_file
 from stablebert.machine import usable_cores
@@ -227,7 +227,7 @@ class _Executor:
         self.outcome.finished += 1
         if isinstance(result, RunRecord):
             self.clock.learn(result)
-        self._show_end(job, describe(result, seconds))
+        self._show_end(job, describe_result(result, seconds))
 
     def _crash(self, job: Job, message: str) -> None:
         folder = job.run.folder

@@ -13,7 +13,9 @@ OTHER_HOME = "/shared/huggingface"
 """Example of `HF_HOME` on the other machine, in the printed commands."""
 
 
-def prefetch(configs: Iterable[RunConfig], say: Callable[[str], None] = print) -> list[str]:
+def fetch_required_items(
+    configs: Iterable[RunConfig], say: Callable[[str], None] = print
+) -> list[str]:
     """Fetch what runs need, and print how to copy it to a machine without a network.
 
     Args:

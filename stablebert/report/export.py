@@ -6,7 +6,7 @@ from stablebert.report.cells import IDENTITY, MODEL, Cell, parameter_text, varyi
 from stablebert.report.compare import AnalyzedCell, Comparison
 from stablebert.report.files import csv_text
 from stablebert.report.paper import paper_model, paper_scores
-from stablebert.report.statistics import describe, expected_best_of_k
+from stablebert.report.statistics import describe_scores, expected_best_of_k
 from stablebert.report.tables import TRIALS, best_of_trials, iqm_of
 from stablebert.runs.record import RunRecord
 
@@ -73,7 +73,7 @@ def _score_values(row: AnalyzedCell) -> dict[str, object]:
     result = row.result
     values: dict[str, object] = {"n": result.n, "missing": len(result.missing)}
     if result.n:
-        values |= vars(describe(result.test))
+        values |= vars(describe_scores(result.test))
         values |= {"failed": result.failed, "at_chance": result.at_chance, "marked": row.marked}
         values["val_mean"] = float(result.val.mean())
     if iqm := iqm_of(result):

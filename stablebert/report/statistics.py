@@ -73,7 +73,7 @@ class Description:
     max: float
 
 
-def describe(values: ArrayLike) -> Description:
+def describe_scores(values: ArrayLike) -> Description:
     """Return number, mean, sample standard deviation, median, and range of scores `(n,)`."""
     x = as_scores(values)
     mean, variance, n = _moments(x, at_least=1)

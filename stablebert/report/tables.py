@@ -118,7 +118,7 @@ def _mean_sd(scores: stats.FloatArray) -> str:
     """Format mean ± sample standard deviation; a single run has no deviation."""
     if not len(scores):
         return "-"
-    d = stats.describe(scores)
+    d = stats.describe_scores(scores)
     return f"{d.mean:.1f}" if isnan(d.sd) else f"{d.mean:.1f} ± {d.sd:.1f}"
 
 
@@ -159,7 +159,7 @@ def distribution_table(rows: Sequence[AnalyzedCell]) -> Table:
 def _distribution(result: CellResult) -> list[str]:
     if not result.n:
         return ["0", *["-"] * 8]
-    d, iqm, best = stats.describe(result.test), iqm_of(result), best_of_trials(result)
+    d, iqm, best = stats.describe_scores(result.test), iqm_of(result), best_of_trials(result)
     return [
         str(result.n),
         f"{result.failed}/{result.n}",

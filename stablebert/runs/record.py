@@ -82,7 +82,7 @@ class RunRecord:
         return self.config_id, self.seed_init, self.seed_data
 
 
-def summarize(record: RunRecord) -> str:
+def summarize_record(record: RunRecord) -> str:
     """Return the scores of a record in one line, x 100."""
     return (
         f"{record.task} {record.method} {record.length} seed {record.seed} ({record.status}): "

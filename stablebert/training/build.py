@@ -46,7 +46,7 @@ class Parts:
     trainer: Trainer
 
 
-def build(run: LocatedRun, loggers: Sequence[Logger], watchers: Sequence[Callback]) -> Parts:
+def build_parts(run: LocatedRun, loggers: Sequence[Logger], watchers: Sequence[Callback]) -> Parts:
     """Build everything that a run consists of.
 
     Args:

@@ -11,7 +11,7 @@ from stablebert.callbacks import StopAfter
 from stablebert.optim.adam import steps_taken
 from stablebert.runs.early_score import EarlyScore
 from stablebert.runs.run import LocatedRun
-from stablebert.training.build import Parts, build
+from stablebert.training.build import Parts, build_parts
 from stablebert.training.module import Predictions
 from stablebert.training.outcome import Outcome, device_name, nan_to_zero, peak_memory
 from stablebert.training.stopwatch import Stopwatch
@@ -29,7 +29,7 @@ def fit(
         watch: Stopwatch that measures the phases.
     """
     with watch.phase("load"):
-        parts = build(run, loggers, [*watchers, watch])
+        parts = build_parts(run, loggers, [*watchers, watch])
     module, data, best, trainer = parts.module, parts.data, parts.best, parts.trainer
     with watch.phase("train"):
         trainer.fit(module, datamodule=data)
@@ -72,7 +72,7 @@ def fit_partly(run: LocatedRun, fraction: float, watchers: Sequence[Callback]) -
     watch = Stopwatch()
     stop = StopAfter(fraction, run.cfg.trainer.evaluations)
     with watch.phase("load"):
-        parts = build(run, [], [stop, *watchers, watch])
+        parts = build_parts(run, [], [stop, *watchers, watch])
     with watch.phase("train"):
         parts.trainer.fit(parts.module, datamodule=parts.data)
     _raise_if_terminated(parts.trainer)

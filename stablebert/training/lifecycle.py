@@ -52,11 +52,11 @@ def run_job(job: Job, watchers: Sequence[Callback] = ()) -> RunRecord | EarlySco
         Exception: Whatever training raised, after it is written to crash.json.
     """
     if job.stop_after is None:
-        return train(job.run, watchers, keep_encoder=job.keep_encoder)
+        return train_run(job.run, watchers, keep_encoder=job.keep_encoder)
     return validate_early(job, job.stop_after, watchers)
 
 
-def train(
+def train_run(
     run: LocatedRun, watchers: Sequence[Callback] = (), *, keep_encoder: bool = False
 ) -> RunRecord:
     """Train and test a run; leave config.yaml, history.jsonl and result.json in its folder.
@@ -84,7 +84,7 @@ def train_when_free(job: Job) -> RunRecord:
     is_waiting = False
     while True:
         try:
-            return train(job.run, keep_encoder=job.keep_encoder)
+            return train_run(job.run, keep_encoder=job.keep_encoder)
         except ClaimedError:
             if not is_waiting:
                 log.warning("waiting for %s, which another process is training", job.run.folder)

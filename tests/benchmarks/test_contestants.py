@@ -40,12 +40,12 @@ class BatchRecorder(Callback):
 def test_trainer_gets_our_batches_in_our_order(build_contest):
     """Two epochs, so that the second permutation counts as well."""
     from benchmarks.hugging_face import build_trainer
-    from stablebert.training.lifecycle import train
+    from stablebert.training.lifecycle import train_run
 
     short = ["trainer.epochs=2", "trainer.batch_size=300", "trainer.evaluations=1"]
     contest = build_contest("task=rte", *short)
     recorder = BatchRecorder()
-    train(contest.run, [recorder])
+    train_run(contest.run, [recorder])
     trainer, _ = build_trainer(contest, padding=False, settings={})
     loader = trainer.get_train_dataloader()
     batches = [

@@ -14,7 +14,7 @@ from stablebert.grid.plan import make_plan
 from stablebert.report.records import read_records
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import read_record
-from stablebert.training.lifecycle import train
+from stablebert.training.lifecycle import train_run
 from tests.helpers.runs import SWEEP, check_is_complete, history_of, join_arguments, runs_of
 from tests.helpers.scripted_workers import ScriptedWorkers, crash, finish
 
@@ -146,7 +146,7 @@ def test_every_run_is_complete(sweep):
 @pytest.mark.slow
 def test_a_warm_worker_s_run_is_bit_equal_to_one_trained_elsewhere(sweep, tmp_path):
     last = runs_of(sweep.arguments())[-1]
-    record = train(replace(last, folder=tmp_path))
+    record = train_run(replace(last, folder=tmp_path))
     assert history_of(tmp_path) == history_of(last.folder)
     assert record.test_at_best == read_record(last.folder).test_at_best
 

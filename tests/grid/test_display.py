@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from stablebert.grid import display
-from stablebert.grid.display import Display, describe
+from stablebert.grid.display import Display, describe_result
 from stablebert.runs.early_score import EarlyScore
 from tests.helpers.runs import make_run, make_run_record
 
@@ -28,7 +28,7 @@ FAILED = make_run_record(RUN, 0.5, status="failed")
     ],
 )
 def test_a_result_is_described_by_its_scores(result, seconds, text):
-    assert describe(result, seconds) == text
+    assert describe_result(result, seconds) == text
 
 
 @pytest.fixture

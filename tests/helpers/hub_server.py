@@ -124,7 +124,7 @@ class Client:
             _http.reset_sessions()
             file_download.HUGGINGFACE_CO_URL_TEMPLATE = constants.HUGGINGFACE_CO_URL_TEMPLATE
         for cached in (
-            *(fetching._warn_once, hub.connection_problem),
+            *(fetching._warn_once, hub.hub_connection_problem),
             *(locate.locate_data, locate.locate_model),
         ):
             cached.cache_clear()

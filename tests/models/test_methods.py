@@ -10,7 +10,7 @@ from stablebert.config.compose import compose
 from stablebert.config.values import choices_of
 from stablebert.models.architectures import ARCHITECTURES
 from stablebert.runs.locate import locate
-from stablebert.training.lifecycle import train
+from stablebert.training.lifecycle import train_run
 from tests.helpers.architectures import SHAPES
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def locate_run(folders, small_glue, cache, tmp_path):
 )
 def test_method_trains_architecture(locate_run, kind, method):
     run = locate_run(kind, method)
-    record = train(run)
+    record = train_run(run)
     assert (record.steps, record.method) == (1, method)
     assert record.packing == ("packed" if ARCHITECTURES[kind].packed else "padded")
     assert json.loads((run.folder / "history.jsonl").read_text().splitlines()[-1])
@@ -59,7 +59,7 @@ def test_method_trains_architecture(locate_run, kind, method):
 @pytest.mark.parametrize(("kind", "method"), REFUSED)
 def test_method_that_cannot_work_is_refused(locate_run, kind, method):
     with pytest.raises(ValueError, match=REFUSED[kind, method]):
-        train(locate_run(kind, method))
+        train_run(locate_run(kind, method))
 
 
 def test_table_7_compares_architectures(folders, small_glue, tmp_path, capsys):

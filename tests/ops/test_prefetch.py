@@ -194,7 +194,7 @@ def test_an_unexpected_error_stops_no_other_item(monkeypatch, tmp_path):
     items = [fake_item("a", broken), fake_item("b", lambda download=True: folder)]
     monkeypatch.setattr(prefetch, "required_items", lambda _: items)
     lines = []
-    assert prefetch.prefetch([], lines.append) == ["model a: RuntimeError: xet"]
+    assert prefetch.fetch_required_items([], lines.append) == ["model a: RuntimeError: xet"]
     assert lines[1].startswith(f"[2/2] model b: {folder.name[:12]}, 0 bytes, cached")
 
 
@@ -208,7 +208,7 @@ def test_a_snapshot_that_the_cache_no_longer_resolves_to_is_reported(monkeypatch
         return folder
 
     monkeypatch.setattr(prefetch, "required_items", lambda _: [fake_item("b", moved)])
-    (problem,) = prefetch.prefetch([], lambda _: None)
+    (problem,) = prefetch.fetch_required_items([], lambda _: None)
     assert problem == "model b: without a network it is not complete; run this again"
 
 

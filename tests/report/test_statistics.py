@@ -22,30 +22,30 @@ def normal(seed, n, mean=0.0, sd=1.0):
 def test_description_by_hand():
     sd = pytest.approx(math.sqrt(56 / 3))
     expected = stats.Description(n=4, mean=4.0, sd=sd, median=3.0, min=0.0, max=10.0)
-    assert stats.describe([4.0, 0.0, 2.0, 10.0]) == expected
+    assert stats.describe_scores([4.0, 0.0, 2.0, 10.0]) == expected
 
 
 def test_one_run_has_no_deviation():
-    assert math.isnan(stats.describe([0.5]).sd)
+    assert math.isnan(stats.describe_scores([0.5]).sd)
 
 
 def test_one_run_has_a_mean_and_median():
-    description = stats.describe([0.5])
+    description = stats.describe_scores([0.5])
     assert (description.n, description.mean, description.median) == (1, 0.5, 0.5)
 
 
 def test_zero_is_a_score():
-    assert stats.describe([0.0, 0.0, 3.0]).mean == 1.0
+    assert stats.describe_scores([0.0, 0.0, 3.0]).mean == 1.0
 
 
 def test_equal_scores_have_a_deviation_of_exactly_zero():
-    assert stats.describe([0.1] * 3).sd == 0.0  # np.std says 1.7e-17
+    assert stats.describe_scores([0.1] * 3).sd == 0.0  # np.std says 1.7e-17
 
 
 @pytest.mark.parametrize("bad", [[], [1.0, math.nan], [1.0, math.inf], [[1.0, 2.0]], 3.0])
 def test_scores_must_be_a_list_of_finite_numbers(bad):
     with pytest.raises(ValueError, match=r"scores"):
-        stats.describe(bad)
+        stats.describe_scores(bad)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_interquartile_mean_hides_a_quarter_of_failures():
     """docs/pitfalls.md, 34: why it never appears alone."""
     x = [0.0] * 4 + [0.62] * 16
     assert stats.interquartile_mean(x, seed=0).value == pytest.approx(0.62)
-    assert stats.describe(x).mean == pytest.approx(0.496)
+    assert stats.describe_scores(x).mean == pytest.approx(0.496)
 
 
 def test_interquartile_mean_needs_ten_runs():

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from stablebert.runs.record import RecordError, parse_record, read_record, summarize
+from stablebert.runs.record import RecordError, parse_record, read_record, summarize_record
 from tests.helpers.runs import make_run, make_run_record, store_run_record
 
 
@@ -75,7 +75,7 @@ def test_every_invalid_field_is_reported(fields):
 
 def test_the_summary_shows_scores_times_100():
     record = make_run_record(make_run(".", "task=mrpc", "seed=3"), 0.8125, test_at_last=0.5)
-    assert summarize(record) == (
+    assert summarize_record(record) == (
         "mrpc standard 3epochs seed 3 (ok): test f1 81.2 with the weights of step 9 (val 81.2), "
         "50.0 with the last weights"
     )

@@ -16,11 +16,11 @@ from stablebert.runs.locate import locate
 from stablebert.tasks import TASKS
 from stablebert.training import build as building
 from stablebert.training.build import (
-    build,
     build_averaging,
     build_callbacks,
     build_data,
     build_module,
+    build_parts,
     build_trainer,
     choose_device,
     choose_precision,
@@ -317,7 +317,7 @@ class Silent(Logger):
 
 def test_watchers_come_last_and_the_best_weights_before_the_average(run_with):
     watcher, logger = StepSender(print), Silent()
-    parts = build(run_with("method=ema"), [logger], [watcher])
+    parts = build_parts(run_with("method=ema"), [logger], [watcher])
     names = [type(each).__name__ for each in parts.trainer.callbacks]
     assert names.index("BestWeights") < names.index("WeightAveraging")
     assert parts.trainer.callbacks[-1] is watcher
@@ -328,19 +328,19 @@ def test_watchers_come_last_and_the_best_weights_before_the_average(run_with):
     ("overrides", "monitor"), [([], "val/score"), (["trainer.select_by=f1"], "val/f1")]
 )
 def test_the_best_weights_are_selected_by_the_configured_metric(run_with, overrides, monitor):
-    parts = build(run_with("task=mrpc", *overrides), [], [])
+    parts = build_parts(run_with("task=mrpc", *overrides), [], [])
     assert parts.best.monitor == monitor
 
 
 def test_only_rows_of_the_vocabulary_in_use_are_trained(run_with):
-    module = build(run_with(), [], []).module
+    module = build_parts(run_with(), [], []).module
     words = module.model.bert.embeddings.word_embeddings
     full = load_model(run_with().model, num_labels=2, seed=0).bert.embeddings.word_embeddings
     assert sum(p.numel() for p in words.parameters() if p.requires_grad) < full.weight.numel()
 
 
 def test_decay_to_zero_trains_the_whole_embedding(run_with):
-    module = build(run_with("optimizer.weight_decay=0.01"), [], []).module
+    module = build_parts(run_with("optimizer.weight_decay=0.01"), [], []).module
     words = module.model.bert.embeddings.word_embeddings
     assert words.weight.requires_grad
 
@@ -348,7 +348,7 @@ def test_decay_to_zero_trains_the_whole_embedding(run_with):
 def test_threads_are_set_as_configured(run_with):
     before = torch.get_num_threads()
     try:
-        build(run_with("trainer.threads=2"), [], [])
+        build_parts(run_with("trainer.threads=2"), [], [])
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -18,7 +18,7 @@ from stablebert.runs.locate import locate
 from stablebert.runs.record import parse_record
 from stablebert.tasks import TASKS
 from stablebert.training.fit import fit, fit_partly
-from stablebert.training.lifecycle import train
+from stablebert.training.lifecycle import train_run
 from stablebert.training.module import GlueClassifier
 from stablebert.training.stopwatch import Stopwatch
 from tests.helpers.models import copy_model
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 def train_and_read(arguments):
     """Train a run; return its record and history."""
     run = locate(compose(arguments))
-    return train(run), history_of(run.folder)
+    return train_run(run), history_of(run.folder)
 
 
 # ---------------------------------------------------------------- three epochs of MRPC
@@ -50,7 +50,7 @@ def mrpc(run_defaults, tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     more = {"task": "mrpc", "seed": "3", "trainer.threads": "1", "optimizer.lr": "1e-3"}
     run = locate(compose(join_arguments({**run_defaults, **more, "paths.runs": str(runs)}, [])))
-    train(run)
+    train_run(run)
     return run
 
 
@@ -223,7 +223,7 @@ def histories(run_defaults, tmp_path_factory):
             child = subprocess.run(command, check=True, capture_output=True, text=True)
             results["output"] = child.stdout.splitlines()
         else:
-            train(locate(compose(arguments)))
+            train_run(locate(compose(arguments)))
         results[name] = history_of(folder_of(arguments))
     return results
 
@@ -279,7 +279,7 @@ def draws(run_defaults, tmp_path_factory):
         for seeds in ((0, 0), (0, 1), (1, 0)):
             own = {"seed_init": seeds[0], "seed_data": seeds[1], "method": "reinit"}
             more = {"paths.runs": runs, "trainer.max_steps": 1, "trainer.threads": 1}
-            train(locate(compose(join_arguments({**run_defaults, **own, **more}, []))))
+            train_run(locate(compose(join_arguments({**run_defaults, **own, **more}, []))))
     return first_steps
 
 

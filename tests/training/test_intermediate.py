@@ -11,7 +11,7 @@ from stablebert.runs.locate import locate
 from stablebert.runs.record import read_record
 from stablebert.runs.run import Job
 from stablebert.training.build import build_module
-from stablebert.training.lifecycle import train
+from stablebert.training.lifecycle import train_run
 from tests.helpers.runs import join_arguments
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def run(run_defaults, tmp_path_factory):
         "trainer.threads": "1",
     }
     run = locate(compose(join_arguments({**run_defaults, **more}, [])))
-    train(run)
+    train_run(run)
     return run
 
 

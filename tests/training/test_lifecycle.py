@@ -21,7 +21,7 @@ from stablebert.runs.locate import locate
 from stablebert.runs.record import read_record
 from stablebert.runs.run import Job
 from stablebert.training import lifecycle
-from stablebert.training.lifecycle import open_run, run_job, train, train_when_free
+from stablebert.training.lifecycle import open_run, run_job, train_run, train_when_free
 from stablebert.training.module import GlueClassifier
 from tests.helpers.outcomes import make_outcome
 from tests.helpers.runs import (
@@ -284,21 +284,21 @@ def fit(monkeypatch):
 
 def test_a_finished_run_is_not_trained_again(tmp_path, fit):
     run = make_run(tmp_path)
-    assert train(run) == train(run)
+    assert train_run(run) == train_run(run)
     assert fit == [run]
 
 
 def test_a_forced_run_is_trained_again(tmp_path, fit):
     run = make_run(tmp_path)
-    train(run)
-    train(forced(run))
+    train_run(run)
+    train_run(forced(run))
     assert len(fit) == 2
 
 
 def test_the_start_is_trained_first_and_keeps_its_encoder(tmp_path, fit):
     start = make_run(tmp_path, "task=sst2")
     run = make_run(tmp_path, "method=intermediate", start=start)
-    train(run)
+    train_run(run)
     assert fit == [start, run]
     assert Job(run).prerequisite.is_done
 
@@ -306,8 +306,8 @@ def test_the_start_is_trained_first_and_keeps_its_encoder(tmp_path, fit):
 def test_a_start_whose_encoder_is_lost_is_trained_again(tmp_path, fit):
     start = make_run(tmp_path, "task=sst2")
     run = make_run(tmp_path, "method=intermediate", start=start)
-    train(start)
-    train(run)
+    train_run(start)
+    train_run(run)
     assert fit == [start, start, run]
 
 
@@ -315,7 +315,7 @@ def test_a_start_is_trained_once_for_all_runs(tmp_path, fit):
     start = make_run(tmp_path, "task=sst2")
     runs = [make_run(tmp_path, "method=intermediate", f"seed={i}", start=start) for i in (0, 1)]
     for run in runs:
-        train(run)
+        train_run(run)
     assert fit == [start, *runs]
 
 
@@ -356,7 +356,7 @@ def test_the_encoder_is_kept_on_request(tmp_path, fit, keep_encoder):
 def test_a_runs_folder_that_is_a_file_is_the_fault_of_the_folder(tmp_path, fit):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file") as error:
-        train(make_run(tmp_path / "file"))
+        train_run(make_run(tmp_path / "file"))
     assert error.value.errno in FOLDER_ERRORS
 
 
@@ -373,7 +373,7 @@ def test_a_run_that_cannot_be_written_is_missing(run_arguments, mount, options, 
         (disk / "big").write_bytes(bytes(44 << 10))
     run = locate(compose(run_arguments(f"paths.runs={disk}", "trainer.max_steps=100")))
     with pytest.raises(OSError, match=os.strerror(number)) as error:
-        train(run)
+        train_run(run)
     assert error.value.errno == number
     assert not list(disk.rglob("*.json"))
 
@@ -437,9 +437,9 @@ def test_a_run_that_raises_while_it_trains_can_be_rerun(run_arguments, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(GlueClassifier, "training_step", failing)
         with pytest.raises(RuntimeError, match="out of luck"):
-            train(run)
+            train_run(run)
     crash = json.loads((run.folder / "crash.json").read_text())
     assert (crash["step"], "in failing" in crash["traceback"]) == (7, True)
     assert [line["step"] for line in history_of(run.folder)] == [1, 2, 3, 4, 5, 6]
-    train(run)
+    train_run(run)
     check_is_complete([run])

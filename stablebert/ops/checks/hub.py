@@ -26,7 +26,7 @@ def check_hub(cfg: RunConfig) -> Iterator[Finding]:
     text = f"hub: cache {folder} (HF_HOME), {free / 1e9:.0f} GB free"
     if offline:
         yield Finding("ok", f"{text}; HF_HUB_OFFLINE is set, so the hub is not used")
-    elif problem := connection_problem():
+    elif problem := hub_connection_problem():
         advice = "only cached items can be used, and without delay if HF_HUB_OFFLINE=1"
         yield Finding("note", f"{text}; the hub does not answer ({problem}): {advice}")
     else:
@@ -42,7 +42,7 @@ def check_hub(cfg: RunConfig) -> Iterator[Finding]:
 
 
 @cache
-def connection_problem() -> str:
+def hub_connection_problem() -> str:
     """Return why the hub does not answer; empty if it answers.
 
     Uses the hub's own client, with its proxies and certificates.
@@ -97,7 +97,7 @@ def _check_uncached(item: HubItem, name: str, problem: str) -> Finding:
 
     if constants.HF_HUB_OFFLINE:
         return Finding("problem", f"{problem}, and HF_HUB_OFFLINE is set: see stablebert prefetch")
-    if connection_problem():
+    if hub_connection_problem():
         text = f"{problem}, and the hub does not answer"
         return Finding("problem", f"{text}: run stablebert prefetch on a machine with a network")
     try:

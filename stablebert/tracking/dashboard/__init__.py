@@ -9,7 +9,7 @@ package wandb-workspaces.
 from stablebert.tracking.dashboard.library import DashboardError
 from stablebert.tracking.dashboard.paper_tables import table_names
 from stablebert.tracking.dashboard.reports import build_report
-from stablebert.tracking.dashboard.saving import save, to_json, write_json
+from stablebert.tracking.dashboard.saving import print_or_write, save, to_json
 from stablebert.tracking.dashboard.selection import parse_project, parse_sweep_id
 from stablebert.tracking.dashboard.workspace import build_workspace
 
@@ -19,8 +19,8 @@ __all__ = [
     "build_workspace",
     "parse_project",
     "parse_sweep_id",
+    "print_or_write",
     "save",
     "table_names",
     "to_json",
-    "write_json",
 ]

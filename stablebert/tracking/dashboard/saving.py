@@ -40,7 +40,7 @@ def to_json(workspace: Any, reports: Sequence[Any]) -> str:
     return json.dumps({"workspace": specs[0], "reports": specs[1:], "chart": chart}, indent=1)
 
 
-def write_json(text: str, file: str) -> None:
+def print_or_write(text: str, file: str) -> None:
     """Write the text to a file, or print it if the file is `-`.
 
     Raises:

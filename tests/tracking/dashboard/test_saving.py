@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from stablebert.cli.main import main
-from stablebert.tracking.dashboard import DashboardError, write_json
+from stablebert.tracking.dashboard import DashboardError, print_or_write
 from stablebert.tracking.dashboard.selection import CELL_KEYS
 from tests.tracking.dashboard import specs
 
@@ -132,7 +132,7 @@ def test_json_needs_no_server_and_is_the_same_in_every_process(server, tmp_path,
 def test_a_file_that_cannot_be_written_is_reported(tmp_path):
     file = f"{tmp_path}/none/x.json"
     with pytest.raises(DashboardError, match=f"^--json {file}: No such file or directory$"):
-        write_json("{}", file)
+        print_or_write("{}", file)
 
 
 # ---------------------------------------------------------------- against a real run
