@@ -247,15 +247,22 @@ def test_runs_of_a_killed_parent_are_missing_and_not_crashed(sweep_arguments):
         assert not is_claimed(run.folder)
 
 
-def test_two_grids_at_once_share_the_runs(sweep_arguments):
-    arguments = sweep_arguments("method=standard")
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        pytest.param(["method=standard"], id="4 runs"),
+        pytest.param(["seed=0..7"], id="32 runs", marks=pytest.mark.stress),
+    ],
+)
+def test_two_grids_at_once_share_the_runs(sweep_arguments, overrides):
+    arguments = sweep_arguments(*overrides)
     both = [start_grid(arguments, "--workers", "1") for _ in range(2)]
     outputs = [child.communicate() for child in both]
     assert [child.returncode for child in both] == [0, 0], outputs
     check_is_complete(runs_of(arguments))
     # each run was executed by one of them; the other found it elsewhere or never asked for it
     executed = [set(re.findall(r"\] (.*): .*, \d+ s\)", output)) for output, _ in outputs]
-    assert len(executed[0] | executed[1]) == 4
+    assert len(executed[0] | executed[1]) == len(runs_of(arguments))
     assert not executed[0] & executed[1]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
+from stablebert.runs.claims import claimed
 from stablebert.runs.locate import locate
 from stablebert.training import lifecycle
 from tests.helpers.outcomes import make_outcome
@@ -39,6 +40,42 @@ def test_a_crash_is_printed_and_fails(arguments, monkeypatch, capsys):
     monkeypatch.setattr(lifecycle, "fit", lambda *_: 1 / 0)
     assert main(["train", *arguments]) == 1
     assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Runs that were trained, by a function in place of training."""
+    runs = []
+
+    def fit(run, *_):
+        runs.append(run)
+        return make_outcome()
+
+    monkeypatch.setattr(lifecycle, "fit", fit)
+    return runs
+
+
+def test_a_finished_run_is_reported_and_not_trained_again(arguments, run, fits, capsys):
+    store_run_record(run)
+    assert main(["train", *arguments]) == 0
+    assert "done already; force=true runs it again" in capsys.readouterr().out
+    assert fits == []
+
+
+def test_force_trains_a_finished_run_again(arguments, run, fits):
+    store_run_record(run)
+    assert main(["train", *arguments, "force=true"]) == 0
+    assert len(fits) == 1
+
+
+def test_a_run_that_another_process_executes_is_refused(arguments, run, fits, capsys):
+    """docs/pitfalls.md, 20."""
+    run.folder.mkdir(parents=True)
+    with claimed(run.folder):
+        assert main(["train", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert "is being run by process" in error
+    assert "Traceback" not in error
 
 
 @pytest.mark.parametrize(
