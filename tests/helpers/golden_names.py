@@ -5,7 +5,7 @@ A change of layout changes this file, and nothing in `tests/test_golden.py` or `
 
 from stablebert.config.compose import compose
 from stablebert.config.identity import config_id
-from stablebert.demo import demo_rows
+from stablebert.demo import DEMO_TASKS, demo_rows
 from stablebert.glue.batches import Permutations
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.runs.locate import locate
@@ -41,7 +41,7 @@ def model_identity(line):
 
 
 def demo_tasks():
-    return [name for name, task in TASKS.items() if not task.few_sample]
+    return [name for name in TASKS if name in DEMO_TASKS]
 
 
 def rows(task, part):
