@@ -60,7 +60,7 @@ class Bench:
 
     def steps(self, tasks: Sequence[str]) -> None:
         """Time blocks of steps, round-robin, and the machine's rate once per round."""
-        args, done = self.args, 0
+        args, finished_blocks = self.args, 0
         self._start_time = time.monotonic()
         total = args.warmup + args.blocks * args.steps + 1  # the validation comes after the blocks
         for task in tasks:
@@ -84,10 +84,10 @@ class Bench:
                         seconds = message["seconds"] / args.steps
                         results[name]["seconds_per_step"].append(seconds)
                         results[name]["peak_memory_bytes"] = message["peak_memory_bytes"]
-                        done += 1
+                        finished_blocks += 1
                         text = f"{task} block {block + 1}/{args.blocks} {name} {seconds:.4f} s/step"
                         turns = len(tasks) * args.blocks * len(self.contestants)
-                        self.print_progress(done, turns, text)
+                        self.print_progress(finished_blocks, turns, text)
                     rates.append(roofline.take_turn())
                     part = {"steps_per_block": args.steps, "batches": batches, "rates": rates}
                     part |= {"contestants": results, "complete": len(rates) == args.blocks}
@@ -204,11 +204,12 @@ class Bench:
         title = f"{self.machine['device']} {self.machine['threads']}t {model} {mode}"
         return Path(self.args.out, re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") + ".json")
 
-    def print_progress(self, done: int, total: int, text: str) -> None:
+    def print_progress(self, count: int, total: int, text: str) -> None:
         """Print a line of progress with the time left at the present pace."""
         seconds = time.monotonic() - self._start_time
-        left = seconds / done * (total - done) / 60
-        print(f"[{done}/{total}] {text}; {seconds / 60:.1f} min, about {left:.0f} left", flush=True)
+        minutes_left = seconds / count * (total - count) / 60
+        elapsed = f"{seconds / 60:.1f} min, about {minutes_left:.0f} left"
+        print(f"[{count}/{total}] {text}; {elapsed}", flush=True)
 
 
 def should_replace(new: dict[str, Any], old: dict[str, Any]) -> bool:
@@ -216,13 +217,13 @@ def should_replace(new: dict[str, Any], old: dict[str, Any]) -> bool:
     return bool(new["complete"]) or len(new["rates"]) >= len(old.get("rates", []))
 
 
-def comma_separated(allowed: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+def comma_separated(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     """Return an argparse type for comma-separated names."""
 
     def parse_names(text: str) -> tuple[str, ...]:
         names = tuple(text.split(","))
-        if unknown := [name for name in names if name not in allowed]:
-            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; allowed: {', '.join(allowed)}")
+        if unknown := [name for name in names if name not in choices]:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; allowed: {', '.join(choices)}")
         return names
 
     return parse_names

@@ -161,6 +161,6 @@ class Contest:
         """
         from stablebert.glue.metrics import compute_metrics
 
-        predicted, actual = (torch.as_tensor(values).float() for values in (logits, labels))
-        actual = actual if self.task.regression else actual.long()
-        return compute_metrics([self.task.metric], predicted, actual)[self.task.metric]
+        predictions, targets = (torch.as_tensor(values).float() for values in (logits, labels))
+        targets = targets if self.task.regression else targets.long()
+        return compute_metrics([self.task.metric], predictions, targets)[self.task.metric]

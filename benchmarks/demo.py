@@ -43,17 +43,17 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
     """Return the test scores of the majority class and of a bag of words, in the task's metric."""
     task = TASKS[name]
     data = resolve(source, task)
-    tables = {part: data.read(part).to_pydict() for part in ("train", task.dev_split)}
-    labels = {part: np.array(table["label"]) for part, table in tables.items()}
-    parts = split_rows(task, labels["train"], labels[task.dev_split], data.held_out)
+    tables = {split: data.read(split).to_pydict() for split in ("train", task.dev_split)}
+    labels = {split: np.array(table["label"]) for split, table in tables.items()}
+    splits = split_rows(task, labels["train"], labels[task.dev_split], data.held_out)
     texts, targets = {}, {}
-    for which in ("train", "test"):
-        source_part, rows = parts[which].source, parts[which].rows
-        columns = [tables[source_part][column] for column in task.columns]
-        texts[which] = [[column[i] for i in rows] for column in columns]
-        targets[which] = labels[source_part][rows]
+    for split in ("train", "test"):
+        source_split, rows = splits[split].source, splits[split].rows
+        columns = [tables[source_split][column] for column in task.columns]
+        texts[split] = [[column[i] for i in rows] for column in columns]
+        targets[split] = labels[source_split][rows]
     counter = CountVectorizer(token_pattern=r"\w+").fit(chain.from_iterable(texts["train"]))
-    train, test = (features(counter, texts[which]) for which in ("train", "test"))
+    train, test = (features(counter, texts[split]) for split in ("train", "test"))
     if task.regression:
         model = RidgeCV(np.logspace(-2, 3, 12)).fit(train, targets["train"])
         logits = torch.from_numpy(model.predict(test))[:, None]
@@ -85,9 +85,9 @@ def features(counter: CountVectorizer, texts: Sequence[Sequence[str]]) -> csr_ma
     if len(counts) == 1:
         return counts[0]
     first, second = ((count > 0).astype(int) for count in counts)
-    shared, own = first.multiply(second).sum(1), [first.sum(1), second.sum(1)]
-    fraction = shared / (own[0] + own[1] - shared)
-    more = np.asarray(np.hstack([shared, fraction, own[0] - shared, own[1] - shared]), float)
+    common, sizes = first.multiply(second).sum(1), [first.sum(1), second.sum(1)]
+    fraction = common / (sizes[0] + sizes[1] - common)
+    more = np.asarray(np.hstack([common, fraction, sizes[0] - common, sizes[1] - common]), float)
     return hstack([*counts, csr_matrix(more)]).tocsr()
 
 
@@ -103,32 +103,33 @@ def baselines(source: str, models: Sequence[str], runs: Path) -> str:
     head += [f"{Path(model).name}, {length}" for model in models for length in LENGTHS]
     overrides = [*STANDARD, f"data.source={source}"]
     results = {
-        (model, s.cell.task, s.cell.length): s
+        (model, result.cell.task, result.cell.length): result
         for model in models
-        for s in summaries("table1", [*overrides, f"model.name={model}"], runs)
+        for result in summaries("table1", [*overrides, f"model.name={model}"], runs)
     }
     rows = []
     for name in FULL:
         row = [f"demo-{name}", TASKS[name].metric]
         row += [f"{100 * score:.1f}" for score in bag_of_words(name, source)]
         cells = [results[model, name, length] for model in models for length in LENGTHS]
-        rows.append([*row, *(f"{s.test.mean():.1f} ({s.n})" if s.n else "-" for s in cells)])
+        row += [f"{cell.test.mean():.1f} ({cell.n})" if cell.n else "-" for cell in cells]
+        rows.append(row)
     return markdown_table(head, rows)
 
 
 def rates(runs: Path) -> str:
     """Return a table of validation scores by learning rate, from the runs of `RATES`."""
     results: dict[tuple[float, str], list[CellResult]] = {}
-    for s in summaries("bias_correction", RATES, runs):
-        key = float(str(s.cell.params["optimizer.lr"])), s.cell.method
-        results.setdefault(key, []).append(s)
-    tasks = [f"demo-{s.cell.task}" for s in next(iter(results.values()))]
+    for result in summaries("bias_correction", RATES, runs):
+        key = float(str(result.cell.params["optimizer.lr"])), result.cell.method
+        results.setdefault(key, []).append(result)
+    tasks = [f"demo-{result.cell.task}" for result in next(iter(results.values()))]
     rows = []
     for (rate, method), cells in sorted(results.items(), key=lambda item: item[0]):
-        scores = [f"{s.val.mean():.1f} ± {s.val.std(ddof=1):.1f}" for s in cells]
-        mean = f"{np.mean([s.val.mean() for s in cells]):.1f}"
-        failed, n = sum(s.failed for s in cells), sum(s.n for s in cells)
-        rows.append([f"{rate:g}", method, *scores, mean, f"{failed} of {n}"])
+        scores = [f"{result.val.mean():.1f} ± {result.val.std(ddof=1):.1f}" for result in cells]
+        mean = f"{np.mean([result.val.mean() for result in cells]):.1f}"
+        failed_count, n = sum(result.failed for result in cells), sum(result.n for result in cells)
+        rows.append([f"{rate:g}", method, *scores, mean, f"{failed_count} of {n}"])
     return markdown_table(["rate", "method", *tasks, "mean", "failed"], rows)
 
 
@@ -140,7 +141,7 @@ def summaries(sweep: str, overrides: Sequence[str], runs: Path) -> list[CellResu
     """
     basis = read_sweep_records(read_sweep(sweep).narrow([*overrides, f"paths.runs={runs}"]))
     results = join_records(basis.cells, basis.records).results
-    if not any(s.n for s in results):
+    if not any(result.n for result in results):
         raise SystemExit(f"no run of `stablebert grid {sweep} {' '.join(overrides)}` in {runs}")
     return results
 

@@ -47,12 +47,12 @@ class BestWeights(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit":
             return
-        live = pl_module.state_dict()
+        state = pl_module.state_dict()
         if not self._candidate:
             # clone: on a CPU, .detach().cpu() is the live weights, so the best would be the last
-            self._candidate = {name: tensor.detach().clone() for name, tensor in live.items()}
+            self._candidate = {name: tensor.detach().clone() for name, tensor in state.items()}
         else:
-            for name, tensor in live.items():
+            for name, tensor in state.items():
                 self._candidate[name].copy_(tensor)
 
     @override
@@ -60,8 +60,8 @@ class BestWeights(Callback):
         if trainer.state.fn != "fit":
             return
         if self.monitor not in trainer.callback_metrics:
-            logged = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
-            raise KeyError(f"BestWeights monitors {self.monitor!r}; validation logged {logged}")
+            keys = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
+            raise KeyError(f"BestWeights monitors {self.monitor!r}; validation logged {keys}")
         score = float(trainer.callback_metrics[self.monitor])
         if is_better(score, self.score):
             self.score, self.step = score, trainer.global_step

@@ -18,7 +18,9 @@ from stablebert.optim.adam import steps_taken
 from stablebert.optim.bias_ratio import analytic_bias_ratio, update_norms
 
 
-def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> dict[str, float]:
+def measure_bias_ratio(
+    optimizer: Optimizer, layers_by_name: Mapping[str, nn.Module]
+) -> dict[str, float]:
     """Measure, per layer and overall, both updates that the optimizer's moments imply.
 
     For first and second moments m, v after t steps: the biased update m / (√v + ε) of BERTAdam and
@@ -26,7 +28,7 @@ def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> 
 
     Args:
         optimizer: Adam or AdamW of torch, or `BertAdam`.
-        named: Layers by name, as `models.architectures.layers` returns them.
+        layers_by_name: Layers by name, as `models.architectures.layers` returns them.
 
     Returns:
         For each layer and for `all`: the norms `update_biased/<layer>` and
@@ -48,13 +50,13 @@ def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> 
     group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     offset = getattr(optimizer, "step_offset", 0)
     norms: dict[str, torch.Tensor] = {}
-    for name, layer in named.items():
-        trained = [p for p in layer.parameters() if optimizer.state.get(p)]
-        if not trained:
+    for name, layer in layers_by_name.items():
+        parameters = [p for p in layer.parameters() if optimizer.state.get(p)]
+        if not parameters:
             continue
-        group = group_of[id(trained[0])]
+        group = group_of[id(parameters[0])]
         norms[log_key(name)] = update_norms(
-            [optimizer.state[p] for p in trained],
+            [optimizer.state[p] for p in parameters],
             betas=group["betas"],
             eps=group["eps"],
             offset=offset,
@@ -62,12 +64,14 @@ def measure_bias_ratio(optimizer: Optimizer, named: Mapping[str, nn.Module]) -> 
     sums = torch.stack(list(norms.values()))
     rows = torch.cat([sums, sums.sum(0, keepdim=True)]).tolist()
     metrics: dict[str, float] = {}
-    for key, (biased, corrected, eps_dominates, seen) in zip([*norms, "all"], rows, strict=True):
-        metrics[f"update_biased/{key}"] = biased**0.5
-        metrics[f"update_corrected/{key}"] = corrected**0.5
+    for key, row in zip([*norms, "all"], rows, strict=True):
+        biased_sum, corrected_sum, eps_dominates, with_gradient = row
+        metrics[f"update_biased/{key}"] = biased_sum**0.5
+        metrics[f"update_corrected/{key}"] = corrected_sum**0.5
         # with no gradient so far, neither update moves anything
-        metrics[f"bias_ratio/{key}"] = (biased / corrected) ** 0.5 if corrected else 1.0
-        metrics[f"eps_share/{key}"] = eps_dominates / seen if seen else 0.0
+        ratio = (biased_sum / corrected_sum) ** 0.5 if corrected_sum else 1.0
+        metrics[f"bias_ratio/{key}"] = ratio
+        metrics[f"eps_share/{key}"] = eps_dominates / with_gradient if with_gradient else 0.0
     betas = optimizer.param_groups[0]["betas"]
     metrics["bias_ratio/analytic"] = analytic_bias_ratio(t, betas)
     return metrics

@@ -77,17 +77,17 @@ def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[st
         raise ValueError(f"mixout p={p}: a probability from 0 to below 1")
     if mask not in ("neuron", "weight"):
         raise ValueError(f"mixout mask={mask!r}: neuron or weight")
-    parts = layers(model)
-    head = {id(module) for module in parts["classifier"].modules()}
-    blocks = {name: part for name, part in parts.items() if name.startswith("layer.")}
+    layers_by_name = layers(model)
+    head = {id(module) for module in layers_by_name["classifier"].modules()}
+    blocks = {name: layer for name, layer in layers_by_name.items() if name.startswith("layer.")}
     linears = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and id(module) not in head
     }
     for name, module in chain.from_iterable(b.named_modules(prefix=n) for n, b in blocks.items()):
-        own = next(module.parameters(recurse=False), None)
-        if own is not None and not isinstance(module, nn.Linear | nn.LayerNorm):
+        direct_parameter = next(module.parameters(recurse=False), None)
+        if direct_parameter is not None and not isinstance(module, nn.Linear | nn.LayerNorm):
             raise ValueError(
                 f"mixout p={p}: {name}, a {type(module).__name__}, keeps weights outside any "
                 "Linear, which would not be mixed"

@@ -44,32 +44,35 @@ def freeze_all_but(
         ['classifier.weight', 'classifier.bias']
     """
     parameters = dict(model.named_parameters())
-    selected: set[int] = set()
-    parts = layers(model)
+    trainable: set[int] = set()
+    layers_by_name = layers(model)
     for pattern in patterns:
-        inside = {id(p) for p in parts[pattern].parameters()} if pattern in parts else set()
+        layer = layers_by_name.get(pattern)
+        ids_in_layer = {id(p) for p in layer.parameters()} if layer is not None else set()
         matches = [
-            id(p) for n, p in parameters.items() if id(p) in inside or fnmatchcase(n, pattern)
+            id(p) for n, p in parameters.items() if id(p) in ids_in_layer or fnmatchcase(n, pattern)
         ]
-        if selected.issuperset(matches):
+        if trainable.issuperset(matches):
             names = list(parameters)
+            choices = ", ".join([*names[:2], "...", *names[-2:], *layers_by_name])
             raise ValueError(
                 f"trainable.patterns: {pattern} matches no {'other ' if matches else ''}parameter "
-                f"and no layer; there are {', '.join([*names[:2], '...', *names[-2:], *parts])}"
+                f"and no layer; there are {choices}"
             )
-        selected.update(matches)
+        trainable.update(matches)
     if num_layers is not None:
-        top = [*top_layers(parts, num_layers=num_layers, pooler=True), "classifier"]
-        selected.update(id(p) for layer in top if layer in parts for p in parts[layer].parameters())
-    for layer in fresh:
-        if frozen := [p for p in parts[layer].parameters() if id(p) not in selected]:
+        top = [*top_layers(layers_by_name, num_layers=num_layers, pooler=True), "classifier"]
+        for name in top:
+            trainable.update(id(p) for p in layers_by_name[name].parameters())
+    for name in fresh:
+        if count := sum(id(p) not in trainable for p in layers_by_name[name].parameters()):
             raise ValueError(
-                f"{layer} starts at random and {len(frozen)} of its parameters would stay random: "
+                f"{name} starts at random and {count} of its parameters would stay random: "
                 "train all of it"
             )
     for p in parameters.values():
-        p.requires_grad_(id(p) in selected)
-    return [name for name, p in parameters.items() if id(p) in selected]
+        p.requires_grad_(id(p) in trainable)
+    return [name for name, p in parameters.items() if id(p) in trainable]
 
 
 class TrainPart(Callback):

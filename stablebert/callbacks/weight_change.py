@@ -19,9 +19,12 @@ Weights = dict[str, list[Tensor]]
 
 
 @torch.no_grad()
-def copy_weights(named: Mapping[str, nn.Module]) -> Weights:
+def copy_weights(layers_by_name: Mapping[str, nn.Module]) -> Weights:
     """Copy the parameters of every layer."""
-    return {name: [p.detach().clone() for p in m.parameters()] for name, m in named.items()}
+    return {
+        name: [p.detach().clone() for p in layer.parameters()]
+        for name, layer in layers_by_name.items()
+    }
 
 
 def weight_norms(weights: Weights) -> Tensor:
@@ -40,23 +43,25 @@ def weight_norms(weights: Weights) -> Tensor:
 
 
 @torch.no_grad()
-def weight_change(named: Mapping[str, nn.Module], start: Weights, start_norms: Tensor) -> Tensor:
+def weight_change(
+    layers_by_name: Mapping[str, nn.Module], start: Weights, start_norms: Tensor
+) -> Tensor:
     """Return the L2 distance of each layer from its start, absolute and relative.
 
     Args:
-        named: Layers by name.
+        layers_by_name: Layers by name.
         start: Result of `copy_weights` at the start.
         start_norms: Result of `weight_norms` for it, one number per layer.
 
     Returns:
-        `(2, len(named))` on the device of the weights, without a synchronization: distances, and
-        distances divided by `start_norms`.
+        Distances, and distances divided by `start_norms`: two rows with one number per layer, on
+        the device of the weights, without a synchronization.
     """
     # layer by layer: the differences of all of BERT-large at once would take another 1.3 GB
     distances = torch.cat(
         [
             weight_norms({name: list(differences(list(layer.parameters()), start[name]))})
-            for name, layer in named.items()
+            for name, layer in layers_by_name.items()
         ]
     )
     return torch.stack([distances, distances / start_norms])
@@ -85,9 +90,9 @@ class WeightChangeMonitor(StepMonitor):
 
     @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        named = layers(model_of(pl_module, self))
-        distances, relative = weight_change(named, self._start, self._start_norms).tolist()
-        keys = [log_key(name) for name in named]
+        layers_by_name = layers(model_of(pl_module, self))
+        distances, relative = weight_change(layers_by_name, self._start, self._start_norms).tolist()
+        keys = [log_key(name) for name in layers_by_name]
         return {
             **{f"weight_change/{k}": d for k, d in zip(keys, distances, strict=True)},
             **{f"weight_change_relative/{k}": d for k, d in zip(keys, relative, strict=True)},

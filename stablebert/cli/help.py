@@ -61,17 +61,17 @@ def describe_keys(command: Command, overrides: Sequence[str]) -> str:
         "",
     ]
     for key, comment in documented_keys():
-        lines += [f"{key}={_as_typed(values[key])}", f"    {comment}"]
+        lines += [f"{key}={_format_value(values[key])}", f"    {comment}"]
         lines += [f"    takes {describe_allowed_values(key)}"]
     return "\n".join(lines)
 
 
-def _as_typed(value: object) -> str:
+def _format_value(value: object) -> str:
     """Return a value as one would type it."""
     if value is None:
         return "null"
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_as_typed, value))}]"
+        return f"[{', '.join(map(_format_value, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -24,7 +24,7 @@ def train(overrides: Sequence[str]) -> int:
     try:
         with _exit_on_sigterm():
             run = _locate_run(overrides)
-            record = _read_finished(run) or _train(run)
+            record = _read_existing_record(run) or _train(run)
     except (KeyboardInterrupt, SystemExit) as stop:
         # Lightning turns Ctrl-C into exit(1), and SIGTERM into an exit that looks like success
         is_interrupt = KeyboardInterrupt in (type(stop), type(stop.__context__))
@@ -49,7 +49,7 @@ def _locate_run(overrides: Sequence[str]) -> LocatedRun:
         raise
 
 
-def _read_finished(run: LocatedRun) -> RunRecord | None:
+def _read_existing_record(run: LocatedRun) -> RunRecord | None:
     """Return the record of a run that is not to be trained again."""
     try:
         record = None if run.cfg.force else read_record(run.folder)

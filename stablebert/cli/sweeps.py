@@ -48,25 +48,25 @@ def grid(argv: Sequence[str]) -> int:
     gpus = visible_gpus() * options.workers_per_gpu
     workers = options.workers or len(gpus) or min(usable_cores(), CPU_WORKERS)
     # committed runs say how long a run takes, also with --fresh
-    timed = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
+    timing_records = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
     print(f"{sweep.name}: {_describe_plan(plan, retry_crashed=options.retry_crashed)}")
     print(
         f"{len(runs)} to run on {workers} worker{'s' * (workers > 1)}, estimated time "
-        f"{Clock(timed).remaining(runs, workers)}"
+        f"{Clock(timing_records).remaining(runs, workers)}"
     )
     if options.dry_run or not runs:
         return 0
-    located = [locate(run.cfg) for run in runs]
+    located_runs = [locate(run.cfg) for run in runs]
     if options.retry_crashed:
         clear_crashes(plan.crashed)
     try:
         if pruning:
             outcome = run_pruned_grid(
-                located, pruning, records, done=plan.done, workers=workers, gpus=gpus
+                located_runs, pruning, records, done=plan.done, workers=workers, gpus=gpus
             )
         else:
-            jobs = [Job(run) for run in located]
-            outcome = run_grid(jobs, workers=workers, gpus=gpus, records=timed)
+            jobs = [Job(run) for run in located_runs]
+            outcome = run_grid(jobs, workers=workers, gpus=gpus, records=timing_records)
     except KeyboardInterrupt:
         print("stopped: finished runs are kept; rerun the command to resume", file=sys.stderr)
         return 130
@@ -115,11 +115,11 @@ def _missing_of(
     print_errors(sweep.problems)
     identities = Identities([*records, *sweep.records])
     runs = {run.key: run for run in map(identities.run, configs)}
-    missing = [runs[key] for key in missing_keys(sweep, runs)]
-    print(f"{path} is missing {len(missing)} of {len(runs)} runs")
-    for cell, seeds in _seeds_by_cell(missing).items():
+    missing_runs = [runs[key] for key in missing_keys(sweep, runs)]
+    print(f"{path} is missing {len(missing_runs)} of {len(runs)} runs")
+    for cell, seeds in _seeds_by_cell(missing_runs).items():
         print(f"  {cell}: {' '.join(seeds)}")
-    return [run.cfg for run in missing]
+    return [run.cfg for run in missing_runs]
 
 
 def _seeds_by_cell(runs: Sequence[Run]) -> dict[str, list[str]]:

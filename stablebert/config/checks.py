@@ -53,10 +53,13 @@ def _rule(*keys: str) -> Callable[[Callable[[Candidate], Iterator[str]]], Rule]:
     return register
 
 
-def contradictions(candidate: Candidate, refused: set[str]) -> list[str]:
+def contradictions(candidate: Candidate, refused_keys: set[str]) -> list[str]:
     """Return every contradiction that involves none of the refused keys."""
     return [
-        problem for rule in RULES if not rule.keys & refused for problem in rule.check(candidate)
+        problem
+        for rule in RULES
+        if not rule.keys & refused_keys
+        for problem in rule.check(candidate)
     ]
 
 
@@ -92,8 +95,8 @@ def longer_without_epochs(c: Candidate) -> Iterator[str]:
 @_rule(*_LENGTH)
 def longer_has_steps(c: Candidate) -> Iterator[str]:
     """Require a number of steps for `length=longer`, from the files or the command line."""
-    planned, steps = c.files["trainer.max_steps"], c.values["trainer.max_steps"]
-    if c.values["length"] == "longer" and planned is None and steps is None:
+    file_steps, steps = c.files["trainer.max_steps"], c.values["trainer.max_steps"]
+    if c.values["length"] == "longer" and file_steps is None and steps is None:
         yield (
             f"length=longer: the paper trains task={c.values['task']} for three epochs only, so "
             "its number of steps is unknown; set trainer.max_steps=N"
@@ -103,11 +106,11 @@ def longer_has_steps(c: Candidate) -> Iterator[str]:
 @_rule(*_LENGTH)
 def longer_as_planned(c: Candidate) -> Iterator[str]:
     """Refuse another number of steps than that of `length=longer`."""
-    planned = c.files["trainer.max_steps"]
-    steps = c.overrides.get("trainer.max_steps", planned)
-    if c.values["length"] == "longer" and planned is not None and steps != planned:
+    file_steps = c.files["trainer.max_steps"]
+    steps = c.overrides.get("trainer.max_steps", file_steps)
+    if c.values["length"] == "longer" and file_steps is not None and steps != file_steps:
         yield (
-            f"length=longer is {planned} steps for task={c.values['task']}; "
+            f"length=longer is {file_steps} steps for task={c.values['task']}; "
             f"drop it or trainer.max_steps={'null' if steps is None else steps}"
         )
 
@@ -147,11 +150,11 @@ def methods_agree(c: Candidate) -> Iterator[str]:
     }
     for a, b in combinations(settings, 2):
         common = settings[a].keys() & settings[b].keys() - {"optimizer.lr"}
-        differing = [key for key in settings[a] if key in common]
-        differing = [key for key in differing if settings[a][key] != settings[b][key]]
-        if differing:
-            has = [_assignments(differing, settings[name]) for name in (a, b)]
-            yield f"method={c.values['method']}: {a} has {has[0]}, {b} has {has[1]}"
+        differing_keys = [key for key in settings[a] if key in common]
+        differing_keys = [key for key in differing_keys if settings[a][key] != settings[b][key]]
+        if differing_keys:
+            ours, theirs = (_assignments(differing_keys, settings[name]) for name in (a, b))
+            yield f"method={c.values['method']}: {a} has {ours}, {b} has {theirs}"
 
 
 def _assignments(keys: Sequence[str], values: Mapping[str, Any]) -> str:

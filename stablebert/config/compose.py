@@ -41,11 +41,11 @@ def compose(overrides: Sequence[str]) -> RunConfig:
     base = load_conf("base")
     selection = {key: values.get(key, base[key]) for key in SELECTORS}
     files = merge(*file_layers(selection, values.get("model.name")))
-    merged = merge(files, values)
-    problems += contradictions(Candidate(values, files, merged), command_line.refused)
+    all_values = merge(files, values)
+    problems += contradictions(Candidate(values, files, all_values), command_line.refused_keys)
     if problems:
         raise ConfigError(problems)
-    config: RunConfig = _build(RunConfig, merged)
+    config: RunConfig = _build(RunConfig, all_values)
     return config
 
 
@@ -54,7 +54,7 @@ class _CommandLine:
     """The overrides read so far: valid values, keys with an invalid value, and problems."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
+    refused_keys: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
     def add(self, argument: str) -> None:
@@ -73,12 +73,12 @@ class _CommandLine:
         try:
             value = parse_value(text, key)
         except ValueError:
-            self.refused.add(key)
+            self.refused_keys.add(key)
             near = did_you_mean(text, choices_of(key))
             self.problems.append(f"{argument}: {key} takes {describe_allowed_values(key)}{near}")
             return
         if self.values.setdefault(key, value) != value:
-            self.refused.add(key)
+            self.refused_keys.add(key)
             self.problems.append(f"{argument}: {key} is given twice, with different values")
 
     def move_longer(self) -> None:

@@ -23,8 +23,8 @@ def load_conf(name: str) -> dict[str, Any]:
 
     OmegaConf refuses duplicate keys and reads 2e-5 as a number; plain YAML does neither.
     """
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"), resolve=True)
-    return dict(loaded)
+    content: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"), resolve=True)
+    return dict(content)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

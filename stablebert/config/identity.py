@@ -20,16 +20,16 @@ def config_id(cfg: RunConfig, *, data: str, model: str, start: str | None = None
         model: Identity of the model's content, likewise.
         start: `config_id` of the run whose encoder this one starts from.
     """
-    hashed = {key: retired.value for key, retired in RETIRED_KEYS.items()}
+    hash_input = {key: retired_key.value for key, retired_key in RETIRED_KEYS.items()}
     for key, value in flat_values(cfg).items():
         metadata = KEYS[key].metadata
         is_neutral = "neutral" in metadata and metadata["neutral"] == value
         if metadata.get("in_id", True) and not is_neutral:
-            hashed[key] = value
-    hashed |= {"data": data, "model": model, "recipe_version": RECIPE_VERSION}
+            hash_input[key] = value
+    hash_input |= {"data": data, "model": model, "recipe_version": RECIPE_VERSION}
     if start:
-        hashed["start"] = start
-    canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"))
+        hash_input["start"] = start
+    canonical = json.dumps(hash_input, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
 
 

@@ -65,17 +65,17 @@ def entry_values(
     Raises:
         ConfigError: If the entry has an unknown key or a value that is not allowed.
     """
-    nested = {f"per_{selector}": selector for selector in ("task", "method", "length")}
+    groups = {f"per_{selector}": selector for selector in ("task", "method", "length")}
     values = {}
-    for key, raw in flatten({k: v for k, v in entry.items() if k not in nested}).items():
+    for key, raw in flatten({k: v for k, v in entry.items() if k not in groups}).items():
         if key not in KEYS:
             raise ConfigError([f"conf/{where}: {describe_unknown_key(key)}"])
         try:  # as text: files follow the same rules as the command line
             values[key] = parse_value(str(raw), key)
         except ValueError:
-            allowed = describe_allowed_values(key)
-            raise ConfigError([f"conf/{where}: {key}={raw}: {key} takes {allowed}"]) from None
-    for group, selector in nested.items():
+            advice = f"{key} takes {describe_allowed_values(key)}"
+            raise ConfigError([f"conf/{where}: {key}={raw}: {advice}"]) from None
+    for group, selector in groups.items():
         for name in selection[selector].split("+"):
             inner = entry.get(group, {}).get(name, {})
             values |= entry_values(inner, selection, where) if inner else {}

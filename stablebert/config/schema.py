@@ -222,11 +222,11 @@ class Key:
 
 
 def _keys(
-    config: type, prefix: str = "", inherited: Mapping[str, Any] = MappingProxyType({})
+    config: type, prefix: str = "", group_metadata: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, Key]:
     keys: dict[str, Key] = {}
     for entry in fields(config):
-        metadata = {**inherited, **entry.metadata}
+        metadata = {**group_metadata, **entry.metadata}
         if isinstance(entry.type, type) and is_dataclass(entry.type):
             keys |= _keys(entry.type, f"{prefix}{entry.name}.", metadata)
         else:

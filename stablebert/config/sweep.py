@@ -27,7 +27,7 @@ class Sweep:
     name: str
     parameters: Mapping[str, tuple[str, ...]]
     """Values by key, each as one would type it."""
-    fixed: tuple[str, ...] = ()
+    fixed_overrides: tuple[str, ...] = ()
     """`KEY=VALUE` overrides that the sweep's command gives to every run."""
 
     def narrow(self, overrides: Sequence[str]) -> "Sweep":
@@ -41,20 +41,20 @@ class Sweep:
         Raises:
             ConfigError: If an override is not of the form KEY=VALUES.
         """
-        replaced: dict[str, tuple[str, ...]] = {}
+        replacements: dict[str, tuple[str, ...]] = {}
         problems = []
         for override in overrides:
             key, equals, text = override.partition("=")
             if not equals or key not in KEYS:
                 near = did_you_mean(key, KEYS)
                 problems.append(f"{override} is not of the form KEY=VALUES with a known key{near}")
-            elif key in replaced:
+            elif key in replacements:
                 problems.append(f"{override}: {key} is given twice")
             else:
-                replaced[key] = _split_values(key, text)
+                replacements[key] = _split_values(key, text)
         if problems:
             raise ConfigError(problems)
-        return Sweep(self.name, {**self.parameters, **replaced}, self.fixed)
+        return Sweep(self.name, {**self.parameters, **replacements}, self.fixed_overrides)
 
     def combinations(self) -> list[dict[str, str]]:
         """Return the parameters of every run, in W&B's order.
@@ -88,11 +88,13 @@ class Sweep:
         """
         points: list[tuple[dict[str, str], RunConfig]] = []
         problems: dict[str, None] = {}
-        fixed = [item for item in self.fixed if item.partition("=")[0] not in self.parameters]
+        fixed_overrides = [
+            item for item in self.fixed_overrides if item.partition("=")[0] not in self.parameters
+        ]
         for combination in self.combinations():
             overrides = [f"{key}={value}" for key, value in combination.items()]
             try:
-                points.append((combination, compose([*fixed, *overrides])))
+                points.append((combination, compose([*fixed_overrides, *overrides])))
             except ConfigError as error:
                 problems |= dict.fromkeys(error.problems)
         if problems:
@@ -123,9 +125,9 @@ def read_sweep(path: str) -> Sweep:
     if not file.is_file() and path in (Path(path).stem, f"sweeps/{Path(path).stem}.yaml"):
         file = SWEEPS / f"{Path(path).stem}.yaml"
     if not file.is_file():
-        shipped = shipped_sweeps()
-        near = did_you_mean(Path(path).stem, shipped)
-        raise ConfigError([f"{path} is not a sweep file; shipped: {', '.join(shipped)}{near}"])
+        names = shipped_sweeps()
+        suggestion = did_you_mean(Path(path).stem, names)
+        raise ConfigError([f"{path} is not a sweep file; shipped: {', '.join(names)}{suggestion}"])
     return parse_sweep(file.stem, yaml.safe_load(file.read_text("utf-8")), str(file))
 
 
@@ -164,5 +166,5 @@ def parse_sweep(name: str, content: Any, where: str) -> Sweep:
     if problems:
         raise ConfigError(problems)
     command = [str(argument) for argument in content.get("command") or []]
-    fixed = tuple(argument for argument in command if argument.partition("=")[0] in KEYS)
-    return Sweep(name, grid, fixed)
+    fixed_overrides = tuple(argument for argument in command if argument.partition("=")[0] in KEYS)
+    return Sweep(name, grid, fixed_overrides)

@@ -76,8 +76,8 @@ def _split_items(text: str) -> list[str]:
 def unquote(text: str) -> str:
     """Remove one pair of quotes around a text, left by a shell or a file."""
     inner = text[1:-1]
-    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in inner
-    return inner if quoted else text
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in inner
+    return inner if is_quoted else text
 
 
 # ---------------------------------------------------------------- descriptions

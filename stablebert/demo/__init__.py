@@ -32,4 +32,4 @@ def demo_rows(task: str, part: str, *, n: int, seed: int, holds_out: bool) -> li
     dev = generate_rows(task, HELD_OUT * (1 if holds_out else 2), f"dev {seed}")
     if part != "train":
         return dev
-    return generate_rows(task, n + HELD_OUT * holds_out, f"train {seed}", excluded=dev)
+    return generate_rows(task, n + HELD_OUT * holds_out, f"train {seed}", exclude=dev)

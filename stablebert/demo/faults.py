@@ -30,7 +30,7 @@ TRANSITIVE = {
 
 def ungrammatical(e: Event, dice: Dice) -> str | None:
     """Return the event in an ungrammatical sentence; None if the drawn error does not apply."""
-    faults = (_agreement, _case, _order, _missing, _doubled, _frame, _auxiliary, _article)
+    faults = (_agreement, _case, _order, _omission, _repetition, _frame, _auxiliary, _article)
     return dice.one_of(faults)(e, dice)
 
 
@@ -67,32 +67,32 @@ def _order(e: Event, dice: Dice) -> str | None:
     return " ".join(words)
 
 
-def _missing(e: Event, dice: Dice) -> str | None:
+def _omission(e: Event, dice: Dice) -> str | None:
     """Leave out a word that the sentence needs."""
-    needed = set(AUXILIARIES)
+    required_words = set(AUXILIARIES)
     if e.patient:  # "jumped the bench" and "wandered the hall" are correct
-        needed |= {"at", "near", "behind"}
+        required_words |= {"at", "near", "behind"}
         if e.verb not in ("call/phone", "teach/instruct"):  # "was called the professor"
-            needed.add("by")
+            required_words.add("by")
         kind = KIND.get(e.patient.head, "")
         # so are "cooked cabbage", "played guitar" and "fed sheep"
         if (
             kind not in ("fruit", "vegetable", "instrument", "vehicle")
             and e.patient.head != "sheep"
         ):
-            needed |= {"a", "an"}
-    return _without_one_of(needed, e.say(dice).split(), dice)
+            required_words |= {"a", "an"}
+    return _without_one_of(required_words, e.say(dice).split(), dice)
 
 
-def _without_one_of(needed: set[str], words: list[str], dice: Dice) -> str | None:
-    places = [i for i, word in enumerate(words) if word in needed]
+def _without_one_of(required_words: set[str], words: list[str], dice: Dice) -> str | None:
+    places = [i for i, word in enumerate(words) if word in required_words]
     if not places:
         return None
     i = dice.one_of(places)
     return " ".join(words[:i] + words[i + 1 :])
 
 
-def _doubled(e: Event, dice: Dice) -> str | None:
+def _repetition(e: Event, dice: Dice) -> str | None:
     """Repeat a function word."""
     words = e.say(dice).split()
     places = [i for i, word in enumerate(words) if word in LINKS | AUXILIARIES | {"to"}]

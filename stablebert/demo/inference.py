@@ -25,7 +25,7 @@ def premise(dice: Dice) -> Event:
     return e
 
 
-def entailed(e: Event, dice: Dice) -> Event | None:
+def entailed_event(e: Event, dice: Dice) -> Event | None:
     """Return an event that follows from this one."""
     if e.negated:
         return world.add(e, dice)
@@ -35,7 +35,7 @@ def entailed(e: Event, dice: Dice) -> Event | None:
     )
 
 
-def undetermined(e: Event, dice: Dice) -> Event | None:
+def undetermined_event(e: Event, dice: Dice) -> Event | None:
     """Return an event that neither follows from this one nor contradicts it."""
     opposite = dice.chance(0.35)
     if e.negated:  # not at noon: perhaps at another time, perhaps never
@@ -48,7 +48,7 @@ def undetermined(e: Event, dice: Dice) -> Event | None:
     return world.negate(more, dice) if opposite else more
 
 
-def contradicted(e: Event, dice: Dice) -> Event | None:
+def contradicting_event(e: Event, dice: Dice) -> Event | None:
     """Return an event that contradicts this one."""
     if e.negated:
         more = world.add(e, dice) if dice.chance(0.5) else e
@@ -64,15 +64,15 @@ def rte(label: int, dice: Dice) -> Row | None:
         return sentence_pair(report(e, dice, factive=not label), e, label, dice)
     kind = dice.random()
     if not label:
-        hypothesis = entailed(e, dice)
+        hypothesis = entailed_event(e, dice)
     elif kind < 0.35:
-        hypothesis = undetermined(e, dice)
+        hypothesis = undetermined_event(e, dice)
     elif kind < 0.55:
-        hypothesis = contradicted(e, dice)
+        hypothesis = contradicting_event(e, dice)
     else:
         changes = (world.swap, world.other_agent, world.other_patient, world.other_verb)
         other = world.apply_one(e, changes, dice)
-        hypothesis = other and (entailed(other, dice) or other)
+        hypothesis = other and (entailed_event(other, dice) or other)
     return _inference(e, hypothesis, label, dice)
 
 
@@ -81,7 +81,8 @@ def mnli(label: int, dice: Dice) -> Row | None:
     e = premise(dice)
     if label < 2 and dice.chance(0.15):
         return sentence_pair(report(e, dice, factive=not label), e, label, dice)
-    return _inference(e, (entailed, undetermined, contradicted)[label](e, dice), label, dice)
+    draw_hypothesis = (entailed_event, undetermined_event, contradicting_event)[label]
+    return _inference(e, draw_hypothesis(e, dice), label, dice)
 
 
 def _inference(e: Event, hypothesis: Event | None, label: int, dice: Dice) -> Row | None:

@@ -22,8 +22,8 @@ NEAR_MISSES = (
 
 def near_miss(e: Event, dice: Dice, changes: Sequence[world.Change] = NEAR_MISSES) -> Event | None:
     """Return a similar event; mostly one with two participants exchanged, in the same words."""
-    swapped = world.swap(e, dice) if dice.chance(0.7) else None
-    return swapped or world.apply_one(e, changes, dice)
+    exchange = world.swap(e, dice) if dice.chance(0.7) else None
+    return exchange or world.apply_one(e, changes, dice)
 
 
 def event_between_people(dice: Dice) -> Event:

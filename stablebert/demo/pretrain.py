@@ -82,8 +82,8 @@ def predict(
     """Hide tokens of a batch and predict them, and whether each pair is true."""
     ids, indices, targets = mask_tokens(batch.input_ids, tokenizer, random)
     states = bert_states(model.bert, replace(batch, input_ids=ids), DropoutMasks(0))
-    pooled = model.bert.pooler(states[batch.starts].unsqueeze(1))
-    token_logits, pair_logits = model.cls(states.index_select(0, indices), pooled)
+    pair_state = model.bert.pooler(states[batch.starts].unsqueeze(1))
+    token_logits, pair_logits = model.cls(states.index_select(0, indices), pair_state)
     return PretrainingOutput(token_logits, targets, pair_logits, batch.labels)
 
 

@@ -51,13 +51,13 @@ def packed_batches(tokenizer: Any, size: int, seed: str) -> Iterator[PackedBatch
         first, second = (list(part) for part in zip(*islice(text, size), strict=True))
         labels = np.array([dice.chance(FALSE_SHARE) for _ in first])
         successors = successor_words(second)
-        shown = [
+        second_sentences = [
             false_sentence(true, other, successors, dice) if label else true
             for true, other, label in zip(second, [second[-1], *second], labels, strict=False)
         ]
-        encoded = tokenizer(first, shown)
+        encoding = tokenizer(first, second_sentences)
         ids, types = (
-            [np.asarray(row) for row in encoded[name]] for name in ("input_ids", "token_type_ids")
+            [np.asarray(row) for row in encoding[name]] for name in ("input_ids", "token_type_ids")
         )
         yield pack_rows(ids, types, labels.astype(np.int64))
 
@@ -108,11 +108,11 @@ def mask_tokens(
         `(T,)` ids with hidden tokens; `(P,)` indices of the tokens to predict; `(P,)` their ids.
     """
     special = np.isin(ids.numpy(), tokenizer.all_special_ids)
-    selected = np.flatnonzero((random.random(len(ids)) < TARGET_SHARE) & ~special)
-    kind = random.random(len(selected))
-    hidden = np.full(len(selected), tokenizer.mask_token_id)
-    substitutes = random.integers(len(SPECIAL_TOKENS), len(tokenizer), len(selected))
-    hidden = np.where(kind < KEEP_SHARE + REPLACE_SHARE, substitutes, hidden)
-    hidden = np.where(kind < KEEP_SHARE, ids.numpy()[selected], hidden)
-    indices = torch.from_numpy(selected)
-    return ids.index_copy(0, indices, torch.from_numpy(hidden)), indices, ids[indices]
+    positions = np.flatnonzero((random.random(len(ids)) < TARGET_SHARE) & ~special)
+    kind = random.random(len(positions))
+    replacements = np.full(len(positions), tokenizer.mask_token_id)
+    substitutes = random.integers(len(SPECIAL_TOKENS), len(tokenizer), len(positions))
+    replacements = np.where(kind < KEEP_SHARE + REPLACE_SHARE, substitutes, replacements)
+    replacements = np.where(kind < KEEP_SHARE, ids.numpy()[positions], replacements)
+    indices = torch.from_numpy(positions)
+    return ids.index_copy(0, indices, torch.from_numpy(replacements)), indices, ids[indices]

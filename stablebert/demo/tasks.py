@@ -28,18 +28,18 @@ STS-B's labels are the grades 0 to 5.
 """
 
 
-def generate_rows(task: str, n: int, seed: str, excluded: Iterable[Row] = ()) -> list[Row]:
+def generate_rows(task: str, n: int, seed: str, exclude: Iterable[Row] = ()) -> list[Row]:
     """Return `n` different rows of a task.
 
     Args:
         task: Name in GLUE.
         n: Number of rows.
         seed: The same seed gives the same rows, and more of them if `n` is larger.
-        excluded: Rows that must not occur.
+        exclude: Rows that must not occur.
     """
     draw_row, shares = GENERATORS[task]
     dice = Dice(f"{task} {seed}")
-    rows = dict(excluded)
+    rows = dict(exclude)
     first, end = len(rows), len(rows) + n
     while len(rows) < end:
         u, label = dice.random(), 0

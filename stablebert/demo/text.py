@@ -36,7 +36,7 @@ def text_pairs(seed: str) -> Iterator[tuple[str, str]]:
             e = world.negate(e, dice)
         kind = dice.random()
         if kind < 0.47:
-            yield _as_sentence(e, dice), _as_sentence(restated(e, dice), dice)
+            yield _as_sentence(e, dice), _as_sentence(restatement(e, dice), dice)
         elif kind < 0.63 and not (e.negated or e.present):
             slot = dice.one_of(question_slots(e))
             question = sentence(e.ask(slot, dice), "?")
@@ -61,7 +61,7 @@ def _opinion(good: bool, dice: Dice) -> str:
     return sentence((opinion if dice.chance(0.8) else review)(good, dice))
 
 
-def restated(e: Event, dice: Dice) -> Event | ReportedEvent:
+def restatement(e: Event, dice: Dice) -> Event | ReportedEvent:
     """Return the event, an event that it entails, or a report of it."""
     if dice.chance(0.15):
         return report(e, dice, factive=dice.chance(0.5))

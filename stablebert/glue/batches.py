@@ -61,9 +61,9 @@ class Examples(Dataset[Example]):
 
     def vocabulary(self) -> np.ndarray:
         """Return the token ids that occur in the rows, ascending, int64."""
-        selected = np.zeros(len(self.arrays.offsets) - 1, bool)
-        selected[self.rows] = True
-        tokens = self.arrays.input_ids[np.repeat(selected, np.diff(self.arrays.offsets))]
+        is_selected = np.zeros(len(self.arrays.offsets) - 1, bool)
+        is_selected[self.rows] = True
+        tokens = self.arrays.input_ids[np.repeat(is_selected, np.diff(self.arrays.offsets))]
         return np.unique(tokens).astype(np.int64)
 
     def sort_by_length(self) -> None:
@@ -106,10 +106,10 @@ def pad(examples: Sequence[Example], padding: Padding) -> dict[str, Tensor]:
     attention_mask = np.zeros(shape, np.int64)
     token_type_ids = np.full(shape, padding["token_type_ids"], np.int64)
     for i, (example, n) in enumerate(zip(examples, lengths, strict=True)):
-        real = slice(shape[1] - n, None) if padding["side"] == "left" else slice(n)
-        input_ids[i, real] = example["input_ids"]
-        token_type_ids[i, real] = example["token_type_ids"]
-        attention_mask[i, real] = 1
+        token_span = slice(shape[1] - n, None) if padding["side"] == "left" else slice(n)
+        input_ids[i, token_span] = example["input_ids"]
+        token_type_ids[i, token_span] = example["token_type_ids"]
+        attention_mask[i, token_span] = 1
     arrays = {
         "input_ids": input_ids,
         "attention_mask": attention_mask,

@@ -257,5 +257,5 @@ def data_module(name: str) -> Callable[..., GlueDataModule]:
     """
     task = TASKS[name]
     config = task.config
-    derived = type(f"{config.upper()}DataModule", (GlueDataModule,), {"config": config})
-    return partial(DATA_MODULES.get(config, derived), few_sample=task.few_sample)
+    subclass = type(f"{config.upper()}DataModule", (GlueDataModule,), {"config": config})
+    return partial(DATA_MODULES.get(config, subclass), few_sample=task.few_sample)

@@ -30,11 +30,13 @@ def read_parquet(file: Path, task: Task) -> "pa.Table":
     columns = [*task.columns, "label"]
     try:
         schema = pq.read_schema(file)
-        if missing := [c for c in columns if c not in schema.names]:
-            raise DataError(f"{file}: no column {missing}; has {schema.names}, needs {columns}")
+        if missing_columns := [c for c in columns if c not in schema.names]:
+            raise DataError(
+                f"{file}: no column {missing_columns}; has {schema.names}, needs {columns}"
+            )
         table = pq.read_table(file, columns=columns)
-    except (OSError, pa.ArrowException) as e:
-        raise DataError(f"{file}: not a readable parquet file: {e}") from e
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{file}: not a readable parquet file: {error}") from error
     _check_label_names(file, schema, task)
     _check_types(file, table.schema, task)
     table = table.cast(schema_of(task))
@@ -56,8 +58,8 @@ def _check_types(file: Path, schema: "pa.Schema", task: Task) -> None:
 
     label = schema.field("label").type
     if not (pa.types.is_floating if task.regression else pa.types.is_integer)(label):
-        needed = "numbers (float32)" if task.regression else "class numbers (int64)"
-        raise DataError(f"{file}: column 'label' is {label}, not {needed}")
+        expected_type = "numbers (float32)" if task.regression else "class numbers (int64)"
+        raise DataError(f"{file}: column 'label' is {label}, not {expected_type}")
     for column in task.columns:
         kind = schema.field(column).type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):

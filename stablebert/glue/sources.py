@@ -118,7 +118,7 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
             f"data.source={str(source)!r} is not a folder; allowed: hub, demo or a folder"
         )
     files = _find_files(folder, task)
-    content = hub.digest(dict.fromkeys(file for part in files.values() for file in part))
+    content = hub.digest(dict.fromkeys(file for paths in files.values() for file in paths))
     return Source(task, f"sha256:{content}", None, files)
 
 
@@ -135,10 +135,10 @@ def _resolve_demo(source: str, task: Task) -> DemoSource:
             f"data.source={source!r}: the demo does not generate {task.config}, only "
             f"{', '.join(DEMO_TASKS)}; use data.source=hub or a folder"
         )
-    unnamed = DemoSource(task, "", None, {}, HELD_OUT, rows, seed)
-    content = json.dumps([unnamed.generate(split) for split in ("train", task.dev_split)])
+    unidentified = DemoSource(task, "", None, {}, HELD_OUT, rows, seed)
+    content = json.dumps([unidentified.generate(split) for split in ("train", task.dev_split)])
     digest = hashlib.sha256(content.encode()).hexdigest()
-    return replace(unnamed, identity=f"demo sha256:{digest[:32]}")
+    return replace(unidentified, identity=f"demo sha256:{digest[:32]}")
 
 
 def _find_files(folder: Path, task: Task) -> Files:
@@ -150,11 +150,11 @@ def _find_files(folder: Path, task: Task) -> Files:
         layouts.append({split: _existing(folder, names) for split, names in layout.items()})
         candidates += dict.fromkeys(name for names in layout.values() for name in names)
     files: Files = next((files for files in layouts if any(files.values())), {})
-    if missing := [split for split in splits if not files.get(split)]:
+    if missing_splits := [split for split in splits if not files.get(split)]:
         names = [path.name for paths in files.values() for path in paths]
         message = (
-            f"data.source={str(folder)!r}: {task.config} lacks {' and '.join(missing)}, or a shard "
-            f"of it; found {names or 'nothing'}, looked for {', '.join(candidates)}"
+            f"data.source={str(folder)!r}: {task.config} lacks {' and '.join(missing_splits)}, "
+            f"or a shard of it; found {names or 'nothing'}, looked for {', '.join(candidates)}"
         )
         if not tsv_files(task):
             message += f"; stablebert/glue/tsv.py declares no TSV files of {task.config}"

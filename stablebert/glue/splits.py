@@ -51,8 +51,8 @@ def split_rows(
     classes: list[np.ndarray] = []
     if task.holds_out or (task.few_sample and not task.regression):
         classes = _shuffled_classes(train_labels)
-        needed = (few if task.few_sample else 1) + val_size if task.holds_out else few
-        _check_class_sizes(task, train_labels, classes, needed)
+        minimum = (few if task.few_sample else 1) + val_size if task.holds_out else few
+        _check_class_sizes(task, train_labels, classes, minimum)
     if task.holds_out:
         val = Split("train", np.concatenate([rows[-val_size:] for rows in classes]))
         test = Split(task.dev_split, np.arange(len(dev_labels)))
@@ -112,13 +112,13 @@ def _shuffled_classes(labels: np.ndarray) -> list[np.ndarray]:
 
 
 def _check_class_sizes(
-    task: Task, labels: np.ndarray, classes: list[np.ndarray], needed: int
+    task: Task, labels: np.ndarray, classes: list[np.ndarray], minimum: int
 ) -> None:
     """Raise a DataError if a class has too few training rows."""
-    if len(classes) != task.num_labels or min(map(len, classes)) < needed:
+    if len(classes) != task.num_labels or min(map(len, classes)) < minimum:
         sizes = {task.labels[labels[rows[0]]]: len(rows) for rows in classes}
         raise DataError(
-            f"{task.name}: needs {needed} training rows of each of {', '.join(task.labels)}; "
+            f"{task.name}: needs {minimum} training rows of each of {', '.join(task.labels)}; "
             f"found {sizes}"
         )
 

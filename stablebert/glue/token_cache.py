@@ -170,9 +170,9 @@ def _encoder(
 
     def encode(rows: dict[str, list[str]]) -> dict[str, list[list[int]]]:
         texts = [rows[column] for column in columns]
-        encoded = tokenizer(*texts, truncation=True, max_length=max_length)
-        ids = encoded["input_ids"]
-        types = encoded.get("token_type_ids") or [[0] * len(row) for row in ids]
+        encoding = tokenizer(*texts, truncation=True, max_length=max_length)
+        ids = encoding["input_ids"]
+        types = encoding.get("token_type_ids") or [[0] * len(row) for row in ids]
         return {"input_ids": ids, "token_type_ids": types}
 
     return encode

@@ -92,8 +92,8 @@ def read_tsv(file: Path, task: Task, dev_ids: Path | None = None, *, dev: bool) 
             counted from 1, including the header).
     """
     layout, rows = TSV_LAYOUTS[task.config], _read_rows(file)
-    named = isinstance(layout.columns[0], str)
-    header = next(rows, (1, []))[1] if named else []
+    has_header = isinstance(layout.columns[0], str)
+    header = next(rows, (1, []))[1] if has_header else []
     positions = _column_positions(file, header, layout.columns)
     if dev_ids:
         rows = _select_mrpc_rows(file, header, rows, dev_ids, dev=dev)
@@ -110,30 +110,30 @@ def _parse_rows(
     import pyarrow as pa
 
     labels = TSV_LAYOUTS[task.config].labels
-    allowed = ", ".join(labels) or "a number from {} to {}".format(*task.score_range)
+    allowed_labels = ", ".join(labels) or "a number from {} to {}".format(*task.score_range)
     columns: dict[str, list[Any]] = {name: [] for name in (*task.columns, "label")}
     lines: list[int] = []
     problems: dict[int, str] = {}
-    skipped = 0
+    skip_count = 0
     for line, row in rows:
-        complete = len(row) > max(positions)
-        if task.config in WITH_GAPS and not (complete and row[positions[-1]]):
-            skipped += 1
+        is_complete = len(row) > max(positions)
+        if task.config in WITH_GAPS and not (is_complete and row[positions[-1]]):
+            skip_count += 1
             continue
-        if not complete:
+        if not is_complete:
             problems[line] = f"{len(row)} columns, {max(positions) + 1} needed"
             continue
         *texts, label = (row[position] for position in positions)
         try:
             value = labels[label] if labels else float(label)
         except (KeyError, ValueError):
-            problems[line] = f"label {label!r}, allowed: {allowed}" if label else "no label"
+            problems[line] = f"label {label!r}, allowed: {allowed_labels}" if label else "no label"
             continue
         lines.append(line)
         for name, cell in zip(columns, (*texts, value), strict=True):
             columns[name].append(cell)
-    if skipped:
-        log.warning("%s: skipped %d incomplete rows, as the hub's version does", file, skipped)
+    if skip_count:
+        log.warning("%s: skipped %d incomplete rows, as the hub's version does", file, skip_count)
     return pa.table(columns, schema=schema_of(task)), lines, problems
 
 
@@ -152,8 +152,8 @@ def _column_positions(
     file: Path, header: list[str], columns: tuple[str, ...] | tuple[int, ...]
 ) -> list[int]:
     """Return the position of each column, which is given by its position or its name."""
-    if missing := [c for c in columns if isinstance(c, str) and c not in header]:
-        raise DataError(f"{file}: no column {missing}; the header is {header}")
+    if missing_columns := [c for c in columns if isinstance(c, str) and c not in header]:
+        raise DataError(f"{file}: no column {missing_columns}; the header is {header}")
     return [c if isinstance(c, int) else header.index(c) for c in columns]
 
 
@@ -165,11 +165,11 @@ def _select_mrpc_rows(
     dev_lines = {
         tuple(cells[:2]): line for line, cells in _read_rows(dev_ids) if cells[0].isdigit()
     }
-    unseen = set(dev_lines)
+    missing_pairs = set(dev_lines)
     for line, row in rows:
         pair = tuple(row[p] for p in positions) if len(row) > max(positions) else ()
-        unseen.discard(pair)
+        missing_pairs.discard(pair)
         if (pair in dev_lines) == dev:
             yield line, row
-    problems = {dev_lines[pair]: f"{file.name} has no pair {pair}" for pair in unseen}
+    problems = {dev_lines[pair]: f"{file.name} has no pair {pair}" for pair in missing_pairs}
     raise_if_malformed(dev_ids, "line", problems)

@@ -53,13 +53,13 @@ class Display:
         if self._bars:
             self._bars.update(self._rows[number], completed=step, total=total, note="")
 
-    def end(self, name: str, result: str, *, ended: int, remaining: str) -> None:
+    def end(self, name: str, result: str, *, completed: int, remaining: str) -> None:
         """Show the result of a run, how many have ended, and the remaining time."""
         if self._bars:
-            self._bars.update(self._all, completed=ended, note=f"left {remaining}")
+            self._bars.update(self._all, completed=completed, note=f"left {remaining}")
             self._bars.console.print(f"{name}: {result}", highlight=False, markup=False)
         else:
-            self._say(f"[{ended}/{self.total}] {name}: {result}; left {remaining}")
+            self._say(f"[{completed}/{self.total}] {name}: {result}; left {remaining}")
 
     def say(self, line: str) -> None:
         """Print a line."""

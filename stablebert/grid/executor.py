@@ -70,7 +70,8 @@ def run_grid(
     """
     if not jobs:
         return GridOutcome()
-    starts = {s.run.folder: s for job in jobs if (s := job.prerequisite) and not s.is_done}
+    prerequisites = [job.prerequisite for job in jobs]
+    starts = {job.run.folder: job for job in prerequisites if job and not job.is_done}
     for start in starts.values():
         say(f"training first, because other runs start from it: {start.run.name}")
     queue = [*starts.values(), *jobs]
@@ -144,13 +145,13 @@ class _Executor:
 
     def _assign(self, worker: Worker) -> None:
         """Give the next job that can start to an idle worker."""
-        crashed = {job.run.folder for job in self.outcome.crashed}
+        crashed_folders = {job.run.folder for job in self.outcome.crashed}
         for _ in range(len(self.queue)):
             job = self.queue.popleft()
             start = job.prerequisite
             if job.is_done or is_claimed(job.run.folder):
                 self.elsewhere.append(job)
-            elif start and not start.is_done and start.run.folder in crashed:
+            elif start and not start.is_done and start.run.folder in crashed_folders:
                 self._crash(job, f"the run that it starts from crashed: {start.run.name}")
             elif start and not start.is_done:
                 self.queue.append(job)
@@ -173,7 +174,7 @@ class _Executor:
         if job is None:
             return
         if kind == "done":
-            self._finish(job, content, time.monotonic() - worker.started)
+            self._finish(job, content, time.monotonic() - worker.start_time)
         elif kind == "elsewhere":
             self.elsewhere.append(job)
         else:
@@ -240,10 +241,10 @@ class _Executor:
         self._show_end(job, f"crashed: {message}")
 
     def _show_end(self, job: Job, result: str) -> None:
-        ended = self.outcome.finished + len(self.outcome.crashed)
+        completed = self.outcome.finished + len(self.outcome.crashed)
         jobs = [*self.queue, *(worker.job for worker in self.workers if worker.job)]
         remaining = self.clock.remaining([job.run for job in jobs], self.size)
-        self.display.end(job.run.name, result, ended=ended, remaining=remaining)
+        self.display.end(job.run.name, result, completed=completed, remaining=remaining)
 
 
 def read_result(job: Job) -> RunRecord | EarlyScore | None:

@@ -23,18 +23,18 @@ class Worker:
         process: The process.
         pipe: Our end of the connection to it.
         job: Job that it is doing; None if it is idle.
-        started: Monotonic time at which it received the job, in seconds.
+        start_time: Monotonic time at which it received the job, in seconds.
     """
 
     number: int
     process: BaseProcess
     pipe: Connection
     job: Job | None = None
-    started: float = field(default_factory=time.monotonic)
+    start_time: float = field(default_factory=time.monotonic)
 
     def assign(self, job: Job) -> None:
         """Send a job to the worker."""
-        self.job, self.started = job, time.monotonic()
+        self.job, self.start_time = job, time.monotonic()
         with suppress(OSError):  # it has just died: the next read from its pipe shows that
             self.pipe.send(job)
 

@@ -39,11 +39,11 @@ def make_plan(
     Raises:
         ContentError: If a run cannot be identified.
     """
-    finished = {record.key for record in records}
+    finished_keys = {record.key for record in records}
     plan = Plan()
     for cfg in configs:
         run = identities.run(cfg)
-        if run.key in finished or _has_finished_since(run):
+        if run.key in finished_keys or _has_finished_since(run):
             plan.done.append(run)
         elif (run.folder / CRASH).exists() or (run.folder / RESULT).exists():
             plan.crashed.append(run)  # a damaged record counts as a crash

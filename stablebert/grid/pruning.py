@@ -62,29 +62,29 @@ class Pruning:
             records: Finished runs by key; each takes one of the places.
         """
         survivors: list[R] = []
-        for cell in group_by_cell(runs).values():
-            finished = sum(run.key in records for run in cell)
-            unfinished = [run for run in cell if run.key not in records]
-            scores = [(run, read_early_score(run, self.fraction)) for run in unfinished]
+        for cell_runs in group_by_cell(runs).values():
+            finished_count = sum(run.key in records for run in cell_runs)
+            candidates = [run for run in cell_runs if run.key not in records]
+            scores = [(run, read_early_score(run, self.fraction)) for run in candidates]
             ranking = sorted(
                 ((run, score.val_score) for run, score in scores if score),
                 key=lambda pair: -pair[1],
             )
-            survivors += [run for run, _ in ranking[: max(0, self.keep - finished)]]
+            survivors += [run for run, _ in ranking[: max(0, self.keep - finished_count)]]
         return survivors
 
     def describe_savings(self, runs: Sequence[Run], records: Mapping[Key, RunRecord]) -> str:
         """Describe how many of the optimizer steps of all runs were saved."""
-        steps_taken = steps_in_all = finished = 0
+        steps_taken = total_steps = finished_count = 0
         for run in runs:
             score, record = read_early_score(run, self.fraction), records.get(run.key)
-            steps_in_all += record.steps if record else score.steps if score else 0
+            total_steps += record.steps if record else score.steps if score else 0
             steps_taken += (record.steps if record else 0) + (score.step if score else 0)
-            finished += record is not None
-        share = steps_taken / steps_in_all if steps_in_all else 1
+            finished_count += record is not None
+        share = steps_taken / total_steps if total_steps else 1
         return (
-            f"seed pruning: {len(runs)} seeds started, {finished} finished; {steps_taken} of "
-            f"{steps_in_all} steps ({1 - share:.0%} saved; seeds that are finished take their "
+            f"seed pruning: {len(runs)} seeds started, {finished_count} finished; {steps_taken} of "
+            f"{total_steps} steps ({1 - share:.0%} saved; seeds that are finished take their "
             "first steps twice)"
         )
 
@@ -110,24 +110,24 @@ def run_pruned_grid(
         gpus: Devices, as in `run_grid`.
         say: Function that prints a line.
     """
-    early = [Job(run, stop_after=pruning.fraction) for run in runs]
+    early_jobs = [Job(run, stop_after=pruning.fraction) for run in runs]
     first = run_grid(
-        [job for job in early if not job.is_done],
+        [job for job in early_jobs if not job.is_done],
         workers=workers,
         gpus=gpus,
         records=records,
         say=say,
     )
-    finished = {record.key: record for record in records}
-    keys = {run.key for run in pruning.survivors([*done, *runs], finished)}
+    records_by_key = {record.key: record for record in records}
+    keys = {run.key for run in pruning.survivors([*done, *runs], records_by_key)}
     survivors = [run for run in runs if run.key in keys]
     say(f"finishing {len(survivors)} of {len(runs)} seeds")
     jobs = [Job(run) for run in survivors]
     second = run_grid(jobs, workers=workers, gpus=gpus, records=records, say=say)
     for run in survivors:
         if record := read_record(run.folder):
-            finished[run.key] = record
-    say(pruning.describe_savings([*done, *runs], finished))
+            records_by_key[run.key] = record
+    say(pruning.describe_savings([*done, *runs], records_by_key))
     return GridOutcome(second.finished, [*first.crashed, *second.crashed])
 
 

@@ -42,13 +42,13 @@ def _draw_normal(config: Any, name: str, shape: torch.Size, rng: Generator) -> T
 
 def _draw_modernbert(config: Any, name: str, shape: torch.Size, rng: Generator) -> Tensor:
     """Draw from a truncated normal, narrower where a residual branch or the pooler ends."""
-    std, cut = config.initializer_range, config.initializer_cutoff_factor or 3
+    std, cutoff = config.initializer_range, config.initializer_cutoff_factor or 3
     if name == "classifier":
         std = config.hidden_size**-0.5
     elif name.endswith((".Wo", ".dense")):
         std /= (2 * config.num_hidden_layers) ** 0.5
     weight = torch.empty(shape)
-    return nn.init.trunc_normal_(weight, 0, std, -cut * std, cut * std, generator=rng)
+    return nn.init.trunc_normal_(weight, 0, std, -cutoff * std, cutoff * std, generator=rng)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Architecture:
         blocks: Locations of lists of blocks, the bottom ones first.
         classifier: Locations of all that pre-training does not provide and every run draws.
         pooler: Locations of the pooler, if there is one.
-        packed: Forward pass over packed batches, `packed(model, batch, masks)`; without one,
-            batches are padded.
+        packed_forward: Forward pass over packed batches, called with model, batch and dropout
+            masks; without one, batches are padded.
         head: Factory of another `classifier` than the library's, from the configuration.
         draw: Initial weights of a Linear, `draw(config, name, shape, generator)`.
         shared: Whether all layers are one and the same.
@@ -74,7 +74,7 @@ class Architecture:
     blocks: Sequence[str]
     classifier: Sequence[str]
     pooler: Sequence[str] = ()
-    packed: Callable[..., Tensor] | None = None
+    packed_forward: Callable[..., Tensor] | None = None
     head: Callable[[Any], nn.Module] | None = None
     draw: Callable[..., Tensor] = _draw_normal
     shared: bool = False
@@ -86,19 +86,19 @@ ARCHITECTURES: dict[str, Architecture] = {
         blocks=["bert.encoder.layer"],
         pooler=["bert.pooler"],
         classifier=["classifier"],
-        packed=bert_logits,
+        packed_forward=bert_logits,
     ),
     "roberta": Architecture(
         embeddings=["roberta.embeddings"],
         blocks=["roberta.encoder.layer"],
         classifier=["classifier"],
-        packed=roberta_logits,
+        packed_forward=roberta_logits,
     ),
     "electra": Architecture(
         embeddings=["electra.embeddings", "electra.embeddings_project"],
         blocks=["electra.encoder.layer"],
         classifier=["classifier"],
-        packed=electra_logits,
+        packed_forward=electra_logits,
         head=FirstTokenHead,
     ),
     "xlnet": Architecture(
@@ -198,19 +198,19 @@ def layers(model: nn.Module) -> dict[str, nn.Module]:
     locations = architecture_of(model_type_of(model))
     lists = [cast(nn.ModuleList, model.get_submodule(path)) for path in locations.blocks]
     blocks = [block for blocks in lists for block in blocks]
-    named = {
-        "embeddings": _part(model, locations.embeddings),
+    layers_by_name = {
+        "embeddings": _collect_layer(model, locations.embeddings),
         **{f"layer.{i}": block for i, block in enumerate(blocks)},
-        **({"pooler": _part(model, locations.pooler)} if locations.pooler else {}),
-        "classifier": _part(model, locations.classifier),
+        **({"pooler": _collect_layer(model, locations.pooler)} if locations.pooler else {}),
+        "classifier": _collect_layer(model, locations.classifier),
     }
-    covered = [id(p) for part in named.values() for p in part.parameters()]
-    if sorted(covered) != sorted(id(p) for p in model.parameters()):
+    parameter_ids = [id(p) for layer in layers_by_name.values() for p in layer.parameters()]
+    if sorted(parameter_ids) != sorted(id(p) for p in model.parameters()):
         raise ValueError(f"{type(model).__name__}: not every parameter is in exactly one layer")
-    return named
+    return layers_by_name
 
 
-def _part(model: nn.Module, paths: Sequence[str]) -> nn.Module:
+def _collect_layer(model: nn.Module, paths: Sequence[str]) -> nn.Module:
     """Return the modules and parameters at the paths as one module; the model is not changed."""
     group = nn.ModuleDict()
     for path in paths:
@@ -241,7 +241,7 @@ def packed_forward(model: nn.Module) -> Callable[..., Tensor] | None:
     Returns:
         Function `(model, PackedBatch, DropoutMasks) -> logits (B, C)`, or None.
     """
-    return architecture_of(model_type_of(model)).packed
+    return architecture_of(model_type_of(model)).packed_forward
 
 
 def shares_layers(model: nn.Module) -> bool:

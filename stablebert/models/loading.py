@@ -43,10 +43,10 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
         >>> load_model(folder, num_labels=3, seed=0).classifier.out_features
         3
     """
-    pretrained, unfilled = _pretrained(folder, num_labels)
-    model: nn.Module = copy.deepcopy(pretrained)
+    template, unfilled_layers = _load_pretrained(folder, num_labels)
+    model: nn.Module = copy.deepcopy(template)
     # the classifier is new for every run, whatever head the checkpoint has
-    fresh = [*(["pooler"] if "pooler" in unfilled else []), "classifier"]
+    fresh = [*(["pooler"] if "pooler" in unfilled_layers else []), "classifier"]
     reinitialize(model, fresh, rng=stream_generator(seed, "head"))
     # from_pretrained returns a model in evaluation mode, and Lightning keeps the mode that it finds
     return model.train()
@@ -54,7 +54,7 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
 
 # Once per process and number of labels: the runs of a worker start from the same weights.
 @lru_cache(maxsize=3)
-def _pretrained(folder: Path, num_labels: int) -> tuple[Any, set[str]]:
+def _load_pretrained(folder: Path, num_labels: int) -> tuple[Any, set[str]]:
     """Return the model of a folder, to be copied, and the layers that its weights do not fill."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
@@ -75,22 +75,25 @@ def _pretrained(folder: Path, num_labels: int) -> tuple[Any, set[str]]:
         )
     if architecture.head:
         model.classifier = architecture.head(model.config)
-    missing = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    unfilled = {name for name, part in layers(model).items() if _has_any(model, part, missing)}
-    if encoder := unfilled - {"pooler", "classifier"}:
+    missing_keys = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    unfilled_layers = {
+        name for name, layer in layers(model).items() if _has_any(model, layer, missing_keys)
+    }
+    if empty_layers := unfilled_layers - {"pooler", "classifier"}:
         raise ValueError(
-            f"model.name={folder}: no weights for {', '.join(sorted(encoder))} ({len(missing)} "
-            f"tensors, {sorted(missing)[0]} first); is this a pre-trained {model_type}?"
+            f"model.name={folder}: no weights for {', '.join(sorted(empty_layers))} "
+            f"({len(missing_keys)} tensors, {sorted(missing_keys)[0]} first); is this a "
+            f"pre-trained {model_type}?"
         )
-    if "pooler" in unfilled:
+    if "pooler" in unfilled_layers:
         logger.warning("%s has no pooler: a new one is drawn", folder)
-    return model, unfilled
+    return model, unfilled_layers
 
 
-def _has_any(model: nn.Module, part: nn.Module, names: set[str]) -> bool:
+def _has_any(model: nn.Module, layer: nn.Module, names: set[str]) -> bool:
     """Return whether any of the named parameters of the model is in the part."""
-    own = {id(p) for p in part.parameters()}
-    return any(id(p) in own for n, p in model.named_parameters() if n in names)
+    layer_ids = {id(p) for p in layer.parameters()}
+    return any(id(p) in layer_ids for n, p in model.named_parameters() if n in names)
 
 
 def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
@@ -103,7 +106,7 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
     """
     embedding = model.get_input_embeddings()
     if isinstance(embedding, PartiallyTrainedEmbedding):
-        model.set_input_embeddings(embedding.merged())
+        model.set_input_embeddings(embedding.merge())
     head = {id(p) for p in layers(model)["classifier"].parameters()}
     state = {n: p for n, p in model.state_dict(keep_vars=True).items() if id(p) not in head}
     draft = folder.with_name(f".{folder.name}-{uuid4().hex}")

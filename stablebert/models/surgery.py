@@ -50,25 +50,27 @@ def reinitialize_top(
     return names
 
 
-def top_layers(named: Mapping[str, nn.Module], *, num_layers: int, pooler: bool) -> list[str]:
+def top_layers(
+    layers_by_name: Mapping[str, nn.Module], *, num_layers: int, pooler: bool
+) -> list[str]:
     """Return the names of the top blocks and, optionally, of the pooler, if there is one.
 
     Args:
-        named: Layers by name, as `models.architectures.layers` returns them.
+        layers_by_name: Layers by name, as `models.architectures.layers` returns them.
         num_layers: Number of blocks.
         pooler: Whether to include the pooler.
 
     Raises:
         ValueError: If the model has fewer blocks.
     """
-    blocks = [name for name in named if name.startswith("layer.")]
+    blocks = [name for name in layers_by_name if name.startswith("layer.")]
     if not 0 <= num_layers <= len(blocks):
         raise ValueError(
             f"num_layers={num_layers}: the model has {len(blocks)} layers, so 0 to {len(blocks)}"
         )
     return [
         *blocks[len(blocks) - num_layers :],
-        *(["pooler"] if pooler and "pooler" in named else []),
+        *(["pooler"] if pooler and "pooler" in layers_by_name else []),
     ]
 
 
@@ -87,9 +89,9 @@ def reinitialize(model: Any, names: Iterable[str], *, rng: Generator) -> None:
     Raises:
         ValueError: If a layer has parameters in a module of another kind, which would keep them.
     """
-    named, architecture = layers(model), architecture_of(model_type_of(model))
+    layers_by_name, architecture = layers(model), architecture_of(model_type_of(model))
     for layer in names:
-        for name, module in named[layer].named_modules(prefix=layer):
+        for name, module in layers_by_name[layer].named_modules(prefix=layer):
             if isinstance(module, nn.Linear):
                 module.weight.copy_(architecture.draw(model.config, name, module.weight.shape, rng))
                 if module.bias is not None:
@@ -127,7 +129,7 @@ class PartiallyTrainedEmbedding(nn.Module):
         self.register_buffer("place", place, persistent=False)
 
     @torch.no_grad()
-    def merged(self) -> nn.Embedding:
+    def merge(self) -> nn.Embedding:
         """Return a full embedding, `(V, H)`, with the trained rows in their places."""
         weight = self.rest.index_copy(0, (self.place >= 0).nonzero()[:, 0], self.weight)
         full: nn.Embedding
@@ -151,8 +153,8 @@ class PartiallyTrainedEmbedding(nn.Module):
         place = self.place[ids]
         if self.training:
             return F.embedding(place, self.weight)
-        trained = F.embedding(place.clamp(min=0), self.weight)
-        return torch.where(place[..., None] < 0, F.embedding(ids, self.rest), trained)
+        trained_rows = F.embedding(place.clamp(min=0), self.weight)
+        return torch.where(place[..., None] < 0, F.embedding(ids, self.rest), trained_rows)
 
 
 def train_embedding_rows(model: Any, ids: Tensor) -> None:

@@ -87,11 +87,11 @@ def examine(cfg: RunConfig) -> Iterator[Finding]:
         try:
             run_with_timeout(check.seconds, partial(_collect, check, cfg, findings))
         except Exception as error:
-            why = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
             if isinstance(error, ActionableError):
-                why = str(error)
+                reason = str(error)
             level: Level = "problem" if check.is_essential(cfg) else "note"
-            findings.append(Finding(level, f"{check.name}: {why}"))
+            findings.append(Finding(level, f"{check.name}: {reason}"))
         yield from tuple(findings)
 
 

@@ -72,8 +72,8 @@ def required_items(configs: Iterable[RunConfig]) -> list[Item]:
     pending = list(configs)
     while pending:
         cfg = pending.pop()
-        if before := prerequisite(cfg):
-            pending.append(before)
+        if start := prerequisite(cfg):
+            pending.append(start)
         for item in (_data_item(cfg), _model_item(cfg)):
             items.setdefault((item.part, item.name), item)
     return [items[key] for key in sorted(items)]

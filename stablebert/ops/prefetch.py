@@ -41,7 +41,7 @@ def fetch_required_items(
             problems.append(f"{name}: {_describe(error)}")
             outcome = "failed"
         say(f"[{number}/{len(items)}] {name}: {outcome}")
-    problems += _moved(snapshots)
+    problems += _changed_snapshots(snapshots)
     if snapshots:
         say("")
         repositories = dict.fromkeys(snapshot.parents[1] for _, snapshot in snapshots)
@@ -54,28 +54,29 @@ def fetch_required_items(
 
 def _fetch(item: HubItem) -> tuple[Path, str]:
     """Fetch an item; return its snapshot folder and a description of it."""
-    start, before = time.monotonic(), _cached(item)
+    start, cached_snapshot = time.monotonic(), _cached_snapshot(item)
     snapshot = item.fetch()
-    how = f"{'cached' if snapshot == before else 'fetched'}, {time.monotonic() - start:.0f} s"
+    origin = "cached" if snapshot == cached_snapshot else "fetched"
+    outcome = f"{origin}, {time.monotonic() - start:.0f} s"
     files = (snapshot / item.subfolder).rglob("*")
     size = sum(file.stat().st_size for file in files if file.is_file())
-    return snapshot, f"{snapshot.name[:12]}, {format_size(size)}, {how}"
+    return snapshot, f"{snapshot.name[:12]}, {format_size(size)}, {outcome}"
 
 
-def _moved(snapshots: Sequence[tuple[HubItem, Path]]) -> list[str]:
+def _changed_snapshots(snapshots: Sequence[tuple[HubItem, Path]]) -> list[str]:
     """Return a line for each item that the cache no longer resolves to its snapshot.
 
     A branch that moved between two items leaves the first in a commit that nobody looks up offline.
     """
     problems = []
     for item, snapshot in snapshots:
-        if (cached := _cached(item)) != snapshot:
-            why = f"commit {cached.name[:12]} replaces it" if cached else "it is not complete"
-            problems.append(f"{item.part} {item.name}: without a network {why}; run this again")
+        if (current := _cached_snapshot(item)) != snapshot:
+            reason = f"commit {current.name[:12]} replaces it" if current else "it is not complete"
+            problems.append(f"{item.part} {item.name}: without a network {reason}; run this again")
     return problems
 
 
-def _cached(item: HubItem) -> Path | None:
+def _cached_snapshot(item: HubItem) -> Path | None:
     """Return the snapshot folder that is found without a network."""
     try:
         return item.fetch(download=False)
@@ -91,14 +92,14 @@ def _copy_commands(repositories: Sequence[Path]) -> list[str]:
     """Return instructions for copying repositories of the hub's cache to another machine."""
     hub, names = repositories[0].parent, [folder.name for folder in repositories]
     sizes = [_stored_bytes(folder) for folder in repositories]
-    there = f"{OTHER_HOME}/hub"
+    target = f"{OTHER_HOME}/hub"
     return [
         f"To copy, {format_size(sum(sizes))} in {hub}:",
         *(f"  {name}: {format_size(size)}" for name, size in zip(names, sizes, strict=True)),
         f"for example, with HF_HOME={OTHER_HOME} there:",
-        f"  ssh HOST mkdir -p {there}",
+        f"  ssh HOST mkdir -p {target}",
         f"  cd {quote(str(hub))} && rsync -a --exclude='*.incomplete' {' '.join(names)} "
-        f"HOST:{there}/",
+        f"HOST:{target}/",
         "Then all of this works on machines without a network, with:",
         f"  export HF_HOME={OTHER_HOME} HF_HUB_OFFLINE=1",
     ]

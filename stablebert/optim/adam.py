@@ -126,7 +126,7 @@ def steps_taken(optimizer: Optimizer) -> int:
         >>> steps_taken(optimizer)
         2
     """
-    counts = [s["step"] for s in optimizer.state.values() if "step" in s]
+    counts = [entry["step"] for entry in optimizer.state.values() if "step" in entry]
     if not counts:
         return 0
     return int(torch.stack(counts).max().item()) - getattr(optimizer, "step_offset", 0)

@@ -45,19 +45,19 @@ def update_norms(
     t = state[0]["step"].to(device, torch.float64) - offset
     c1, c2 = ((1 - beta**t) for beta in betas)
     total = torch.zeros(4, dtype=torch.float64, device=device)
-    for s in state:
-        m, root = s["exp_avg"], s["exp_avg_sq"].sqrt()
-        biased = torch.linalg.vector_norm(m / (root + eps))
+    for moments in state:
+        m, root = moments["exp_avg"], moments["exp_avg_sq"].sqrt()
+        biased_norm = torch.linalg.vector_norm(m / (root + eps))
         # m̂ / (√v̂ + ε) = (√c2 / c1) · m / (√v + ε √c2)
         small_eps = (eps * c2.sqrt()).to(m.dtype)
-        corrected = torch.linalg.vector_norm(m / (root + small_eps)) * c2.sqrt() / c1
-        seen = root > 0
+        corrected_norm = torch.linalg.vector_norm(m / (root + small_eps)) * c2.sqrt() / c1
+        has_gradient = root > 0
         total += torch.stack(
             [
-                biased.double() ** 2,
-                corrected.double() ** 2,
-                ((root < eps) & seen).sum().double(),
-                seen.sum().double(),
+                biased_norm.double() ** 2,
+                corrected_norm.double() ** 2,
+                ((root < eps) & has_gradient).sum().double(),
+                has_gradient.sum().double(),
             ]
         )
     return total

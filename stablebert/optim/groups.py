@@ -65,19 +65,21 @@ def layer_rates(names: Sequence[str], *, lr: float, decay: float) -> dict[str, f
 
 
 def split_by_rate(
-    groups: Iterable[dict[str, Any]], named: Mapping[str, nn.Module], rates: Mapping[str, float]
+    groups: Iterable[dict[str, Any]],
+    layers_by_name: Mapping[str, nn.Module],
+    rates: Mapping[str, float],
 ) -> list[dict[str, Any]]:
     """Split groups by layer and set the learning rate of each part.
 
     Args:
         groups: Result of `parameter_groups`.
-        named: Layers by name; together they hold every parameter of the groups.
+        layers_by_name: Layers by name; together they hold every parameter of the groups.
         rates: Learning rate of each layer.
 
     Returns:
         Groups with a key `lr`; every parameter is in exactly one.
     """
-    layer_of = {id(p): name for name, layer in named.items() for p in layer.parameters()}
+    layer_of = {id(p): name for name, layer in layers_by_name.items() for p in layer.parameters()}
     result = []
     for group in groups:
         by_layer: dict[str, list[Tensor]] = {}
@@ -87,7 +89,7 @@ def split_by_rate(
     return result
 
 
-def decay_to_start(groups: Iterable[dict[str, Any]], *, free: nn.Module) -> list[dict[str, Any]]:
+def decay_to_start(groups: Iterable[dict[str, Any]], *, exclude: nn.Module) -> list[dict[str, Any]]:
     """Replace decay toward 0 by a pull of the same strength toward the current weights.
 
     `BertAdam` applies the pull (Zhang et al., 2021, Section 7, "pre-trained weight decay"; Lee et
@@ -95,20 +97,20 @@ def decay_to_start(groups: Iterable[dict[str, Any]], *, free: nn.Module) -> list
 
     Args:
         groups: Result of `parameter_groups` or `split_by_rate`.
-        free: Part that neither decays nor is pulled: the classifier, whose start is random.
+        exclude: Part that neither decays nor is pulled: the classifier, whose start is random.
 
     Returns:
         Groups without weight decay; those that are pulled have the keys `pull` and `start`.
     """
-    unpulled = {id(p) for p in free.parameters()}
+    excluded_ids = {id(p) for p in exclude.parameters()}
     result = []
     for group in groups:
         pull, group = group["weight_decay"], group | {"weight_decay": 0.0}
-        pulled = [p for p in group["params"] if pull and id(p) not in unpulled]
-        others = [p for p in group["params"] if not (pull and id(p) not in unpulled)]
-        if pulled:
-            start = [p.detach().clone() for p in pulled]
-            result.append(group | {"params": pulled, "pull": pull, "start": start})
+        members = [p for p in group["params"] if pull and id(p) not in excluded_ids]
+        others = [p for p in group["params"] if not (pull and id(p) not in excluded_ids)]
+        if members:
+            start = [p.detach().clone() for p in members]
+            result.append(group | {"params": members, "pull": pull, "start": start})
         if others:
             result.append(group | {"params": others})
     return result

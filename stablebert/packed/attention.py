@@ -40,11 +40,11 @@ def packed_attention(
     """
     if q.device.type == "cpu":
         layout = _Layout(batch.groups, heads, q.shape[1], first_only)
-        dropped = masks.dropped_indices(layout.size, p) if p else None
+        dropped_indices = masks.dropped_indices(layout.size, p) if p else None
         # in half precision the small products gain nothing and conversions inside them cost
         exact = torch.promote_types(q.dtype, torch.float32)
         out: Tensor = _GroupedAttention.apply(  # type: ignore[no-untyped-call]  # not typed in torch
-            q.to(exact), k.to(exact), v.to(exact), layout, p, dropped
+            q.to(exact), k.to(exact), v.to(exact), layout, p, dropped_indices
         )
         return out.to(q.dtype)
     return _padded_attention(q, k, v, batch, heads=heads, p=p, first_only=first_only)
@@ -62,9 +62,9 @@ def _padded_attention(
 
     queries = q.view(rows, 1, heads, -1).transpose(1, 2) if first_only else pad(q)
     mask = batch.attention_mask[:, None, None]
-    out = F.scaled_dot_product_attention(queries, pad(k), pad(v), attn_mask=mask, dropout_p=p)
-    out = out.transpose(1, 2).reshape(-1, q.shape[1])
-    return out if first_only else out.index_select(0, batch.padded_indices)
+    output = F.scaled_dot_product_attention(queries, pad(k), pad(v), attn_mask=mask, dropout_p=p)
+    output = output.transpose(1, 2).reshape(-1, q.shape[1])
+    return output if first_only else output.index_select(0, batch.padded_indices)
 
 
 class _GroupedAttention(torch.autograd.Function):
@@ -83,9 +83,9 @@ class _GroupedAttention(torch.autograd.Function):
         v: Tensor,
         layout: "_Layout",
         p: float,
-        dropped: Tensor | None,
+        dropped_indices: Tensor | None,
     ) -> Tensor:
-        scaled = v * (1 / (1 - p)) if p else v
+        scaled_values = v * (1 / (1 - p)) if p else v
         weights = q.new_empty(layout.size)
         with torch.autocast("cpu", enabled=False):
             for group, w in layout.split(weights):
@@ -93,44 +93,44 @@ class _GroupedAttention(torch.autograd.Function):
                 torch.baddbmm(w, queries, keys.mT, beta=0, alpha=layout.scale, out=w)
                 torch.softmax(w, -1, out=w)
             dropped_weights = None
-            if dropped is not None:
-                dropped_weights = weights.take(dropped)
-                weights.index_fill_(0, dropped, 0)
+            if dropped_indices is not None:
+                dropped_weights = weights.take(dropped_indices)
+                weights.index_fill_(0, dropped_indices, 0)
             out = torch.empty_like(q)
             for group, w in layout.split(weights):
-                mixed = torch.bmm(w, layout.read(scaled, group))
-                layout.write(out, group, mixed, queries=True)
-        ctx.save_for_backward(q, k, scaled, weights, dropped_weights, dropped)
+                outputs = torch.bmm(w, layout.read(scaled_values, group))
+                layout.write(out, group, outputs, queries=True)
+        ctx.save_for_backward(q, k, scaled_values, weights, dropped_weights, dropped_indices)
         ctx.layout, ctx.p = layout, p
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, scaled, weights, dropped_weights, dropped = ctx.saved_tensors
+        q, k, scaled_values, weights, dropped_weights, dropped_indices = ctx.saved_tensors
         layout: _Layout = ctx.layout
         weights = weights.data  # changed and restored below, which autograd must not notice
         s = 1 / (1 - ctx.p)
         grad = grad.contiguous()
-        dq, dk, dv = (torch.empty_like(x) for x in (q, k, scaled))
+        dq, dk, dv = (torch.empty_like(x) for x in (q, k, scaled_values))
         dweights = torch.empty_like(weights)
         with torch.autocast("cpu", enabled=False):
             for group, w, dw in layout.split(weights, dweights):
                 g = layout.read(grad, group, queries=True)
                 layout.write(dv, group, torch.bmm(w.mT, g))
-                torch.bmm(g, layout.read(scaled, group).mT, out=dw)
+                torch.bmm(g, layout.read(scaled_values, group).mT, out=dw)
             if s != 1:
                 dv.mul_(s)
-            if dropped is not None:
-                weights.index_copy_(0, dropped, dropped_weights)
-                dweights.index_fill_(0, dropped, 0)
+            if dropped_indices is not None:
+                weights.index_copy_(0, dropped_indices, dropped_weights)
+                dweights.index_fill_(0, dropped_indices, 0)
             for group, w, dw in layout.split(weights, dweights):
                 ds = softmax_backward(dw, w)
                 layout.write(dq, group, torch.bmm(ds, layout.read(k, group)), queries=True)
                 layout.write(dk, group, torch.bmm(ds.mT, layout.read(q, group, queries=True)))
             dq.mul_(layout.scale)
             dk.mul_(layout.scale)
-            if dropped is not None:
-                weights.index_fill_(0, dropped, 0)
+            if dropped_indices is not None:
+                weights.index_fill_(0, dropped_indices, 0)
         return dq, dk, dv, None, None, None
 
 
@@ -169,8 +169,8 @@ class _Layout:
         else:
             part = x[group.first_token : group.first_token + group.rows * group.length]
             part = part.view(group.rows, group.length, -1)
-        split = part.view(*part.shape[:2], self.heads, self.head_size)
-        return split.transpose(1, 2)
+        by_head = part.view(*part.shape[:2], self.heads, self.head_size)
+        return by_head.transpose(1, 2)
 
     def _queries_per_row(self, group: RowGroup) -> int:
         return 1 if self.first_only else group.length

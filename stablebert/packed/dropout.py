@@ -43,8 +43,8 @@ class DropoutMasks:
         parts: list[Tensor] = []
         last = -1
         while last < n - 1:
-            left = n - 1 - last
-            draws = int(left * p + 5 * math.sqrt(left * p) + 10)
+            remaining = n - 1 - last
+            draws = int(remaining * p + 5 * math.sqrt(remaining * p) + 10)
             gaps = torch.from_numpy(self._random.standard_exponential(draws, dtype=np.float32))
             indices = gaps.div_(rate).to(torch.int32).add_(1).cumsum(0).add_(last)
             parts.append(indices)
@@ -79,10 +79,10 @@ class _Dropout(torch.autograd.Function):
     """Scaling by 1 / (1-p) with the dropped elements set to zero."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dropped: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(dropped)
+    def forward(ctx: Any, x: Tensor, indices: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(indices)
         ctx.scale = scale
-        return _set_zero(x * scale, dropped)
+        return _set_zero(x * scale, indices)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:

@@ -71,21 +71,22 @@ def _bert_block(
     block: Any, x: Tensor, batch: PackedBatch, masks: DropoutMasks, *, first_only: bool
 ) -> Tensor:
     """Run one layer: `(T, H)` to `(T, H)`, or to `(B, H)` of the first tokens only."""
-    attend, out, feed = block.attention.self, block.attention.output, block.output
+    attention, projection = block.attention.self, block.attention.output
+    feed_forward = block.output
     inputs = x.index_select(0, batch.starts) if first_only else x
-    mixed = packed_attention(
-        attend.query(inputs),
-        attend.key(x),
-        attend.value(x),
+    context = packed_attention(
+        attention.query(inputs),
+        attention.key(x),
+        attention.value(x),
         batch,
-        heads=attend.num_attention_heads,
-        p=_rate(attend.dropout),
+        heads=attention.num_attention_heads,
+        p=_rate(attention.dropout),
         masks=masks,
         first_only=first_only,
     )
-    x = out.LayerNorm(_drop(out.dense(mixed), out.dropout, masks) + inputs)
-    states: Tensor = feed.LayerNorm(
-        _drop(feed.dense(block.intermediate(x)), feed.dropout, masks) + x
+    x = projection.LayerNorm(_drop(projection.dense(context), projection.dropout, masks) + inputs)
+    states: Tensor = feed_forward.LayerNorm(
+        _drop(feed_forward.dense(block.intermediate(x)), feed_forward.dropout, masks) + x
     )
     return states
 

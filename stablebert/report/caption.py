@@ -28,7 +28,7 @@ MAX_VALUES = 4
 """Most values of a fact that differs between runs."""
 
 
-def caption_lines(rows: Sequence[AnalyzedCell], joined: JoinedRecords) -> list[str]:
+def caption_lines(rows: Sequence[AnalyzedCell], join_result: JoinedRecords) -> list[str]:
     """Return the lines below the tables of a report."""
     cells = [row.cell for row in rows]
     return [
@@ -36,7 +36,7 @@ def caption_lines(rows: Sequence[AnalyzedCell], joined: JoinedRecords) -> list[s
         *([_about_the_paper({cell.scale for cell in cells})] if has_paper_layout(cells) else []),
         *_provenance(cells, [record for row in rows for record in row.result.records]),
         *_missing_runs(rows),
-        *_other_records(joined),
+        *_other_records(join_result),
     ]
 
 
@@ -89,17 +89,16 @@ def _metrics(cells: Sequence[Cell]) -> str:
 
 def _run_counts(rows: Sequence[AnalyzedCell]) -> str:
     seeds = [str(seed) for row in rows for seed in row.cell.seeds]
-    expected = sum(len(set(row.cell.seeds)) for row in rows)
+    expected_count = sum(len(set(row.cell.seeds)) for row in rows)
     n = sum(row.result.n for row in rows)
-    failed = sum(row.result.failed for row in rows)
+    failed_count = sum(row.result.failed for row in rows)
     return (
-        f"{n} of {count_of(expected, 'run')}: {count_of(len(rows), 'cell')}, seeds "
-        f"{format_seeds(seeds)}; "
-        f"{expected - n} missing, {failed} failed. Failed: at the last step, no more accurate on "
-        "the whole dev set than the majority class (STS-B: no positive correlation); failed runs "
-        "count in every number. At chance: at the last step, not significantly better on the dev "
-        "set than chance (one-sided, level .05: accuracy against the majority share, for F1 tasks "
-        "too; MCC and correlations against 0)."
+        f"{n} of {count_of(expected_count, 'run')}: {count_of(len(rows), 'cell')}, seeds "
+        f"{format_seeds(seeds)}; {expected_count - n} missing, {failed_count} failed. "
+        "Failed: at the last step, no more accurate on the whole dev set than the majority class "
+        "(STS-B: no positive correlation); failed runs count in every number. At chance: at the "
+        "last step, not significantly better on the dev set than chance (one-sided, level .05: "
+        "accuracy against the majority share, for F1 tasks too; MCC and correlations against 0)."
     )
 
 
@@ -176,11 +175,11 @@ def _missing_runs(rows: Sequence[AnalyzedCell]) -> list[str]:
     )
 
 
-def _other_records(joined: JoinedRecords) -> list[str]:
-    similar, more = joined.similar[:MAX_SIMILAR], len(joined.similar) - MAX_SIMILAR
+def _other_records(join_result: JoinedRecords) -> list[str]:
+    similar, more = join_result.similar[:MAX_SIMILAR], len(join_result.similar) - MAX_SIMILAR
     lines = [f"not counted (other configuration or seed): {line}" for line in similar]
     if more > 0:
         lines.append(f"not counted: {count_of(more, 'more configuration')}")
-    if joined.unrelated:
-        lines.append(f"not counted: {count_of(joined.unrelated, 'record')} of other cells")
+    if join_result.unrelated:
+        lines.append(f"not counted: {count_of(join_result.unrelated, 'record')} of other cells")
     return lines

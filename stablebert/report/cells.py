@@ -29,9 +29,10 @@ class Cell:
 def varying_parameters(cells: Sequence[Cell]) -> list[str]:
     """Return the parameters that distinguish cells, beyond task, method, and length."""
     keys = dict.fromkeys(key for cell in cells for key in cell.params)
-    own = [key for key in keys if key not in (*IDENTITY, "seed")]
-    varying = [key for key in own if len({str(cell.params.get(key)) for cell in cells}) > 1]
-    return varying + (["scale"] if len({cell.scale for cell in cells}) > 1 else [])
+    candidates = [key for key in keys if key not in (*IDENTITY, "seed")]
+    values = {key: {str(cell.params.get(key)) for cell in cells} for key in candidates}
+    parameters = [key for key in candidates if len(values[key]) > 1]
+    return parameters + (["scale"] if len({cell.scale for cell in cells}) > 1 else [])
 
 
 def parameter_text(cell: Cell, key: str) -> str:

@@ -25,8 +25,8 @@ def is_at_chance(record: RunRecord, alpha: float = ALPHA) -> bool:
         metric, majority = "accuracy", max(majority / (2 - majority), 0.5)
     score = record.metrics["dev_at_last"].get(metric)
     held_out = record.task in TASKS and TASKS[record.task].holds_out
-    parts = ("test",) if held_out else ("val", "test")
-    rows = sum(int(record.splits[part]["rows"]) for part in parts)
+    splits = ("test",) if held_out else ("val", "test")
+    rows = sum(int(record.splits[split]["rows"]) for split in splits)
     return score is None or chance_p_value(metric, score, rows, majority) >= alpha
 
 

@@ -25,18 +25,18 @@ class SweepRecords:
     """Problems with files, and assumptions about data or models that are not available."""
 
 
-def read_sweep_records(sweep: Sweep, *committed: Path) -> SweepRecords:
+def read_sweep_records(sweep: Sweep, *extra_folders: Path) -> SweepRecords:
     """List the cells of a sweep and read all records in its folders.
 
     Args:
         sweep: The sweep, already narrowed.
-        committed: Folders of records besides the sweep's own.
+        extra_folders: Folders of records besides the sweep's own.
 
     Raises:
         ConfigError: As `expected_cells`.
         ContentError: As `expected_cells`.
     """
-    records, problems = read_records(*sweep.roots, *committed)
+    records, problems = read_records(*sweep.roots, *extra_folders)
     identities = Identities(records)
     cells = expected_cells(sweep, identities)
     notes = [*identities.assumptions, *(f"skipped: {problem}" for problem in problems)]

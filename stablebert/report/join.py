@@ -69,12 +69,12 @@ def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedR
     Raises:
         ReportError: If the runs of one cell obtained different precisions or packings.
     """
-    expected = {(cell.config_id, seed) for cell in cells for seed in cell.seeds}
+    expected_keys = {(cell.config_id, seed) for cell in cells for seed in cell.seeds}
     matches: dict[tuple[str, int], RunRecord] = {}
     others: list[RunRecord] = []
     for record in records:
         seed = shared_seed(record)
-        if seed is None or (record.config_id, seed) not in expected:
+        if seed is None or (record.config_id, seed) not in expected_keys:
             others.append(record)
         else:
             matches.setdefault((record.config_id, seed), record)
@@ -82,8 +82,8 @@ def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedR
     _refuse_mixtures(results)
     similar = _similar_records(cells, others)
     lines = [f"{' '.join(key)}: {format_seeds(seeds)}" for key, seeds in sorted(similar.items())]
-    unrelated = len(others) - sum(map(len, similar.values()))
-    return JoinedRecords(results=results, similar=lines, unrelated=unrelated)
+    unrelated_count = len(others) - sum(map(len, similar.values()))
+    return JoinedRecords(results=results, similar=lines, unrelated=unrelated_count)
 
 
 def shared_seed(record: RunRecord) -> int | None:
@@ -93,13 +93,14 @@ def shared_seed(record: RunRecord) -> int | None:
 
 def _cell_result(cell: Cell, matches: Mapping[tuple[str, int], RunRecord]) -> CellResult:
     seeds = sorted(set(cell.seeds))
-    records = tuple(matches[cell.config_id, s] for s in seeds if (cell.config_id, s) in matches)
+    keys = [(cell.config_id, seed) for seed in seeds]
+    records = tuple(matches[key] for key in keys if key in matches)
     return CellResult(
         cell=cell,
         records=records,
         test=100 * np.array([record.test_at_best for record in records], dtype=np.float64),
         val=100 * np.array([record.val_best for record in records], dtype=np.float64),
-        missing=tuple(s for s in seeds if (cell.config_id, s) not in matches),
+        missing=tuple(seed for key, seed in zip(keys, seeds, strict=True) if key not in matches),
     )
 
 

@@ -64,15 +64,15 @@ def _text_table(table: Table) -> str:
             lines.append([f"{e.notes[depth]} " if depth < len(e.notes) else "" for e in row])
     lines[0] = [f"{name} " for name in table.head]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = [
+    output = [
         " ".join(
             f"{text:{'<' if i < table.labels else '>'}{width}}"
             for i, (text, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     ]
-    aligned.insert(1, "-" * max(map(len, aligned)))
-    return "\n".join(aligned)
+    output.insert(1, "-" * max(map(len, output)))
+    return "\n".join(output)
 
 
 def render_markdown(document: Document) -> str:

@@ -19,10 +19,10 @@ def search_sweeps(table: Sweep) -> list[Sweep]:
     Raises:
         ConfigError: If a sweep file is missing or invalid.
     """
-    shared = [f"{k}={','.join(v)}" for k, v in table.parameters.items() if k not in _OWN]
+    overrides = [f"{k}={','.join(v)}" for k, v in table.parameters.items() if k not in _OWN]
     methods = table.parameters.get("method", ())
     names = [name for name in SEARCHES.get(table.name, ()) if name in methods]
-    return [read_sweep(name).narrow(shared) for name in names]
+    return [read_sweep(name).narrow(overrides) for name in names]
 
 
 def best_of_search(
@@ -41,8 +41,8 @@ def best_of_search(
     Returns:
         The cells, and one line per selected setting.
     """
-    joined = join_records([*candidates, *cells], records)
-    results = {result.cell.config_id: result for result in joined.results}
+    join_result = join_records([*candidates, *cells], records)
+    results = {result.cell.config_id: result for result in join_result.results}
     keys = varying_parameters(candidates)
     best_cells, notes = [], []
     for cell in cells:
@@ -51,11 +51,11 @@ def best_of_search(
             best_cells.append(cell)
             continue
         results_by_id = {c.config_id: results[c.config_id] for c in [*settings, cell]}
-        complete = [r for r in results_by_id.values() if r.n and not r.missing]
-        best = max(complete, key=lambda r: r.val.mean(), default=results[cell.config_id])
+        complete_results = [r for r in results_by_id.values() if r.n and not r.missing]
+        best = max(complete_results, key=lambda r: r.val.mean(), default=results[cell.config_id])
         best_cells.append(replace(best.cell, params=cell.params))
         setting = _describe_setting(best.cell, settings, keys)
-        notes.append(_describe_choice(best, setting, len(complete), len(results_by_id)))
+        notes.append(_describe_choice(best, setting, len(complete_results), len(results_by_id)))
     return best_cells, notes
 
 

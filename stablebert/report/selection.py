@@ -81,9 +81,9 @@ def _searched_key(cells: Sequence[Cell], sweep: str) -> str:
 
 def _select_value(entry: dict[str, Any], key: str, group: Sequence[CellResult], sweep: str) -> str:
     """Enter the best value of a task and method, and return a line about it."""
-    ordered = sorted(group, key=lambda result: int(str(result.cell.params[key])))
-    values = [int(str(result.cell.params[key])) for result in ordered]
-    means = [float(np.mean(result.val)) for result in ordered]
+    results = sorted(group, key=lambda result: int(str(result.cell.params[key])))
+    values = [int(str(result.cell.params[key])) for result in results]
+    means = [float(np.mean(result.val)) for result in results]
     best = int(np.argmax(means))  # the first, and so the smallest, of equal means
     if key == "trainer.max_steps":
         entry.setdefault("per_length", {})["longer"] = {"trainer": {"max_steps": values[best]}}
@@ -91,9 +91,9 @@ def _select_value(entry: dict[str, Any], key: str, group: Sequence[CellResult], 
         entry["reinit"] = {"num_layers": values[best]}
     entry.setdefault("provenance", {})[key] = {
         "sweep": sweep,
-        "seeds": len(ordered[best].records),
+        "seeds": len(results[best].records),
         "mean_val": {str(v): round(m, 2) for v, m in zip(values, means, strict=True)},
-        "config_id": ordered[best].cell.config_id,
+        "config_id": results[best].cell.config_id,
     }
     scores = ", ".join(f"{v}: {m:.2f}" for v, m in zip(values, means, strict=True))
     return f"{key}={values[best]} (mean validation scores {scores})"

@@ -59,9 +59,9 @@ def _failures(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
     counts: dict[str, tuple[int, int]] = {}
     for row in rows:
         name = _row_name(row.cell, labels)
-        failed, n = counts.get(name, (0, 0))
-        counts[name] = failed + row.result.failed, n + row.result.n
-    if not any(failed for failed, _ in counts.values()):
+        failed_count, n = counts.get(name, (0, 0))
+        counts[name] = failed_count + row.result.failed, n + row.result.n
+    if not any(failed_count for failed_count, _ in counts.values()):
         return ["No run failed."] if any(n for _, n in counts.values()) else []
-    texts = [f"{failed} of {n} with {name}" for name, (failed, n) in counts.items() if n]
+    texts = [f"{count} of {n} with {name}" for name, (count, n) in counts.items() if n]
     return [f"Failed runs: {', '.join(texts)}."]

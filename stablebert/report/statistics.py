@@ -213,8 +213,8 @@ def _pooled_error(a: ArrayLike, b: ArrayLike) -> tuple[float, int]:
     """Return the standard error of m_b - m_a under equal variances, and its degrees of freedom."""
     (_, var_a, n_a), (_, var_b, n_b) = _moments(a), _moments(b)
     df = n_a + n_b - 2
-    pooled = ((n_a - 1) * var_a + (n_b - 1) * var_b) / df
-    return sqrt(pooled * (1 / n_a + 1 / n_b)), df
+    variance = ((n_a - 1) * var_a + (n_b - 1) * var_b) / df
+    return sqrt(variance * (1 / n_a + 1 / n_b)), df
 
 
 def _upper_tail(difference: float, error: float, df: float) -> float:
@@ -301,9 +301,9 @@ def holm_adjust(p: ArrayLike) -> FloatArray:
     if x.ndim != 1 or not ((x >= 0) & (x <= 1)).all():
         raise ValueError(f"p-values must be in 0..1 and have shape (m,), got {x}")
     order = np.argsort(x, kind="stable")
-    adjusted = np.empty_like(x)
-    adjusted[order] = np.maximum.accumulate(x[order] * np.arange(len(x), 0, -1))
-    return np.minimum(adjusted, 1.0)
+    adjusted_p = np.empty_like(x)
+    adjusted_p[order] = np.maximum.accumulate(x[order] * np.arange(len(x), 0, -1))
+    return np.minimum(adjusted_p, 1.0)
 
 
 def not_worse_than_best(cells: Sequence[ArrayLike], alpha: float = ALPHA) -> list[bool]:
@@ -334,10 +334,10 @@ class PrintedScore(NamedTuple):
 
 def t_from_printed(first: PrintedScore, second: PrintedScore) -> float:
     """Return Student's t of first mean minus second mean; see `student_test` for the formula."""
-    pooled = ((first.n - 1) * first.sd**2 + (second.n - 1) * second.sd**2) / (
+    variance = ((first.n - 1) * first.sd**2 + (second.n - 1) * second.sd**2) / (
         first.n + second.n - 2
     )
-    return _ratio(first.mean - second.mean, sqrt(pooled * (1 / first.n + 1 / second.n)))
+    return _ratio(first.mean - second.mean, sqrt(variance * (1 / first.n + 1 / second.n)))
 
 
 def t_range_from_printed(

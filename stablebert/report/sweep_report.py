@@ -48,16 +48,16 @@ def write_report(
     """
     if not cells:
         raise ReportError(f"{name}: the sweep has no cells")
-    joined = join_records(cells, records)
+    join_result = join_records(cells, records)
     paper_layout = has_paper_layout(cells)
-    rows = analyze_cells(joined.results, mark_by="test" if paper_layout else "val")
+    rows = analyze_cells(join_result.results, mark_by="test" if paper_layout else "val")
     scores = paper_layout_tables(rows) if paper_layout else [list_table(rows)]
     document = Document(
         title=name,
         tables=[*scores, distribution_table(rows), *comparison_tables(rows)],
         caption=[
             *summarize_findings(rows, row_labels(cells)),
-            *caption_lines(rows, joined),
+            *caption_lines(rows, join_result),
             *notes,
         ],
     )

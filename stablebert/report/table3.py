@@ -29,17 +29,17 @@ def write_table3(records: Iterable[RunRecord], problems: Sequence[str], out: Pat
         out: Folder of the files.
     """
     facts = _facts_by_task(records)
-    generated = [key for key in sorted(facts) if key[0]]
+    generated_tasks = [key for key in sorted(facts) if key[0]]
     body, lines, notes = [], [], []
-    for scale, task in [*(("", task) for task in TASKS), *generated]:
+    for scale, task in [*(("", task) for task in TASKS), *generated_tasks]:
         title = task_title(task, scale)
-        printed = {column: _printed(task, column) for column in COLUMNS}
+        paper_values = {column: _paper_value(task, column) for column in COLUMNS}
         variants = facts.get((scale, task), Counter())
         for ours in sorted(variants) or [()]:
             # a generated task need not have the numbers of the real one
-            differing = [] if scale else _differing_columns(ours, printed)
-            body.append(_entries(title, ours, printed, differing))
-            lines.append(_csv_line(title, ours, printed, differing))
+            differing = [] if scale else _differing_columns(ours, paper_values)
+            body.append(_entries(title, ours, paper_values, differing))
+            lines.append(_csv_line(title, ours, paper_values, differing))
         if len(variants) > 1:
             notes.append(f"{title}: the records used several data sets, one row each")
     head = ["task"]
@@ -75,7 +75,7 @@ def _facts_by_task(records: Iterable[RunRecord]) -> dict[tuple[str, str], Counte
     return facts
 
 
-def _printed(task: str, column: str) -> str:
+def _paper_value(task: str, column: str) -> str:
     """Return the paper's number for a task's data, empty if it prints none."""
     if task.endswith("_1k") and column == "train_rows":
         return "1k" if paper_data() else ""
@@ -83,30 +83,30 @@ def _printed(task: str, column: str) -> str:
     return number.value if number else ""
 
 
-def _differing_columns(ours: Facts, printed: Mapping[str, str]) -> list[str]:
+def _differing_columns(ours: Facts, paper_values: Mapping[str, str]) -> list[str]:
     return [
         column
         for column, value in zip(COLUMNS, ours, strict=False)  # no values without a run
-        if printed[column] and differs_from_printed(value, printed[column])
+        if paper_values[column] and differs_from_printed(value, paper_values[column])
     ]
 
 
 def _entries(
-    title: str, ours: Facts, printed: Mapping[str, str], differing: Sequence[str]
+    title: str, ours: Facts, paper_values: Mapping[str, str], differing: Sequence[str]
 ) -> list[Entry]:
     entries = [Entry(text=title)]
     for i, column in enumerate(COLUMNS):
         text = f"{ours[i]:,.0f}" if ours and column in _ROWS else f"{ours[i]:.1f}" if ours else "-"
         entries.append(Entry(text=text, marked=column in differing))
-        entries.append(Entry(text=printed[column] or "-"))
+        entries.append(Entry(text=paper_values[column] or "-"))
     return entries
 
 
 def _csv_line(
-    title: str, ours: Facts, printed: Mapping[str, str], differing: Sequence[str]
+    title: str, ours: Facts, paper_values: Mapping[str, str], differing: Sequence[str]
 ) -> dict[str, str]:
     line = {"task": title, "differs": " ".join(differing)}
     for i, column in enumerate(COLUMNS):
         line[column] = str(ours[i]) if ours else ""
-        line[f"paper_{column}"] = printed[column]
+        line[f"paper_{column}"] = paper_values[column]
     return line

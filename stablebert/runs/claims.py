@@ -30,7 +30,7 @@ class ClaimedError(ActionableError):
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def hold_claim(folder: Path) -> Iterator[None]:
     """Hold the claim on a run while the block runs.
 
     Raises:
@@ -107,7 +107,7 @@ def _has_expired(path: Path) -> bool:
     holder = _read(path)
     here = _this_process()
     if holder and all(holder.get(key) == here[key] for key in ("host", "boot", "namespace")):
-        return _started(int(str(holder.get("pid", 0)))) != holder.get("started")
+        return _start_time(int(str(holder.get("pid", 0)))) != holder.get("started")
     probe = path.with_name(f"{path.name}.{uuid4().hex}.probe")
     try:  # take both times from the clock of the file system: machines' clocks may differ
         probe.touch()
@@ -136,11 +136,11 @@ def _this_process() -> dict[str, object]:
         "boot": _text("/proc/sys/kernel/random/boot_id"),
         "namespace": _link("/proc/self/ns/pid"),
         "pid": os.getpid(),
-        "started": _started(os.getpid()),
+        "started": _start_time(os.getpid()),
     }
 
 
-def _started(pid: int) -> str | None:
+def _start_time(pid: int) -> str | None:
     """Return when a process started, in clock ticks since boot; None if it does not exist."""
     stat = _text(f"/proc/{pid}/stat")
     if stat:

@@ -31,10 +31,11 @@ class Identities:
     """
 
     def __init__(self, records: Iterable[RunRecord]):
-        self._used: dict[tuple[str, str, str], Counter[str]] = {}
-        for r in records:
-            for part, content in (("data", r.data), ("model", r.model)):
-                self._used.setdefault((part, r.scale, r.task), Counter())[content] += 1
+        self._contents: dict[tuple[str, str, str], Counter[str]] = {}
+        for record in records:
+            for part, content in (("data", record.data), ("model", record.model)):
+                counts = self._contents.setdefault((part, record.scale, record.task), Counter())
+                counts[content] += 1
         self._missing: dict[Address, ActionableError] = {}
         self._assumed: dict[tuple[str, str], dict[str, None]] = {}
 
@@ -79,12 +80,12 @@ class Identities:
             except ActionableError as error:
                 self._missing[address] = error
         part, name, revision, _ = address
-        used = self._used.get((part, cfg.scale, cfg.task), Counter())
-        content = next(iter(used)) if len(used) == 1 else ""
+        contents = self._contents.get((part, cfg.scale, cfg.task), Counter())
+        content = next(iter(contents)) if len(contents) == 1 else ""
         hub_id, is_from_hub, commit = content.partition("@")
         differs = is_from_hub and (hub_id != name or revision not in (None, commit))
         if differs or not content:
-            counts = ", ".join(f"{content} in {k}" for content, k in used.most_common())
+            counts = ", ".join(f"{content} in {k}" for content, k in contents.most_common())
             raise ContentError(
                 f"{self._missing[address]}\nThe records of {cfg.scale} {cfg.task} do not tell "
                 f"which {part} it is either: {counts or 'there are none'}."

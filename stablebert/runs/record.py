@@ -120,12 +120,12 @@ def parse_record(text: str | bytes) -> RunRecord:
         raise ValueError(f"not a record of this version; differs in {sorted(FIELDS ^ set(data))}")
     invalid = [name for name in _TEXTS if not isinstance(data[name], str)]
     invalid += [name for name in _NUMBERS if not _is_number(data[name])]
-    for name, required in _GROUPS.items():
-        if not isinstance(data[name], dict) or not required <= data[name].keys():
+    for name, required_keys in _GROUPS.items():
+        if not isinstance(data[name], dict) or not required_keys <= data[name].keys():
             invalid.append(name)
     if invalid:
-        shown = ", ".join(f"{name}={data[name]!r}" for name in invalid)
-        raise ValueError(f"invalid values: {shown}")
+        invalid_values = ", ".join(f"{name}={data[name]!r}" for name in invalid)
+        raise ValueError(f"invalid values: {invalid_values}")
     return RunRecord(**data)
 
 

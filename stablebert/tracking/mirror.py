@@ -108,8 +108,8 @@ class Mirror:
         file = run.folder / RESULT
 
         def finish() -> None:
-            failed = {"failed": int(record.status == "failed")}
-            self._run.summary.update({**asdict(record), **failed})
+            status = {"failed": int(record.status == "failed")}
+            self._run.summary.update({**asdict(record), **status})
             if file.is_file():
                 # A file outside the W&B folder would be linked, with a warning.
                 copy = shutil.copy(file, self._run.dir)

@@ -34,7 +34,7 @@ class WandbSweep:
     """W&B state of each run, by the run's W&B id and name."""
     records: list[RunRecord] = field(default_factory=list)
     """Records of the finished runs."""
-    unfinished: set[Key] = field(default_factory=set)
+    unfinished_keys: set[Key] = field(default_factory=set)
     """Runs that an agent is executing."""
     problems: list[str] = field(default_factory=list)
     """Finished runs whose summary is not a record, one line each."""
@@ -73,7 +73,7 @@ def read_wandb_sweep(path: str) -> WandbSweep:
             except ValueError as error:
                 sweep.problems.append(f"{name}: the summary is not a record: {error}")
         elif run.state in UNFINISHED and (key := _key(run.config)):
-            sweep.unfinished.add(key)
+            sweep.unfinished_keys.add(key)
     return sweep
 
 
@@ -85,14 +85,14 @@ def select_expected_records(sweep: WandbSweep) -> tuple[list[RunRecord], list[st
         ContentError: If data or model is unavailable and the records do not identify it.
     """
     identities = Identities(sweep.records)
-    expected = {identities.run(cfg).key for cfg in sweep.grid.configs()}
+    expected_keys = {identities.run(cfg).key for cfg in sweep.grid.configs()}
     selection: dict[Key, RunRecord] = {}
     rejections = list(sweep.problems)
     for record in sweep.records:
         key = record.key
         name = f"{record.scale} {record.task} {record.method} {record.length} {record.config_id}"
         name += f" seed {record.seed}"
-        if key not in expected:
+        if key not in expected_keys:
             rejections.append(f"{name}: the sweep's grid has no such run")
         elif key in selection and _scores(selection[key]) != _scores(record):
             rejections.append(f"{name}: a second run with other scores; the first one counts")
@@ -103,8 +103,8 @@ def select_expected_records(sweep: WandbSweep) -> tuple[list[RunRecord], list[st
 
 def missing_keys(sweep: WandbSweep, keys: Iterable[Key]) -> list[Key]:
     """Return the keys of runs that the sweep has neither finished nor is executing."""
-    present = {record.key for record in sweep.records} | sweep.unfinished
-    return [key for key in keys if key not in present]
+    present_keys = {record.key for record in sweep.records} | sweep.unfinished_keys
+    return [key for key in keys if key not in present_keys]
 
 
 def _query(path: str) -> tuple[dict[str, Any], list[Any]]:
@@ -131,13 +131,13 @@ def _record(summary: Any) -> RunRecord:
 
 def _key(config: dict[str, Any]) -> Key | None:
     """Return the key of a run from its W&B configuration, or None if it holds no key."""
-    seed = config.get("seed")
-    seeds = [
+    config_id, seed = config.get("config_id"), config.get("seed")
+    seed_init, seed_data = (
         seed if config.get(name) is None else config[name] for name in ("seed_init", "seed_data")
-    ]
-    if not isinstance(config.get("config_id"), str) or not all(isinstance(s, int) for s in seeds):
+    )
+    if not (isinstance(config_id, str) and isinstance(seed_init, int)):
         return None
-    return (config["config_id"], *seeds)
+    return (config_id, seed_init, seed_data) if isinstance(seed_data, int) else None
 
 
 def _scores(record: RunRecord) -> tuple[float, ...]:

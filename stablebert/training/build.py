@@ -213,15 +213,15 @@ def build_trainer(cfg: RunConfig, chain: Sequence[Callback], loggers: Sequence[L
 
 
 def choose_precision(
-    requested: Literal["auto", "16-mixed", "bf16-mixed", "32-true"], *, cuda: bool
+    setting: Literal["auto", "16-mixed", "bf16-mixed", "32-true"], *, cuda: bool
 ) -> Precision:
     """Return the precision to request from Lightning: mixed on CUDA, unless the user chose one."""
-    if requested == "auto":
+    if setting == "auto":
         if not cuda:
             log.warning(
                 "on a CPU: training in 32-true (trainer.precision=bf16-mixed may be faster)"
             )
         return "16-mixed" if cuda else "32-true"
-    if requested == "16-mixed" and not cuda:
+    if setting == "16-mixed" and not cuda:
         log.warning("on a CPU: Lightning trains in bf16-mixed instead of 16-mixed")
-    return requested
+    return setting

@@ -34,7 +34,7 @@ def fit(
     with watch.phase("train"):
         trainer.fit(module, datamodule=data)
     steps = steps_taken(trainer.optimizers[0])
-    val_at_last = module.evaluated["val"]
+    val_at_last = module.predictions["val"]
     with watch.phase("test"):
         test_at_last = _test(parts)
         best.restore(module)  # keeps the last weights if every validation score was NaN
@@ -55,7 +55,7 @@ def fit(
         packing="packed" if data.packed else "padded",
         padding_efficiency=data.padding_efficiency(),
         threads=torch.get_num_threads(),
-        seconds={name: round(spent, 3) for name, spent in watch.seconds.items()},
+        seconds={name: round(duration, 3) for name, duration in watch.seconds.items()},
         peak_memory_bytes=peak_memory(device),
         device=device_name(device),
     )
@@ -84,7 +84,7 @@ def _test(parts: Parts) -> Predictions:
     """Predict the test split with the current weights."""
     parts.trainer.test(parts.module, datamodule=parts.data, verbose=False)
     _raise_if_terminated(parts.trainer)
-    return parts.module.evaluated["test"]
+    return parts.module.predictions["test"]
 
 
 def _raise_if_terminated(trainer: Trainer) -> None:

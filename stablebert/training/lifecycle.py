@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 
 from stablebert.config.serialize import to_yaml
 from stablebert.models.loading import save_encoder
-from stablebert.runs.claims import ClaimedError, claimed
+from stablebert.runs.claims import ClaimedError, hold_claim
 from stablebert.runs.early_score import EarlyScore, write_early_score
 from stablebert.runs.files import (
     CONFIG,
@@ -99,7 +99,7 @@ def validate_early(job: Job, fraction: float, watchers: Sequence[Callback] = ())
         ClaimedError: If another process is executing the run.
     """
     _prepare(job)
-    with claimed(job.run.folder):
+    with hold_claim(job.run.folder):
         score = fit_partly(job.run, fraction, watchers)
         write_early_score(job.run, fraction, score)
         return score
@@ -125,7 +125,7 @@ def open_run(job: Job) -> Iterator["Session"]:
     Raises:
         ClaimedError: If another process is executing the run.
     """
-    with claimed(job.run.folder):
+    with hold_claim(job.run.folder):
         session = Session(job)
         if session.record:
             mirror_finished_run(session.record, job.run)
@@ -152,8 +152,8 @@ class Session:
     def __init__(self, job: Job):
         self._job = job
         self._run = job.run
-        finished = job.is_done and not job.run.cfg.force
-        self.record = read_record(job.run.folder) if finished else None
+        is_finished = job.is_done and not job.run.cfg.force
+        self.record = read_record(job.run.folder) if is_finished else None
         self.loggers: list[Logger] = []
         self.watch = Stopwatch()
 

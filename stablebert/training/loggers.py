@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from typing_extensions import override
 
 
-def finite(value: Any) -> Any:
+def finite_or_none(value: Any) -> Any:
     """Return the value, or None for a NaN or an infinity, which JSON cannot represent."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -52,7 +52,7 @@ class HistoryLogger(Logger):
         if step != self._step:
             self.flush()
             self._step = step
-        self._line.update({key: finite(value) for key, value in metrics.items()})
+        self._line.update({key: finite_or_none(value) for key, value in metrics.items()})
 
     def flush(self) -> None:
         """Write the line of the current step."""

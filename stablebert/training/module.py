@@ -93,7 +93,7 @@ class GlueClassifier(L.LightningModule):
         self.dropout_seed = dropout_seed
         self.masks = DropoutMasks(stream_seed(dropout_seed, "dropout"))
         """Dropout masks for packed batches on a CPU."""
-        self.evaluated: dict[str, Predictions] = {}
+        self.predictions: dict[str, Predictions] = {}
         """Predictions of the latest pass over each split, `val` and `test`."""
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
@@ -164,26 +164,26 @@ class GlueClassifier(L.LightningModule):
     def _finish_pass(self, split: str) -> None:
         logits, labels = (torch.cat(part).cpu() for part in zip(*self._outputs, strict=True))
         self._outputs.clear()
-        self.evaluated[split] = Predictions(logits, labels)
+        self.predictions[split] = Predictions(logits, labels)
         scores = compute_metrics(self.metrics, logits, labels)
         scores |= {
             "score": scores[self.metrics[0]],
             "loss": fine_tuning_loss(logits, labels).item(),
         }
-        logged = {f"{split}/{name}": value for name, value in scores.items()}
+        metrics = {f"{split}/{name}": value for name, value in scores.items()}
         # for callbacks and progress bar; the loggers get it below, at the true optimizer step
-        self.log_dict(logged, logger=False, batch_size=1)
+        self.log_dict(metrics, logger=False, batch_size=1)
         if split == "val":
-            log_now(self.trainer, logged)
+            log_now(self.trainer, metrics)
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        groups, named = parameter_groups(self.model, self.weight_decay), layers(self.model)
+        groups, layers_by_name = parameter_groups(self.model, self.weight_decay), layers(self.model)
         if self.layer_decay != 1:
-            rates = layer_rates(list(named), lr=self.lr, decay=self.layer_decay)
-            groups = split_by_rate(groups, named, rates)
+            rates = layer_rates(list(layers_by_name), lr=self.lr, decay=self.layer_decay)
+            groups = split_by_rate(groups, layers_by_name, rates)
         if self.decay_to == "start":
-            groups = decay_to_start(groups, free=named["classifier"])
+            groups = decay_to_start(groups, exclude=layers_by_name["classifier"])
         optimizer = BertAdam(
             groups,
             lr=self.lr,

@@ -16,7 +16,7 @@ from stablebert.glue.metrics import compute_metrics, majority_score, predictions
 from stablebert.runs.record import Metrics, RunRecord, read_record
 from stablebert.runs.run import LocatedRun
 from stablebert.tasks import TASKS, Task
-from stablebert.training.loggers import finite
+from stablebert.training.loggers import finite_or_none
 from stablebert.training.module import Predictions
 from stablebert.version import versions
 
@@ -80,7 +80,7 @@ def make_record(run: LocatedRun, outcome: Outcome) -> RunRecord:
         test_at_best=score["test_at_best"],
         test_at_last=score["test_at_last"],
         metrics={
-            place: {name: finite(value) for name, value in values.items()}
+            place: {name: finite_or_none(value) for name, value in values.items()}
             for place, values in scores.items()
         },
         majority={
@@ -110,8 +110,8 @@ def make_record(run: LocatedRun, outcome: Outcome) -> RunRecord:
     )
 
 
-def _scores(task: Task, part: Predictions) -> dict[str, float]:
-    return compute_metrics(task.metrics, part.logits, part.labels)
+def _scores(task: Task, predictions: Predictions) -> dict[str, float]:
+    return compute_metrics(task.metrics, predictions.logits, predictions.labels)
 
 
 def _origin(start: LocatedRun) -> dict[str, Any] | None:
@@ -157,18 +157,18 @@ def concatenate(val: Predictions, test: Predictions) -> Predictions:
     return Predictions(torch.cat([val.logits, test.logits]), torch.cat([val.labels, test.labels]))
 
 
-def count_predictions(task: Task, part: Predictions) -> Metrics:
+def count_predictions(task: Task, predictions: Predictions) -> Metrics:
     """Count the predictions per class; for a regression return their mean, std, min and max."""
-    guesses = predictions_from_logits(part.logits)
+    values = predictions_from_logits(predictions.logits)
     if task.regression:
         shape = {
-            "mean": guesses.mean(),
-            "std": guesses.std(),
-            "min": guesses.min(),
-            "max": guesses.max(),
+            "mean": values.mean(),
+            "std": values.std(),
+            "min": values.min(),
+            "max": values.max(),
         }
-        return {name: finite(value.item()) for name, value in shape.items()}
-    counts = Counter(guesses.tolist())
+        return {name: finite_or_none(value.item()) for name, value in shape.items()}
+    counts = Counter(values.tolist())
     return {label: counts[i] for i, label in enumerate(task.labels)}
 
 

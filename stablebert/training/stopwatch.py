@@ -21,11 +21,11 @@ class Stopwatch(Callback):
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Add the time spent in the block to a phase; validation does not count as training."""
-        start, validated = time.perf_counter(), self.seconds["validate"]
+        start, validation_before = time.perf_counter(), self.seconds["validate"]
         try:
             yield
         finally:
-            validation = self.seconds["validate"] - validated
+            validation = self.seconds["validate"] - validation_before
             self.seconds[name] += time.perf_counter() - start - validation
 
     @override

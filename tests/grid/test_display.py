@@ -42,7 +42,7 @@ def play(shown):
     shown.add_worker(0)
     shown.start(0, "rte standard")
     shown.advance(0, 8, 20)
-    shown.end("rte standard", "val 62.5", ended=1, remaining="0:00:40")
+    shown.end("rte standard", "val 62.5", completed=1, remaining="0:00:40")
     shown.close()
 
 

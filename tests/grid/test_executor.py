@@ -9,7 +9,7 @@ import pytest
 
 from stablebert.grid import executor
 from stablebert.grid.executor import GridError, run_grid
-from stablebert.runs.claims import claimed
+from stablebert.runs.claims import hold_claim
 from stablebert.runs.record import read_record
 from stablebert.runs.run import Job
 from tests.helpers.runs import make_run, make_run_record, names_in, store_run_record
@@ -296,7 +296,7 @@ def test_a_claimed_run_is_waited_for(grid, jobs):
     has_ended = threading.Event()
 
     def hold():
-        with claimed(folder):
+        with hold_claim(folder):
             is_held.set()
             others.wait()
             store_run_record(jobs[0].run)
@@ -318,7 +318,7 @@ def test_a_claimed_run_is_waited_for(grid, jobs):
 def test_a_run_that_another_process_gives_up_is_taken_over(grid, jobs):
     claim = jobs[0].run.folder / "claim.json"
     claim.parent.mkdir(parents=True)
-    with claimed(claim.parent):
+    with hold_claim(claim.parent):
         text = claim.read_text()
     holder = {**json.loads(text), "host": "node7"}
     claim.write_text(json.dumps(holder))

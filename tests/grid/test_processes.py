@@ -241,7 +241,7 @@ def test_runs_of_a_killed_parent_are_missing_and_not_crashed(sweep_arguments):
     workers = workers_of(child.pid)
     child.kill()
     child.communicate()
-    wait_for(lambda: not any(claims._started(pid) for pid in workers))
+    wait_for(lambda: not any(claims._start_time(pid) for pid in workers))
     for run in runs:
         assert not run.folder.exists() or not names_in(run.folder) & {"crash.json", "result.json"}
         assert not is_claimed(run.folder)

@@ -133,7 +133,9 @@ def test_parameter_groups_have_the_rate_of_their_layer(kind, model):
     assert rates["embeddings"] == 0.5 ** (BLOCKS[kind] + 1)
 
 
-@pytest.mark.parametrize("kind", [k for k, a in ARCHITECTURES.items() if a.packed], indirect=True)
+@pytest.mark.parametrize(
+    "kind", [k for k, a in ARCHITECTURES.items() if a.packed_forward], indirect=True
+)
 def test_packed_logits_equal_those_of_the_model(kind, model):
     model.eval()
     batch = padded_batch(9, 12, 5)

@@ -52,7 +52,7 @@ def test_method_trains_architecture(locate_run, kind, method):
     run = locate_run(kind, method)
     record = train_run(run)
     assert (record.steps, record.method) == (1, method)
-    assert record.packing == ("packed" if ARCHITECTURES[kind].packed else "padded")
+    assert record.packing == ("packed" if ARCHITECTURES[kind].packed_forward else "padded")
     assert json.loads((run.folder / "history.jsonl").read_text().splitlines()[-1])
 
 

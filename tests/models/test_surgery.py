@@ -218,7 +218,7 @@ def test_merged_embeddings_have_every_row_in_its_place():
     embedding = model.get_input_embeddings()
     embedding.weight.data.add_(1)
     before[[5, 7]] += 1
-    assert torch.equal(embedding.merged().weight, before)
+    assert torch.equal(embedding.merge().weight, before)
 
 
 # ---------------------------------------------------------------- dropout

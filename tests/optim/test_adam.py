@@ -123,7 +123,7 @@ def pulled(pull):
     """Return a Linear that is pulled to its start, one that is not, and their optimizer."""
     layer, free = nn.Linear(4, 1).double(), nn.Linear(2, 1).double()
     groups = parameter_groups(nn.ModuleDict({"layer": layer, "free": free}), pull)
-    return layer, free, BertAdam(decay_to_start(groups, free=free), **SETTINGS)
+    return layer, free, BertAdam(decay_to_start(groups, exclude=free), **SETTINGS)
 
 
 def test_decay_to_start_equals_its_closed_form():

@@ -8,7 +8,7 @@ import pytest
 
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
-from stablebert.runs.claims import claimed
+from stablebert.runs.claims import hold_claim
 from stablebert.runs.locate import locate
 from stablebert.training import lifecycle
 from tests.helpers.outcomes import make_outcome
@@ -71,7 +71,7 @@ def test_force_trains_a_finished_run_again(arguments, run, fits):
 def test_a_run_that_another_process_executes_is_refused(arguments, run, fits, capsys):
     """docs/pitfalls.md, 20."""
     run.folder.mkdir(parents=True)
-    with claimed(run.folder):
+    with hold_claim(run.folder):
         assert main(["train", *arguments]) == 1
     error = capsys.readouterr().err
     assert "is being run by process" in error

@@ -14,7 +14,7 @@ import yaml
 
 from stablebert.config.compose import compose
 from stablebert.config.files import flatten
-from stablebert.runs.claims import ClaimedError, claimed, is_claimed
+from stablebert.runs.claims import ClaimedError, hold_claim, is_claimed
 from stablebert.runs.early_score import EarlyScore, read_early_score
 from stablebert.runs.files import FOLDER_ERRORS
 from stablebert.runs.locate import locate
@@ -126,7 +126,7 @@ def test_the_run_is_claimed_until_its_record_is_stored(run):
 
 
 def test_a_run_that_another_process_executes_is_not_opened(run):
-    with claimed(run.folder), pytest.raises(ClaimedError), open_run(Job(run)):
+    with hold_claim(run.folder), pytest.raises(ClaimedError), open_run(Job(run)):
         pass
 
 

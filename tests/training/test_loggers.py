@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from stablebert.training.loggers import HistoryLogger, MirrorLogger, finite
+from stablebert.training.loggers import HistoryLogger, MirrorLogger, finite_or_none
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_number_that_json_lacks_becomes_null(history, value):
 
 @pytest.mark.parametrize("value", [0, 0.5, "text", None])
 def test_other_values_stay_as_they_are(value):
-    assert finite(value) == value
+    assert finite_or_none(value) == value
 
 
 def test_an_incomplete_history_does_not_have_its_name(history):

@@ -211,7 +211,7 @@ def regression(tiny_bert):
 
 def test_regression_is_mean_squared_error_on_raw_scores(regression):
     run, module = regression
-    assert module.evaluated["val"].labels.max() == 5.0
+    assert module.predictions["val"].labels.max() == 5.0
     assert run.callback_metrics["val/loss"] < 6.25  # the loss of predicting the mean of 0 and 5
 
 

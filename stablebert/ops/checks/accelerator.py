@@ -36,13 +36,13 @@ def run_probe() -> TorchReport:
     """
     command = [sys.executable, "-m", "stablebert.ops.torch_probe"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TORCH_SECONDS)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=TORCH_SECONDS)
     except subprocess.TimeoutExpired:
         raise TorchError(f"does not load within {TORCH_SECONDS} s: a slow disk?") from None
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise TorchError(f"does not load: {why}; reinstall it: pytorch.org")
-    return TorchReport.from_json(done.stdout.splitlines()[-1])
+    if process.returncode:
+        reason = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
+        raise TorchError(f"does not load: {reason}; reinstall it: pytorch.org")
+    return TorchReport.from_json(process.stdout.splitlines()[-1])
 
 
 def _check_gpus(report: TorchReport) -> Finding:
@@ -69,13 +69,13 @@ def _driver_version() -> tuple[str, str]:
     """Return the version of the NVIDIA driver and why it is unknown; both empty without driver."""
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=DRIVER_SECONDS)
+        process = subprocess.run(query, capture_output=True, text=True, timeout=DRIVER_SECONDS)
     except FileNotFoundError:
         return "", ""
     except (OSError, subprocess.TimeoutExpired) as error:
         return "", f"nvidia-smi: {error}"
-    output = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
-    return ("", f"nvidia-smi: {output[0]}") if done.returncode else (output[0], "")
+    output = (process.stdout + process.stderr).strip().splitlines() or ["no output"]
+    return ("", f"nvidia-smi: {output[0]}") if process.returncode else (output[0], "")
 
 
 def _check_precision(cfg: RunConfig, report: TorchReport) -> Finding:
@@ -86,14 +86,14 @@ def _check_precision(cfg: RunConfig, report: TorchReport) -> Finding:
         return Finding(
             "problem", f"precision: trainer.accelerator=cuda: torch sees no GPU; {advice}"
         )
-    requested = str(cfg.trainer.precision)
+    setting = str(cfg.trainer.precision)
     devices = gpus if cfg.trainer.accelerator != "cpu" and gpus else ["cpu"]
     on_gpu = devices != ["cpu"]
-    precision = requested.replace("auto", "16-mixed" if on_gpu else "32-true")
+    precision = setting.replace("auto", "16-mixed" if on_gpu else "32-true")
     if not on_gpu and precision == "16-mixed":  # Lightning replaces it on a CPU
         precision = "bf16-mixed"
-    text = "precision: " + requested
-    if precision != requested:
+    text = "precision: " + setting
+    if precision != setting:
         text += f", which is {precision} here"
     failures = [
         f"{device}: {report.failures[device][precision]}"
@@ -101,11 +101,11 @@ def _check_precision(cfg: RunConfig, report: TorchReport) -> Finding:
         if precision in report.failures[device]
     ]
     if failures:
-        works = [p for p in ("32-true", "16-mixed") if p not in report.failures[devices[0]]]
-        advice = f"trainer.precision={works[0]}" if works else "install a torch for this device"
+        usable = [p for p in ("32-true", "16-mixed") if p not in report.failures[devices[0]]]
+        advice = f"trainer.precision={usable[0]}" if usable else "install a torch for this device"
         return Finding("problem", f"{text}: fails on {'; '.join(failures)}: {advice}")
     if precision == "bf16-mixed" and on_gpu and report.emulates_bf16:
         return Finding("note", f"{text}: emulated and slow on this GPU; use 16-mixed")
-    if precision != requested != "auto":
+    if precision != setting != "auto":
         return Finding("note", f"{text} (the record says so)")
     return Finding("ok", text)

@@ -10,7 +10,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.ops.finding import Finding
 from stablebert.runs.locate import cache_folder
 
-ROOM = 5e9
+ENOUGH_BYTES = 5e9
 """Free bytes that suffice for BERT-large, tokenized data and the records of a table."""
 TRIAL_BYTES = 2**20
 """Size of the file written as a trial, more than a run writes."""
@@ -27,7 +27,7 @@ def check_disk(cfg: RunConfig) -> Iterator[Finding]:
             continue
         free = free_bytes(folder)
         text += f": {free / 1e9:.0f} GB free, can be written"
-        if free < ROOM:
+        if free < ENOUGH_BYTES:
             yield Finding("note", f"{text}; not enough for a table of BERT-large")
         elif not has_hard_links(folder):
             text += "; no hard links: if two processes finish the same run at the same moment,"
@@ -43,13 +43,13 @@ def write_problem(folder: Path) -> str:
     """
     parent = _existing(folder)
     trial = parent / f".stablebert-{uuid4().hex}"
-    renamed = trial.with_suffix(".name")
+    renamed_trial = trial.with_suffix(".name")
     try:
         try:
             trial.write_bytes(bytes(TRIAL_BYTES))
-            trial.replace(renamed)
+            trial.replace(renamed_trial)
         finally:
-            for file in (trial, renamed):
+            for file in (trial, renamed_trial):
                 file.unlink(missing_ok=True)
     except OSError as error:
         return f"{parent}: {error.strerror or error}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
-from stablebert.ops.checks.disk import ROOM, free_bytes, write_problem
+from stablebert.ops.checks.disk import ENOUGH_BYTES, free_bytes, write_problem
 from stablebert.ops.finding import Finding
 from stablebert.ops.items import HubItem, Item, LocalItem, Part, required_items
 from stablebert.timeouts import run_with_timeout
@@ -31,7 +31,7 @@ def check_hub(cfg: RunConfig) -> Iterator[Finding]:
         yield Finding("note", f"{text}; the hub does not answer ({problem}): {advice}")
     else:
         yield Finding("ok", f"{text}; {constants.ENDPOINT} answers")
-    if free < ROOM and not offline:
+    if free < ENOUGH_BYTES and not offline:
         text = f"hub: {free / 1e9:.1f} GB are not enough for BERT-large"
         yield Finding("note", f"{text}: set HF_HOME to a folder on another disk")
     parts = [file.stat() for file in folder.glob("*/blobs/*.incomplete")]

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from stablebert.config.schema import RunConfig
 from stablebert.ops.finding import Finding
 
-SHOWN = ("torch", "lightning", "transformers", "wandb")
+MAIN_PACKAGES = ("torch", "lightning", "transformers", "wandb")
 
 
 def check_packages(cfg: RunConfig) -> Iterator[Finding]:
@@ -29,18 +29,18 @@ def check_packages(cfg: RunConfig) -> Iterator[Finding]:
     for requirement in requirements:
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        name, allowed = requirement.name, requirement.specifier
+        name, required_range = requirement.name, requirement.specifier
         try:
-            installed = version(name)
+            installed_version = version(name)
         except PackageNotFoundError:
-            problems.append(f"{name} is missing, {allowed} is required")
-            arguments.append(f"'{name}{allowed}'")
+            problems.append(f"{name} is missing, {required_range} is required")
+            arguments.append(f"'{name}{required_range}'")
             continue
-        if not allowed.contains(installed, prereleases=True):
-            problems.append(f"{name} {installed} is not {allowed}")
-            arguments.append(f"'{name}{allowed}'")
-        if name in SHOWN:
-            names.append(f"{name} {installed}")
+        if not required_range.contains(installed_version, prereleases=True):
+            problems.append(f"{name} {installed_version} is not {required_range}")
+            arguments.append(f"'{name}{required_range}'")
+        if name in MAIN_PACKAGES:
+            names.append(f"{name} {installed_version}")
     if problems:
         command = f"{sys.executable} -m pip install {' '.join(arguments)}"
         yield Finding("problem", f"packages: {'; '.join(problems)}: {command}")

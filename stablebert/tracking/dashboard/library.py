@@ -20,7 +20,7 @@ def load_reports_api() -> Any:
     try:
         import wandb_workspaces.reports.v2 as reports
     except ImportError as error:
-        raise _missing(error) from error
+        raise _missing_package(error) from error
     return reports
 
 
@@ -34,11 +34,11 @@ def load_workspaces_api() -> Any:
     try:
         import wandb_workspaces.workspaces as workspaces
     except ImportError as error:
-        raise _missing(error) from error
+        raise _missing_package(error) from error
     return workspaces
 
 
-def _missing(error: ImportError) -> DashboardError:
+def _missing_package(error: ImportError) -> DashboardError:
     return DashboardError(
         f"the dashboard needs wandb-workspaces ({error}): pip install 'stablebert[dashboard]'"
     )

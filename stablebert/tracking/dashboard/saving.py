@@ -88,8 +88,8 @@ def _save(workspace: Any, reports: Sequence[Any]) -> list[str]:
     _save_chart(api, workspace.entity)
     set_workspace_id(workspace, find_workspace_id(workspace))
     workspace.save()
-    saved = api.reports(project) if reports else []
-    ids = {_without_subject(report.display_name): report.id for report in saved}
+    saved_reports = api.reports(project) if reports else []
+    ids = {_without_subject(report.display_name): report.id for report in saved_reports}
     with reports_through(api):
         for report in reports:
             report.id = ids.get(_without_subject(report.title), "")

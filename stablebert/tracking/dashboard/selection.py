@@ -71,18 +71,18 @@ def run_filter(
         task: Selects runs of one task.
         sweep: Selects runs of a W&B sweep, by its id, and replaces the selection by table.
     """
-    allowed: dict[str, list[str]] = {}
+    conditions: dict[str, list[str]] = {}
     if sweep:
-        allowed["Sweep"] = [sweep]
+        conditions["Sweep"] = [sweep]
     elif table and _has_sweep(table):
-        allowed["Tags"] = [table]
+        conditions["Tags"] = [table]
     elif table:
         entries = [p for p in paper_numbers() if f"table{p.table}" == table]
-        allowed["Config('method.value')"] = sorted({p.method for p in entries} - {""})
-        allowed["Config('task.value')"] = sorted({p.task for p in entries} - {"all"})
+        conditions["Config('method.value')"] = sorted({p.method for p in entries} - {""})
+        conditions["Config('task.value')"] = sorted({p.task for p in entries} - {"all"})
     if task:
-        allowed["Config('task.value')"] = [task]
-    return " and ".join(f"{key} in {values}" for key, values in allowed.items() if values)
+        conditions["Config('task.value')"] = [task]
+    return " and ".join(f"{key} in {values}" for key, values in conditions.items() if values)
 
 
 def _has_sweep(table: str) -> bool:

@@ -51,5 +51,5 @@ def test_a_folder_that_cannot_be_created_is_a_problem(tmp_path):
 
 
 def test_a_disk_without_room_is_a_note(check, monkeypatch):
-    monkeypatch.setattr(disk, "ROOM", float("inf"))
+    monkeypatch.setattr(disk, "ENOUGH_BYTES", float("inf"))
     assert ["not enough" in f.text for f in check() if f.level == "note"] == [True, True]

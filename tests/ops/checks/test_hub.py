@@ -55,7 +55,7 @@ def test_offline_the_hub_is_not_asked(client, hub):
 
 
 def test_a_disk_without_room_is_a_note(client, monkeypatch):
-    monkeypatch.setattr(checks, "ROOM", float("inf"))
+    monkeypatch.setattr(checks, "ENOUGH_BYTES", float("inf"))
     _, finding = check_hub(compose(REAL))
     assert (finding.level, "set HF_HOME" in finding.text) == ("note", True)
 
