@@ -33,7 +33,7 @@ _ALL = [
     Command("train", "runs", "Train one run: one configuration, one seed.", takes_only_keys=True),
     Command("grid", "sweeps", "Train the missing runs of a sweep: SWEEP KEY=VALUES..."),
     Command("report", "reports", "Print a sweep's table; write Markdown, CSV and LaTeX."),
-    Command("select", "sweeps", "Write the best settings of a search to conf/selected.yaml."),
+    Command("select", "reports", "Write the best settings of a search to conf/selected.yaml."),
     Command("collect", "reports", "Write all records to one FILE (.csv, .parquet, .jsonl)."),
     Command("agent", "wandb", "Start agents of a W&B sweep, one per GPU."),
     Command("dashboard", "wandb", "Create or update a W&B workspace and a report per table."),

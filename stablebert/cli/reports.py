@@ -1,4 +1,4 @@
-"""Commands on records: `report` and `collect`."""
+"""Commands on records: `report`, `select` and `collect`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +11,13 @@ from stablebert.cli.arguments import (
     sweep_parser,
 )
 from stablebert.config.compose import compose
+from stablebert.config.files import CONF
 from stablebert.config.sweep import read_sweep
 from stablebert.report.collect import write_records
 from stablebert.report.expected import read_sweep_records
 from stablebert.report.records import read_records
 from stablebert.report.search import best_of_search, search_sweeps
+from stablebert.report.selection import write_selection
 from stablebert.report.sweep_report import write_report
 from stablebert.report.table3 import write_table3
 
@@ -40,6 +42,19 @@ def report(argv: Sequence[str]) -> int:
         cells, choices = best_of_search(cells, candidates, basis.records)
         notes = [*notes, *choices]
     print(write_report(cells, basis.records, name=sweep.name, out=options.out, notes=notes))
+    return 0
+
+
+def select(argv: Sequence[str]) -> int:
+    """Write the settings of a search that validate best to conf/selected.yaml."""
+    options = sweep_parser("select").parse_intermixed_args(argv)
+    sweep = read_sweep(options.sweep).narrow(options.overrides)
+    basis = read_sweep_records(sweep, *committed_folders(options))
+    print_errors(basis.notes)
+    path = CONF / "selected.yaml"
+    for line in write_selection(basis.cells, basis.records, sweep=sweep.name, path=path):
+        print(line)
+    print(path)
     return 0
 
 

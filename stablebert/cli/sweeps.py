@@ -1,4 +1,4 @@
-"""Commands on a sweep: `grid`, `select` and `prefetch`."""
+"""Commands on a sweep: `grid` and `prefetch`."""
 
 import argparse
 import sys
@@ -11,7 +11,6 @@ from stablebert.cli.arguments import (
     print_errors,
     sweep_parser,
 )
-from stablebert.config.files import CONF
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import read_sweep
 from stablebert.grid.clock import Clock
@@ -20,9 +19,7 @@ from stablebert.grid.plan import Plan, clear_crashes, make_plan, select_shard
 from stablebert.grid.pruning import Pruning, run_pruned_grid
 from stablebert.machine import usable_cores, visible_gpus
 from stablebert.ops.prefetch import fetch_required_items
-from stablebert.report.expected import read_sweep_records
 from stablebert.report.records import read_records
-from stablebert.report.selection import write_selection
 from stablebert.runs.files import CRASH
 from stablebert.runs.identities import Identities
 from stablebert.runs.locate import locate
@@ -134,19 +131,6 @@ def _seeds_by_cell(runs: Sequence[Run]) -> dict[str, list[str]]:
 def _exit_status(outcome: GridOutcome) -> int:
     print_errors(f"crashed: {job.run.folder / CRASH}" for job in outcome.crashed)
     return 1 if outcome.crashed else 0
-
-
-def select(argv: Sequence[str]) -> int:
-    """Write the settings of a search that validate best to conf/selected.yaml."""
-    options = sweep_parser("select").parse_intermixed_args(argv)
-    sweep = read_sweep(options.sweep).narrow(options.overrides)
-    basis = read_sweep_records(sweep, *committed_folders(options))
-    print_errors(basis.notes)
-    path = CONF / "selected.yaml"
-    for line in write_selection(basis.cells, basis.records, sweep=sweep.name, path=path):
-        print(line)
-    print(path)
-    return 0
 
 
 def prefetch(argv: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from stablebert.demo import world
 from stablebert.demo.grammar import Dice, Event, Meaning, Noun, Sequel, sentence
-from stablebert.demo.lexicon import KIND
+from stablebert.demo.lexicon import KIND, VERBS
 from stablebert.demo.pairs import Row, Wording, sentence_pair, word_pair
 
 NEAR_MISSES = (
@@ -18,6 +18,8 @@ NEAR_MISSES = (
     world.other_place,
     world.other_time,
 )
+
+SHORT_VERBS = tuple(verb for verb in VERBS if not verb.patient and verb.agent == "person")
 
 
 def near_miss(e: Event, dice: Dice, changes: Sequence[world.Change] = NEAR_MISSES) -> Event | None:
@@ -50,7 +52,7 @@ def sequel(dice: Dice) -> Sequel:
     """Return two short random events with different agents."""
 
     def short() -> Event:
-        e = world.event(dice, fits=lambda verb: not verb.patient and verb.agent == "person")
+        e = world.event(dice, verbs=SHORT_VERBS)
         return replace(e, time="", manner="")
 
     first, second = short(), short()

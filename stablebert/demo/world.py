@@ -59,11 +59,9 @@ def participant(kinds: Sequence[str], dice: Dice) -> Noun:
     return someone(dice) if kind in PEOPLE else something(kind, dice)
 
 
-def event(
-    dice: Dice, *, fits: Callable[[Verb], bool] = lambda verb: True, present: float = 0.0
-) -> Event:
-    """Return a random event whose verb fits; in the present tense with probability `present`."""
-    verb = dice.one_of([v for v in VERBS if fits(v)])
+def event(dice: Dice, *, verbs: Sequence[Verb] = VERBS, present: float = 0.0) -> Event:
+    """Return a random event with one of the verbs; a habit with probability `present`."""
+    verb = dice.one_of(verbs)
     if verb.agent == "person":
         agent = someone(dice)
     else:

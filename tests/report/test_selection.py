@@ -115,7 +115,7 @@ def test_a_sweep_must_vary_exactly_one_selectable_parameter(path, cells, problem
 @pytest.fixture
 def command(tmp_path, path, monkeypatch, capsys):
     """Output of `stablebert select` on records of data and a model that are not available."""
-    monkeypatch.setattr("stablebert.cli.sweeps.CONF", tmp_path)
+    monkeypatch.setattr("stablebert.cli.reports.CONF", tmp_path)
     monkeypatch.setattr("stablebert.cli.arguments.RESULTS", tmp_path / "none")
     overrides = ["task=rte", "method=reinit", "length=3epochs", "seed=0", "reinit.num_layers=1,2"]
     overrides += ["scale=mini", "data.source=/absent", f"paths.runs={tmp_path / 'runs'}"]
