@@ -30,8 +30,8 @@ from stablebert.training.module import labels_of
 from stablebert.training.quiet import silence_libraries
 
 ROUNDS, STEPS = 6, 12
-ABLATIONS = ("nothing", "packing", "dropout by gaps", "embeddings in part", "first tokens only")
-"""What is taken away; see docs/performance.md."""
+ABLATIONS = ("nothing", "packing", "gap-sampled dropout", "partial embeddings", "first tokens only")
+"""Optimizations to remove, one at a time; see docs/performance.md."""
 
 
 def draw_full_mask(self: DropoutMasks, n: int, p: float) -> torch.Tensor:
@@ -51,7 +51,7 @@ original_block = packed._bert_block
 @contextmanager
 def without(ablation: str) -> Iterator[None]:
     """Disable an optimization that can be switched off after everything is built."""
-    if ablation == "dropout by gaps":
+    if ablation == "gap-sampled dropout":
         with mock.patch.object(DropoutMasks, "dropped_indices", draw_full_mask):
             yield
     elif ablation == "first tokens only":
@@ -62,12 +62,12 @@ def without(ablation: str) -> Iterator[None]:
 
 
 def build_step(task: str, data: str, model: str, ablation: str) -> Callable[[], None]:
-    """Build a training without an optimization and return a function that trains one step."""
+    """Build a run without an optimization and return a function that trains one step."""
     overrides = [f"task={task}", "scale=mini", f"data.source={data}", f"model.name={model}"]
     run = locate(compose(overrides))
     module = build_module(run)
     rows = build_data(run, packed=ablation != "packing")
-    if ablation not in ("packing", "embeddings in part"):
+    if ablation not in ("packing", "partial embeddings"):
         train_embedding_rows(module.model, torch.from_numpy(rows.vocabulary()))
     optimizer = BertAdam(parameter_groups(module.model, 0.0), lr=1e-6)
     loader = rows.train_dataloader()
@@ -103,8 +103,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure task by task and print a table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ablation",
-        description="Measure a training step with one optimization at a time taken away. Prints "
-        "task, what was taken away, milliseconds per step, and the ratio to the full step.",
+        description="Measure a training step with one optimization at a time removed. Prints "
+        "task, removed optimization, milliseconds per step, and the ratio to the full step.",
     )
     parser.add_argument("data", help="folder with GLUE")
     parser.add_argument("model", help="folder of a BERT")
@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         keep_freed_memory()
         results = measure(task, args.data, args.model, ABLATIONS)
-        results["freed memory kept"] = float(output.split()[-1])
+        results["keeping freed memory"] = float(output.split()[-1])
         for ablation, seconds in results.items():
             ratio = seconds / results["nothing"]
             print(f"| {task} | {ablation} | {1000 * seconds:.0f} | {ratio:.2f} |", flush=True)

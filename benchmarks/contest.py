@@ -17,7 +17,7 @@ from stablebert.tasks import TASKS, Task
 from stablebert.training.outcome import peak_memory
 
 Scores = dict[str, float | int | None]
-"""What a whole run ends with: `val_best`, `test_at_best`, `test_at_last` and `evaluations`."""
+"""Scores of a whole run: `val_best`, `test_at_best`, `test_at_last` and `evaluations`."""
 
 ON_CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_CUDA else "cpu")
@@ -32,7 +32,7 @@ def synchronize() -> None:
 
 
 class Gate:
-    """A gate that a training passes in blocks of steps, each timed and started by the parent.
+    """A gate that a training loop passes in blocks of steps, each timed and started by the parent.
 
     Args:
         pipe: Connection to the parent, which gets a message after the warm-up and every block.
@@ -92,7 +92,7 @@ class Contest:
         return AutoTokenizer.from_pretrained(self.run.model, local_files_only=True)
 
     def total_steps(self, rows: int) -> int:
-        """Return the number of optimizer steps of the training on this many rows."""
+        """Return the number of optimizer steps of a run on this many rows."""
         cfg = self.cfg.trainer
         return cfg.max_steps or (cfg.epochs or 0) * math.ceil(rows / cfg.batch_size)
 

@@ -1,6 +1,6 @@
 """The contestants: each trains the same model on the same batches in its own process.
 
-| name | what it is |
+| name | description |
 | --- | --- |
 | `released` | the paper's released recipe: a plain loop, all rows padded to 128, eager attention |
 | `hf_default` | Hugging Face's Trainer, used as `run_glue.py` does with the documented flags |

@@ -1,8 +1,8 @@
 """Measure what a training step of each method costs, relative to one of `standard`.
 
-Methods take turns in one process. A step is forward, backward, clipping and update with the classes
-of a real run, without Trainer, monitors and validation. `reinit`, `longer`, `intermediate` and
-`lp_ft` differ only before training; `mosbach` is measured with its smaller batch.
+Methods run round-robin in one process. A step is forward, backward, clipping and update with the
+classes of a real run, without Trainer, monitors and validation. `reinit`, `longer`, `intermediate`
+and `lp_ft` differ only before training; `mosbach` is measured with its smaller batch.
 """
 
 import argparse
@@ -39,7 +39,7 @@ METHODS = (
 
 
 def build_step(method: str, data: str, model: str, task: str) -> Callable[[], None]:
-    """Build a training with a method and return a function that trains one step."""
+    """Build a run with a method and return a function that trains one step."""
     overrides = [f"task={task}", f"method={method}", "scale=mini", f"data.source={data}"]
     run = locate(compose([*overrides, f"model.name={model}"]))
     cfg = run.cfg

@@ -106,7 +106,7 @@ def _seconds_per_call(product: Callable[[], torch.Tensor], seconds: float) -> fl
 
 
 def measure(pipe: Connection, work: Path, *, overrides: list[str], first: int, count: int) -> None:
-    """Send what the batches contain; then, at every turn, the machine's present rates.
+    """Send the tokens and operations of the batches; then, on every turn, the machine's rates.
 
     Args:
         pipe: Connection to the parent.

@@ -11,8 +11,8 @@ from stablebert.runs.files import write_text
 
 HEAD = """# Speed against the alternatives
 
-`make bench` writes this page from the JSON files next to it; do not edit it. The contestants are
-described in [benchmarks/contestants.py](../../benchmarks/contestants.py), the share of the
+`make bench` generates this page from the files next to it; do not edit it. The contestants are
+defined in [benchmarks/contestants.py](../../benchmarks/contestants.py), and the share of the
 machine's matrix-product rate in [benchmarks/roofline.py](../../benchmarks/roofline.py). Ranges in
 parentheses are over blocks.
 """

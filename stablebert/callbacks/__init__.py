@@ -1,6 +1,6 @@
 """Callbacks for any Lightning project; they import neither configuration nor records.
 
-What each one needs, besides a `Trainer` with automatic optimization:
+Requirements, besides a `Trainer` with automatic optimization:
 
 * `ReinitTopLayers`, `TrainPart`, `Mixout` and `WeightChangeMonitor`: a module whose `model` is a
   sequence-classification model of a supported architecture (`HasModel`).

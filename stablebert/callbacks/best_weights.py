@@ -18,7 +18,7 @@ def is_better(score: float, best: float | None) -> bool:
 
 
 class BestWeights(Callback):
-    """Keeps a copy of the weights of the best validation, on their own device.
+    """Callback that keeps a copy of the best validation's weights, on their own device.
 
     The weights are copied at the end of the validation epoch and compared when its metrics are
     complete. If Lightning's `WeightAveraging` is listed after it, the averaged weights are kept.

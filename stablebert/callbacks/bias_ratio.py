@@ -78,7 +78,9 @@ def measure_bias_ratio(
 
 
 class BiasRatioMonitor(StepMonitor):
-    """Logs `measure_bias_ratio` at steps 1, 2, 3, 5, 8, 12, 20, ... and at validations.
+    """Monitor of the bias ratio, at steps 1, 2, 3, 5, 8, 12, 20, ... and at validations.
+
+    It logs the result of `measure_bias_ratio`.
 
     Raises:
         TypeError: At the start of training, if the module has no `model` (`HasModel`), or the first

@@ -107,7 +107,7 @@ def _labels_of(batch: Any) -> Tensor:
 
 
 class LinearProbe(Callback):
-    """Fits the last Linear of the classifier of the module's `model` before the first step.
+    """Callback that fits the last Linear of the model's classifier before the first step.
 
     It reads the training rows once, without dropout. List it before callbacks that remember where
     training started.

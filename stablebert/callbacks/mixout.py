@@ -50,7 +50,7 @@ class MixoutLinear(nn.Linear):
 
 
 def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[str]:
-    """Replace every Linear except the classifier's by a `MixoutLinear`, and turn dropout off.
+    """Replace every Linear except the classifier's with a `MixoutLinear`, and turn dropout off.
 
     Targets are the current weights. The classifier has no pre-trained value to mix with (Lee et al.
     exclude it; the code of Zhang et al. mixes it with its own random start).
@@ -99,7 +99,7 @@ def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[st
 
 
 class Mixout(Callback):
-    """Applies Mixout to the module's `model` before training; list it after `ReinitTopLayers`.
+    """Callback that applies Mixout before training; list it after `ReinitTopLayers`.
 
     Args:
         p: Probability of the pre-trained weight instead of the trained one.

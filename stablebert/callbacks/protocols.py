@@ -1,4 +1,4 @@
-"""What callbacks require of a LightningModule and of a data module."""
+"""Requirements of callbacks on a LightningModule and on a data module."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable

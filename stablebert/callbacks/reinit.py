@@ -8,7 +8,7 @@ from stablebert.models.surgery import reinitialize_top
 
 
 class ReinitTopLayers(Callback):
-    """Re-initializes the module's `model` once, before the optimizer is built and training starts.
+    """Callback that re-initializes the top of the model once, before the optimizer is built.
 
     Args:
         num_layers: Number of blocks to draw, from the top; 0 keeps them all.

@@ -1,4 +1,4 @@
-"""Base class of the monitors: at which steps they measure, and where their numbers go."""
+"""Base class of the monitors: the schedule and the logging of their measurements."""
 
 from typing import Any
 

@@ -76,7 +76,7 @@ def freeze_all_but(
 
 
 class TrainPart(Callback):
-    """Freezes most of the module's `model` before the optimizer is built; see `freeze_all_but`.
+    """Callback that freezes most of the model before training; see `freeze_all_but`.
 
     Args:
         patterns: Names of layers, or of parameters with `*` and `?`.

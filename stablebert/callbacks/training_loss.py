@@ -16,11 +16,11 @@ UNWEIGHTED = "unweighted_loss"
 
 
 class TrainingLossMonitor(StepMonitor):
-    """Logs `train/loss`, the mean over the batches since the last validation, and `train/lr`.
+    """Monitor that logs `train/loss`, the mean since the last validation, and `train/lr`.
 
-    At a validation it is the mean that the released code logs (`run_glue.py`, L360-368; Figures
-    3, 6 and 11).
-    `train/lr` is the largest learning rate of the last optimizer step.
+    The mean is over batches; at a validation it is the one that the released code logs
+    (`run_glue.py`, L360-368; Figures 3, 6 and 11). `train/lr` is the largest learning rate of the
+    last optimizer step.
 
     The loss is that of `training_step`, returned as a tensor or as "loss" of a dict. A module that
     weights its micro-batches for gradient accumulation returns the plain loss next to it, as

@@ -14,7 +14,7 @@ def validation_steps(total: int, evaluations: int = 10) -> list[int]:
     than requested where `evaluations` does not divide the total.
 
     Args:
-        total: Optimizer steps of the whole training.
+        total: Optimizer steps of the whole run.
         evaluations: Number of validations.
 
     Example:
@@ -26,7 +26,7 @@ def validation_steps(total: int, evaluations: int = 10) -> list[int]:
 
 
 class ValidationSchedule(Callback):
-    """Makes the Trainer validate after exactly the `validation_steps` of the whole training.
+    """Callback that makes the Trainer validate after exactly the `validation_steps` of a run.
 
     Lightning's own `val_check_interval` counts batches, per epoch or in total; it drifts under
     gradient accumulation and omits the last step. The Trainer must be built with
@@ -69,17 +69,17 @@ class ValidationSchedule(Callback):
 
 
 class StopAfter(Callback):
-    """Stops training after a fraction of its steps, at the last validation up to there.
+    """Callback that stops training at the last validation within a fraction of its steps.
 
-    The learning-rate schedule stays that of the whole training. If the first validation is later
+    The learning-rate schedule stays that of the whole run. If the first validation is later
     than the fraction, training stops there.
 
     Args:
-        fraction: Part of all optimizer steps to train, in (0, 1].
+        fraction: Fraction of all optimizer steps to train, in (0, 1].
         evaluations: Number of validations of the `ValidationSchedule` that it accompanies.
 
     Attributes:
-        total: Optimizer steps of the whole training, known from the start of fit.
+        total: Optimizer steps of the whole run, known from the start of fit.
     """
 
     def __init__(self, fraction: float, evaluations: int = 10):

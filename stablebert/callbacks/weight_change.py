@@ -68,10 +68,10 @@ def weight_change(
 
 
 class WeightChangeMonitor(StepMonitor):
-    """Logs `weight_change/<layer>` and `weight_change_relative/<layer>`.
+    """Monitor that logs `weight_change/<layer>` and `weight_change_relative/<layer>`.
 
-    The start is that of training, after any re-initialization. It measures at steps 1, 2, 3, 5, 8,
-    12, 20, ... and at validations, with one host synchronization each.
+    Distances are from the start of training, after any re-initialization. It measures at steps 1,
+    2, 3, 5, 8, 12, 20, ... and at validations, with one host synchronization each.
 
     Raises:
         TypeError: At the start of training, if the module has no `model` (`HasModel`).

@@ -67,7 +67,7 @@ def describe_keys(command: Command, overrides: Sequence[str]) -> str:
 
 
 def _format_value(value: object) -> str:
-    """Return a value as one would type it."""
+    """Return a value as typed on the command line."""
     if value is None:
         return "null"
     if isinstance(value, tuple):

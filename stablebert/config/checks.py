@@ -105,7 +105,7 @@ def longer_has_steps(c: Candidate) -> Iterator[str]:
 
 @_rule(*_LENGTH)
 def longer_as_planned(c: Candidate) -> Iterator[str]:
-    """Refuse another number of steps than that of `length=longer`."""
+    """Refuse a number of steps that contradicts `length=longer`."""
     file_steps = c.files["trainer.max_steps"]
     steps = c.overrides.get("trainer.max_steps", file_steps)
     if c.values["length"] == "longer" and file_steps is not None and steps != file_steps:

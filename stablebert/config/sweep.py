@@ -26,7 +26,7 @@ class Sweep:
 
     name: str
     parameters: Mapping[str, tuple[str, ...]]
-    """Values by key, each as one would type it."""
+    """Values by key, each as typed on the command line."""
     fixed_overrides: tuple[str, ...] = ()
     """`KEY=VALUE` overrides that the sweep's command gives to every run."""
 

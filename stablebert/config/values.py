@@ -1,4 +1,4 @@
-"""How the value of a key is read from text, and how its allowed values are described."""
+"""Parsing of values by key, and descriptions of the allowed values."""
 
 import re
 from collections.abc import Iterable

@@ -88,7 +88,7 @@ def predict(
 
 
 class Pretraining:
-    """A pre-training with its model, optimizer and progress; resumes from the folder's state.
+    """A pre-training run: model, optimizer and progress; resumes from the folder's state.
 
     Args:
         folder: Folder of the tokenizer; the model, `loss.csv` and `state.pt` are written to it.
@@ -99,7 +99,7 @@ class Pretraining:
         processes: Number of processes; each computes its share of a batch.
 
     Raises:
-        SystemExit: If the folder's state belongs to a pre-training with other settings.
+        SystemExit: If the folder's state belongs to a pre-training run with other settings.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Pretraining:
         return sizes | {"processes": self.processes}
 
     def _resume(self) -> None:
-        """Load the state of an interrupted pre-training, if there is one."""
+        """Load the state of an interrupted pre-training run, if there is one."""
         path = self.folder / "state.pt"
         if not path.exists():
             return
@@ -217,7 +217,7 @@ class Pretraining:
         return loss.item()
 
     def _average_gradients(self) -> None:
-        """Replace the gradients by their mean over all processes."""
+        """Replace the gradients with their mean over all processes."""
         if self.processes > 1:
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
             flat = torch.cat([g.flatten() for g in gradients])
@@ -270,7 +270,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and pre-train."""
     parser = argparse.ArgumentParser(prog="python -m stablebert.demo.pretrain", description=__doc__)
     add = parser.add_argument
-    add("folder", type=Path, help="folder of the model; a pre-training in it is resumed")
+    add(
+        "folder",
+        type=Path,
+        help="folder of the model; an interrupted run in it is resumed",
+    )
     add("--steps", type=int, default=20_000, help="total number of optimizer steps")
     add("--size", type=int, default=128, help="pairs of sentences per step")
     add("--lr", type=float, default=3e-3, help="peak learning rate")

@@ -124,7 +124,7 @@ def other_agent(e: Event, dice: Dice) -> Event | None:
 
 
 def other_patient(e: Event, dice: Dice) -> Event | None:
-    """Replace the patient by another one of the same class."""
+    """Replace the patient with another one of the same class."""
     return _other_noun(e, "patient", dice)
 
 

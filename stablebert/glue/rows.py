@@ -61,7 +61,7 @@ def raise_if_malformed(file: Path, unit: str, problems: dict[int, str]) -> None:
 
     Args:
         file: The file.
-        unit: What the numbers count: `line`, for example.
+        unit: Noun for what is numbered, such as `line`.
         problems: Reason for each malformed row.
 
     Raises:

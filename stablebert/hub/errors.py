@@ -1,4 +1,4 @@
-"""Errors of the hub's client: which are final, which deserve another try."""
+"""Errors of the hub's client, and which of them are final."""
 
 import importlib
 
@@ -10,7 +10,7 @@ class HubError(ActionableError):
 
 
 class UnreachableError(Exception):
-    """The hub gave no usable answer; what is cached decides."""
+    """The hub gave no usable answer; the cache may still have one."""
 
 
 def first_line(error: BaseException) -> str:
@@ -33,9 +33,8 @@ def is_unreachable(error: Exception) -> bool:
 def raise_if_final(error: Exception, repository: str) -> None:
     """Raise a HubError if another try cannot help.
 
-    Most errors deserve another try, whatever their type: a cut connection is a raw httpx error and
-    not an OSError, those of xet are RuntimeErrors, and a hub in trouble is a
-    LocalEntryNotFoundError.
+    Most errors are worth another try, whatever their type: a dropped connection raises an httpx
+    error and not an OSError, xet raises RuntimeErrors, and a failing hub a LocalEntryNotFoundError.
 
     Args:
         error: Error of the client.

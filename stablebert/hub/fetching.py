@@ -75,7 +75,7 @@ def fetch(
         kind: `model` or `dataset`.
         revision: Commit (40 hex digits), tag or branch; None for the default branch.
         patterns: Glob patterns of the files to fetch.
-        is_complete: Returns whether a snapshot folder contains all that is needed.
+        is_complete: Returns whether a snapshot folder contains every required file.
         more_patterns: Patterns to fetch as well if the first ones do not complete the folder.
         download_missing: False accepts only what is cached and uses no network.
 

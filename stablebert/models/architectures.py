@@ -1,4 +1,4 @@
-"""Supported architectures and what a "layer" of each is.
+"""Supported architectures, and where the layers of each are.
 
 To support another architecture, add a row to `ARCHITECTURES`.
 """
@@ -61,13 +61,13 @@ class Architecture:
     Attributes:
         embeddings: Locations of the embeddings.
         blocks: Locations of lists of blocks, the bottom ones first.
-        classifier: Locations of all that pre-training does not provide and every run draws.
+        classifier: Locations of the parameters that every run draws, not pre-training.
         pooler: Locations of the pooler, if there is one.
         packed_forward: Forward pass over packed batches, called with model, batch and dropout
             masks; without one, batches are padded.
-        head: Factory of another `classifier` than the library's, from the configuration.
+        head: Factory of a `classifier` that replaces the library's, given the configuration.
         draw: Initial weights of a Linear, `draw(config, name, shape, generator)`.
-        shared: Whether all layers are one and the same.
+        shared: Whether all layers share one set of weights.
     """
 
     embeddings: Sequence[str]
@@ -245,7 +245,7 @@ def packed_forward(model: nn.Module) -> Callable[..., Tensor] | None:
 
 
 def shares_layers(model: nn.Module) -> bool:
-    """Return whether all layers of a model are one and the same, as in ALBERT."""
+    """Return whether all layers of a model share one set of weights, as in ALBERT."""
     return architecture_of(model_type_of(model)).shared
 
 

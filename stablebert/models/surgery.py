@@ -41,7 +41,7 @@ def reinitialize_top(
     if num_layers and shares_layers(model):
         raise ValueError(
             f"num_layers={num_layers}: all layers of {type(model).__name__} share one set of "
-            "weights, so there are no top ones to re-initialize; type reinit.num_layers=0"
+            "weights, so there are no top ones to re-initialize; use reinit.num_layers=0"
         )
     names = top_layers(layers(model), num_layers=num_layers, pooler=pooler)
     if not names and (num_layers or pooler):
@@ -108,7 +108,7 @@ def reinitialize(model: Any, names: Iterable[str], *, rng: Generator) -> None:
 
 
 class PartiallyTrainedEmbedding(nn.Module):
-    """Embedding in which only the rows that training can meet are a parameter.
+    """Embedding whose only trained rows are those of tokens that occur in training.
 
     Adam without weight decay never moves a row that had no gradient, so the others need no
     gradient, no moments and no update; the arithmetic stays the same.

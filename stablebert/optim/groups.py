@@ -90,7 +90,7 @@ def split_by_rate(
 
 
 def decay_to_start(groups: Iterable[dict[str, Any]], *, exclude: nn.Module) -> list[dict[str, Any]]:
-    """Replace decay toward 0 by a pull of the same strength toward the current weights.
+    """Replace decay toward 0 with a pull of the same strength toward the current weights.
 
     `BertAdam` applies the pull (Zhang et al., 2021, Section 7, "pre-trained weight decay"; Lee et
     al., 2020, `wdecay(w_pre)`).

@@ -13,7 +13,7 @@ def linear_warmup(step: int, *, total: int, warmup: float) -> float:
 
     Args:
         step: Optimizer step, from 0.
-        total: Optimizer steps of the whole training.
+        total: Optimizer steps of the whole run.
         warmup: Fraction of them with a rising rate.
 
     Example:
@@ -31,7 +31,7 @@ def warmup_scheduler(optimizer: Optimizer, *, total: int, warmup: float) -> Lamb
 
     Args:
         optimizer: Optimizer with the peak learning rates.
-        total: Optimizer steps of the whole training.
+        total: Optimizer steps of the whole run.
         warmup: Fraction of them with a rising rate.
     """
     return LambdaLR(optimizer, lambda step: linear_warmup(step, total=total, warmup=warmup))

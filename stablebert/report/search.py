@@ -28,7 +28,7 @@ def search_sweeps(table: Sweep) -> list[Sweep]:
 def best_of_search(
     cells: Sequence[Cell], candidates: Sequence[Cell], records: Iterable[RunRecord]
 ) -> tuple[list[Cell], list[str]]:
-    """Replace each cell by the setting of its method with the highest mean validation score.
+    """Replace each cell with the setting of its method with the highest mean validation score.
 
     Only settings with all their seeds take part, the table's own among them. The cell's own
     setting stays if there is none.

@@ -1,1 +1,1 @@
-"""The record of a run: what it holds, where it is stored, and which process may write it."""
+"""Runs: identities, records, files, and the claims of the processes that execute them."""

@@ -1,4 +1,4 @@
-"""The record of a run (`result.json`): its fields, and how it is read and checked.
+"""The record of a run (`result.json`): its fields, parsing and validation.
 
 Nothing here imports torch: a table is built from thousands of records.
 """

@@ -1,4 +1,4 @@
-"""The outcome of a training, and the record made from it."""
+"""The outcome of a run in memory, and the record made from it."""
 
 import math
 import platform
@@ -23,7 +23,7 @@ from stablebert.version import versions
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Everything that a training produced, still in memory.
+    """Everything that a run produced, still in memory.
 
     Fields that are also in `RunRecord` have the same meaning.
     """

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 
 class RunProgress(Callback):
-    """Progress bar over the optimizer steps of the whole training, with the latest val score.
+    """Progress bar over the optimizer steps of the whole run, with the latest val score.
 
     Lightning's own bars restart at every epoch, and so does their remaining time.
 
