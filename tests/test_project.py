@@ -1,4 +1,4 @@
-"""What pyproject.toml, the constraints, the Makefile and CI promise."""
+"""Promises of pyproject.toml, the constraints, the Makefile and CI."""
 
 import json
 import os

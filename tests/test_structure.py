@@ -1,4 +1,4 @@
-"""Which package may import which, and which must load without torch: one row per package.
+"""The order of imports, and packages that load without torch: one row per package.
 
 A package imports only from itself and from packages in rows above its own; `docs/architecture.md`
 explains the order.

@@ -30,7 +30,7 @@ def losses_by_step(module, evaluations=2, **settings):
 
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"loss": x}], ids=["tensor", "dict"])
 def test_training_loss_is_the_mean_since_the_last_validation(tiny_bert, wrap):
-    """Of 8 steps with validations after 4 and 8; step 5 is the first after a validation."""
+    """There are 8 steps with validations after 4 and 8, so step 5 starts a new mean."""
     module = KnownLoss(tiny_bert)
     module.wrap = wrap
     losses = losses_by_step(module)

@@ -78,7 +78,7 @@ def test_validating_changes_nothing_that_training_computes(tiny_bert):
 @pytest.mark.slow
 @pytest.mark.parametrize(("fraction", "last"), [(0.5, 12), (0.6, 12), (0.1, 6), (1, 24)])
 def test_training_stops_at_the_last_validation_within_the_fraction(tiny_bert, fraction, last):
-    """Of 24 steps with validations after 6, 12, 18 and 24; never before the first."""
+    """Validations of the 24 steps are after 6, 12, 18 and 24; training never stops before 6."""
     callbacks = [ValidationSchedule(4), StopAfter(fraction, 4)]
     trainer = fit_foreign(ForeignModule(tiny_bert), callbacks)
     assert trainer.global_step == last

@@ -114,7 +114,7 @@ def test_bootstrap_interval_covers_the_true_mean():
 
 
 def test_best_of_two_by_hand():
-    """Of 1, 2, 4 drawn twice: max is 1 in 1 of 9 draws, 2 in 3, 4 in 5: mean 27/9, squares 93/9."""
+    """The max of two draws from 1, 2, 4 is 1, 2 and 4 in 1, 3 and 5 of 9 cases: mean 27/9."""
     mean, sd = stats.expected_best_of_k([4, 1, 2], [4, 1, 2], [1, 2])
     assert mean == pytest.approx([7 / 3, 3.0])
     assert sd == pytest.approx([math.sqrt(14 / 9), math.sqrt(93 / 9 - 9)])
