@@ -114,16 +114,18 @@ def names_of_tests():
 
 @every_page
 def test_named_tests_exist(page):
-    named = set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", text_of(page)))
-    assert not named - names_of_tests()
+    mentions = set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", text_of(page)))
+    assert not mentions - names_of_tests()
 
 
 @every_page
 def test_named_files_exist(page):
     if page.name == "CHANGELOG.md":
         return  # names of their time
-    named = re.findall(r"`((?:stablebert|tests|conf|sweeps|docs|examples)/[\w/.-]*)", text_of(page))
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    mentions = re.findall(
+        r"`((?:stablebert|tests|conf|sweeps|docs|examples)/[\w/.-]*)", text_of(page)
+    )
+    assert [name for name in mentions if not (ROOT / name).exists()] == []
 
 
 def test_every_pitfall_names_a_test_or_says_why_not():
@@ -181,8 +183,8 @@ def test_numbers_in_the_readme_are_those_of_the_records():
     rows = re.findall(row, text_of(ROOT / "README.md"), re.MULTILINE)
     assert len(rows) == 5
     for method, length, cells in rows:
-        *shown, failures = cells.split(" | ")
-        for task, text in zip(("rte", "mrpc", "stsb", "cola"), shown, strict=True):
+        *texts, failures = cells.split(" | ")
+        for task, text in zip(("rte", "mrpc", "stsb", "cola"), texts, strict=True):
             values = list(scores[method, length, task].values())
             assert len(values) == 20
             assert text == f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"

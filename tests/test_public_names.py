@@ -20,8 +20,8 @@ def test_public_name_resolves(name):
 def test_type_checkers_see_the_same_names():
     tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
-    typed = {(name.name, node.module) for node in block.body for name in node.names}
-    assert typed == set(stablebert._HOMES.items())
+    imports = {(name.name, node.module) for node in block.body for name in node.names}
+    assert imports == set(stablebert._HOMES.items())
 
 
 def test_every_public_name_is_listed():

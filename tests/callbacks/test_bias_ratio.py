@@ -18,7 +18,7 @@ def test_there_is_no_bias_ratio_before_the_first_step(bert):
 @pytest.fixture(params=[True, False])
 def measured(bert, request):
     """Measurements after each of 14 steps, with and without bias correction, eps negligible."""
-    named = layers(bert.double())
+    layers_by_name = layers(bert.double())
     optimizer = BertAdam(bert.parameters(), lr=0.0, eps=1e-30, bias_correction=request.param)
     rng = torch.Generator().manual_seed(0)
     results = {}
@@ -26,7 +26,7 @@ def measured(bert, request):
         for p in bert.parameters():
             p.grad = torch.randn(p.shape, generator=rng, dtype=torch.float64)
         optimizer.step()
-        results[step] = measure_bias_ratio(optimizer, named)
+        results[step] = measure_bias_ratio(optimizer, layers_by_name)
     return results
 
 
@@ -72,6 +72,6 @@ def test_bias_ratio_of_torch_s_own_adam_and_where_eps_dominates(dominated):
 
 
 def test_words_without_a_gradient_do_not_count(bert, dominated):
-    seen = sum(p.numel() for p in bert.parameters())
-    seen -= bert.bert.embeddings.word_embeddings.weight[5:].numel()
-    assert dominated["update_biased/all"] == pytest.approx(BIASED * seen**0.5, rel=1e-5)
+    element_count = sum(p.numel() for p in bert.parameters())
+    element_count -= bert.bert.embeddings.word_embeddings.weight[5:].numel()
+    assert dominated["update_biased/all"] == pytest.approx(BIASED * element_count**0.5, rel=1e-5)

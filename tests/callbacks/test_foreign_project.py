@@ -79,8 +79,8 @@ def test_every_callback_is_tested():
 def test_callback_works_with_a_plain_module(tiny_bert, name):
     recorder = Recorder()
     fit(DictModule(tiny_bert), CALLBACKS[name](), recorder=recorder)
-    logged = {key for line in recorder.lines.values() for key in line}
-    assert LOGGED.get(name, "val/score") in logged
+    keys = {key for line in recorder.lines.values() for key in line}
+    assert LOGGED.get(name, "val/score") in keys
 
 
 def test_all_callbacks_work_together(tiny_bert):

@@ -10,8 +10,8 @@ from stablebert.training.module import GlueClassifier
 
 def trained_layers(model):
     """Return the layers by name with True, False, or a mix of both, for their parameters."""
-    named = layers(model).items()
-    return {name: {p.requires_grad for p in layer.parameters()} for name, layer in named}
+    layers_by_name = layers(model).items()
+    return {name: {p.requires_grad for p in layer.parameters()} for name, layer in layers_by_name}
 
 
 def test_bitfit_trains_biases_and_the_head(bert):

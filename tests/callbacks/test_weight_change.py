@@ -12,11 +12,11 @@ from tests.helpers.foreign import ForeignModule, Recorder, fit_foreign
 @pytest.fixture
 def ones():
     """Two layers with all parameters 1: 6 and 3 of them."""
-    named = {"layer.0": nn.Linear(2, 2), "classifier": nn.Linear(2, 1)}
+    layers_by_name = {"layer.0": nn.Linear(2, 2), "classifier": nn.Linear(2, 1)}
     with torch.no_grad():
-        for p in (p for layer in named.values() for p in layer.parameters()):
+        for p in (p for layer in layers_by_name.values() for p in layer.parameters()):
             p.fill_(1.0)
-    return named
+    return layers_by_name
 
 
 def test_norm_of_a_layer_is_over_all_its_parameters(ones):

@@ -93,8 +93,8 @@ def test_keys_of_layers_sort():
 
 
 def test_the_top_layers_of_bart_are_decoder_layers(folders):
-    named = layers(load_model(folders["bart"], num_labels=2, seed=0))
-    kinds = [type(named[f"layer.{i}"]).__name__ for i in range(4)]
+    layers_by_name = layers(load_model(folders["bart"], num_labels=2, seed=0))
+    kinds = [type(layers_by_name[f"layer.{i}"]).__name__ for i in range(4)]
     assert kinds == ["BartEncoderLayer"] * 2 + ["BartDecoderLayer"] * 2
 
 
@@ -117,18 +117,20 @@ def test_segments_matter_to_electra(folders):
 
 
 def test_parameter_groups_have_every_parameter_once(model):
-    named = layers(model)
-    rates = layer_rates(list(named), lr=1.0, decay=0.5)
-    groups = split_by_rate(parameter_groups(model, 0.1), named, rates)
+    layers_by_name = layers(model)
+    rates = layer_rates(list(layers_by_name), lr=1.0, decay=0.5)
+    groups = split_by_rate(parameter_groups(model, 0.1), layers_by_name, rates)
     grouped = [id(p) for group in groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters())
 
 
 def test_parameter_groups_have_the_rate_of_their_layer(kind, model):
-    named = layers(model)
-    rates = layer_rates(list(named), lr=1.0, decay=0.5)
-    groups = split_by_rate(parameter_groups(model, 0.1), named, rates)
-    rate_of = {id(p): rates[name] for name, layer in named.items() for p in layer.parameters()}
+    layers_by_name = layers(model)
+    rates = layer_rates(list(layers_by_name), lr=1.0, decay=0.5)
+    groups = split_by_rate(parameter_groups(model, 0.1), layers_by_name, rates)
+    rate_of = {
+        id(p): rates[name] for name, layer in layers_by_name.items() for p in layer.parameters()
+    }
     assert all(rate_of[id(p)] == group["lr"] for group in groups for p in group["params"])
     assert rates["embeddings"] == 0.5 ** (BLOCKS[kind] + 1)
 

@@ -64,11 +64,11 @@ def test_layer_rates_keep_the_order_of_the_layers():
 def split(tiny_bert):
     """A BERT's layers, and the group of each parameter by its id."""
     model = load_model(tiny_bert, num_labels=2, seed=0)
-    named = layers(model)
-    rates = layer_rates(list(named), lr=1.0, decay=0.5)
-    groups = split_by_rate(parameter_groups(model, 0.01), named, rates)
+    layers_by_name = layers(model)
+    rates = layer_rates(list(layers_by_name), lr=1.0, decay=0.5)
+    groups = split_by_rate(parameter_groups(model, 0.01), layers_by_name, rates)
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
-    return named, {id(p): group for group in groups for p in group["params"]}
+    return layers_by_name, {id(p): group for group in groups for p in group["params"]}
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def split(tiny_bert):
     [("classifier", 1), ("pooler", 1), ("layer.1", 0.5), ("layer.0", 0.25), ("embeddings", 0.125)],
 )
 def test_every_parameter_has_the_rate_of_its_layer(split, layer, rate):
-    named, group_of = split
-    assert {group_of[id(p)]["lr"] for p in named[layer].parameters()} == {rate}
+    layers_by_name, group_of = split
+    assert {group_of[id(p)]["lr"] for p in layers_by_name[layer].parameters()} == {rate}
 
 
 def test_every_parameter_keeps_its_own_decay(split):
-    named, group_of = split
-    for layer in named.values():
+    layers_by_name, group_of = split
+    for layer in layers_by_name.values():
         for name, p in layer.named_parameters():
             exempt = "LayerNorm" in name or name.endswith("bias")
             assert group_of[id(p)]["weight_decay"] == (0.0 if exempt else 0.01), name

@@ -20,15 +20,15 @@ def test_a_preempted_run_is_finished_by_another_agent(home, server):
     assert first.returncode == 143, output
     (run,) = server.runs()
     assert (run.state, run.exitcode) == ("preempted", 143)
-    shown = run.history
-    assert shown
+    earlier_rows = run.history
+    assert earlier_rows
     assert home.results() == []
     status, output = home.run("agent", path)
     assert status == 0, output
     assert (run.state, run.exitcode, run.handed_out) == ("finished", 0, 2)
     (result,) = home.results()
     assert run.history == rows_of(result)  # each step once
-    assert run.history[: len(shown)] == shown
+    assert run.history[: len(earlier_rows)] == earlier_rows
 
 
 def test_an_invalid_run_fails_in_wandb_with_its_error(home, server):

@@ -126,12 +126,12 @@ def test_the_bias_ratio_counts_no_step_that_fp16_skips(tiny_bert, bias_correctio
     run = trainer(plugins=[plugin(2.0**40)])
     run.fit(module, loader(400), loader(8))
     (optimizer,) = run.optimizers
-    taken = steps_taken(optimizer)
+    step_count = steps_taken(optimizer)
     assert run.global_step == 100
-    assert 0 < taken < 100
+    assert 0 < step_count < 100
     assert all(torch.isfinite(p).all() for p in module.parameters())
     ratio = measure_bias_ratio(optimizer, layers(module.model))["bias_ratio/classifier"]
-    assert ratio == pytest.approx(analytic_bias_ratio(taken, (0.9, 0.999)), rel=1e-3)
+    assert ratio == pytest.approx(analytic_bias_ratio(step_count, (0.9, 0.999)), rel=1e-3)
 
 
 @pytest.mark.parametrize("rows", [32, 30, 26])

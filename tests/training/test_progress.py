@@ -31,10 +31,10 @@ def test_the_bar_ends_with_an_exception(trainer, capsys):
     bar = RunProgress("rte")
     bar.on_train_start(trainer, None)
     bar.on_exception(trainer, None, RuntimeError())
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     bar.on_train_batch_end(trainer, None, None, None, 7)
     bar.on_validation_end(trainer, None)
-    assert "rte" in shown
+    assert "rte" in output
     assert capsys.readouterr().out == ""
 
 

@@ -163,18 +163,18 @@ def keys_of(nested, prefix=""):
 
 
 def test_every_metric_that_a_line_draws_is_logged(mirrored_run, dashboard):
-    logged = {key for row in mirrored_run.history for key in row}
+    metric_names = {key for row in mirrored_run.history for key in row}
     lines = [p for p in specs.all_panels(dashboard) if p["viewType"] == "Run History Line Plot"]
     lines = [panel for panel in lines if "metricRegex" not in panel["config"]]
     for panel in lines:
-        assert {*specs.metric_names(panel).split(), panel["config"]["xAxis"]} <= logged
+        assert {*specs.metric_names(panel).split(), panel["config"]["xAxis"]} <= metric_names
 
 
 def test_every_pattern_matches_each_layer_that_is_logged(mirrored_run, dashboard):
-    logged = {key for row in mirrored_run.history for key in row}
+    metric_names = {key for row in mirrored_run.history for key in row}
     patterns = [p["config"].get("metricRegex") for p in specs.all_panels(dashboard)]
     for pattern in filter(None, patterns):
-        matches = {key.partition("/")[2] for key in logged if re.search(pattern, key)}
+        matches = {key.partition("/")[2] for key in metric_names if re.search(pattern, key)}
         assert matches == set(specs.LAYERS)
 
 
