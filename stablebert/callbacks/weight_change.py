@@ -20,7 +20,7 @@ Weights = dict[str, list[Tensor]]
 
 @torch.no_grad()
 def copy_weights(layers_by_name: Mapping[str, nn.Module]) -> Weights:
-    """Copy the parameters of every layer."""
+    """Copy the parameters of every layer, as lists of tensors by layer name."""
     return {
         name: [p.detach().clone() for p in layer.parameters()]
         for name, layer in layers_by_name.items()

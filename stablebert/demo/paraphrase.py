@@ -87,7 +87,7 @@ def qqp(label: int, dice: Dice) -> Row | None:
 
 
 def stsb(label: float, dice: Dice) -> Row | None:
-    """Return two sentences graded by what they share; None unless the grade is near `label`."""
+    """Return two sentences graded by their similarity; None unless the grade is near `label`."""
     first = event_between_people(dice)
     second: Event | None = first
     if label < 0.5:
@@ -102,7 +102,7 @@ def stsb(label: float, dice: Dice) -> Row | None:
 
 
 def similarity(a: Event, b: Event) -> float:
-    """Return what two events share, from 0 to 5 in steps of 0.2, as in STS-B."""
+    """Return the similarity of two events, from 0 to 5 in steps of 0.2, as in STS-B."""
     parts: list[tuple[float, float]] = [(1.5, a.verb == b.verb)]  # weight, share
     for slot, weight in (("agent", 1.5), ("patient", 1.5), ("recipient", 1.0)):
         x, y = getattr(a, slot), getattr(b, slot)

@@ -83,7 +83,7 @@ def next_event(e: Event, dice: Dice) -> Event:
 
 
 def pronoun_of(noun: Noun, dice: Dice) -> Noun:
-    """Return `they` for a plural, else `she` or `he`; the dice choose if the name does not."""
+    """Return `they` for a plural, else `she` or `he`; random if the name does not decide."""
     if noun.plural:
         return Noun("they")
     either = "she" if dice.chance(0.5) else "he"

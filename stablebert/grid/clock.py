@@ -1,4 +1,4 @@
-"""Estimate how long runs take, from finished runs of the same kind."""
+"""Estimates of how long runs take, from finished runs of the same kind."""
 
 import statistics
 from collections.abc import Iterable, Sequence

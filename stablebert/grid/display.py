@@ -1,4 +1,4 @@
-"""Show the progress of a grid: bars on a terminal, lines elsewhere."""
+"""Progress of a grid: bars on a terminal, lines elsewhere."""
 
 import sys
 from collections.abc import Callable

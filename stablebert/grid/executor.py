@@ -1,4 +1,4 @@
-"""Do the jobs of a grid in warm worker processes.
+"""Execution of a grid's jobs in warm worker processes.
 
 The parent never imports torch: it hands out jobs, shows progress, and outlives any worker.
 """
@@ -248,7 +248,7 @@ class _Executor:
 
 
 def read_result(job: Job) -> RunRecord | EarlyScore | None:
-    """Read what a job has stored.
+    """Read the result that a job has stored.
 
     Raises:
         RecordError: If the record cannot be read.

@@ -1,4 +1,4 @@
-"""Start and stop the worker processes of a grid."""
+"""Start and end of a grid's worker processes."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Plan a sweep: which of its runs are done, missing or crashed."""
+"""The plan of a sweep: its runs that are done, missing or crashed."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Seed pruning: start many seeds and finish the best (Dodge et al., 2020, Section 5).
+"""Seed pruning: many seeds are started and the best are finished (Dodge et al., 2020, Section 5).
 
 Every seed of a cell is trained for a fraction of its steps, on the schedule of the whole run; those
 that validate best are finished. They start over, which gives the same bits on one kind of machine:
@@ -74,7 +74,7 @@ class Pruning:
         return survivors
 
     def describe_savings(self, runs: Sequence[Run], records: Mapping[Key, RunRecord]) -> str:
-        """Describe how many of the optimizer steps of all runs were saved."""
+        """Describe how many optimizer steps pruning saved over all runs."""
         steps_taken = total_steps = finished_count = 0
         for run in runs:
             score, record = read_early_score(run, self.fraction), records.get(run.key)

@@ -1,4 +1,4 @@
-"""Loading a pre-trained model with a new head, and saving a fine-tuned encoder."""
+"""Pre-trained models with a new head, and fine-tuned encoders saved without theirs."""
 
 import copy
 import logging

@@ -1,4 +1,4 @@
-"""Check whether runs can work on this machine: each requirement, and what to do if it is not met.
+"""Checks of this machine: each requirement of a run, and what to do if it is not met.
 
 Every check ends within seconds or minutes, and a check that fails or hangs is a finding too. Torch
 is loaded only in another process, because it may be what is broken.

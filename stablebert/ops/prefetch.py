@@ -1,4 +1,4 @@
-"""Fetch all that a sweep needs from the hub, on a machine with a network."""
+"""Download of everything that a sweep needs, on a machine with a network."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence

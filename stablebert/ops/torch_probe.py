@@ -14,7 +14,7 @@ PRECISIONS = {"16-mixed": "float16", "bf16-mixed": "bfloat16", "32-true": ""}
 
 @dataclass(frozen=True)
 class TorchReport:
-    """The abilities of an installed torch.
+    """The devices and precisions that the installed torch supports.
 
     Attributes:
         version: Version of torch.

@@ -1,4 +1,4 @@
-"""Writing records to one file, for analysis or to commit."""
+"""Export of records to one file, for analysis or to commit."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Comparing the cells of a table: with the baseline of their task, and with its best cell."""
+"""Comparisons of a table's cells with the baseline of their task, and with its best cell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

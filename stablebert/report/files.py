@@ -1,4 +1,4 @@
-"""Writing files of a report."""
+"""Files of a report."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Matching records with the cells that a sweep expects.
+"""Assignment of records to the cells that a sweep expects.
 
 Records join on `config_id` and seed. Missing runs stay missing, records that do not belong are
 listed, and a cell never mixes precisions or packings. Scores are x 100.

@@ -1,4 +1,4 @@
-"""Reading records from `runs/` and the committed `results/` alike.
+"""Records from `runs/` and from the committed `results/`.
 
 A damaged or half-written file is reported and skipped: it never stops a report and never hides.
 """

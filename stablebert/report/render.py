@@ -1,4 +1,4 @@
-"""Rendering a document of tables as plain text, Markdown, and LaTeX."""
+"""A document of tables, and its rendering as plain text, Markdown, and LaTeX."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Identify runs even if their data or model is not available on this machine."""
+"""Identification of runs whose data or model is not available on this machine."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable

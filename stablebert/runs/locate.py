@@ -1,4 +1,4 @@
-"""Find the data, model and record folder that a configuration refers to, without torch."""
+"""Location of the data, model and record folder of a configuration, without torch."""
 
 import os
 from functools import cache

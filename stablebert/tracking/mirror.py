@@ -129,7 +129,7 @@ class Mirror:
         self._attempt(finish)
 
     def preempt(self) -> None:
-        """End as preempted: the sweep hands the run out again.
+        """End as preempted, so that the sweep assigns the run again.
 
         The row of the current step may be incomplete, so it is left to the next attempt.
         """

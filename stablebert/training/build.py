@@ -1,4 +1,4 @@
-"""Build what a run consists of: model, data, callbacks and Trainer.
+"""Construction of a run's model, data, callbacks and Trainer.
 
 This is the only place where the configuration meets the classes, which all take plain arguments.
 """

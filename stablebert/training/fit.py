@@ -1,4 +1,4 @@
-"""Train and test one run in memory; nothing here writes a file."""
+"""Training and testing of one run in memory; nothing here writes a file."""
 
 from collections.abc import Sequence
 

@@ -93,7 +93,7 @@ def train_when_free(job: Job) -> RunRecord:
 
 
 def validate_early(job: Job, fraction: float, watchers: Sequence[Callback] = ()) -> EarlyScore:
-    """Train a run for a fraction of its steps and store how it validates then.
+    """Train a run for a fraction of its steps and store its validation score.
 
     Raises:
         ClaimedError: If another process is executing the run.

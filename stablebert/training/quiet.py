@@ -1,4 +1,4 @@
-"""Silence warnings of libraries about settings that are chosen on purpose."""
+"""Filters for library warnings about settings that are intentional."""
 
 import logging
 import warnings

@@ -1,4 +1,4 @@
-"""Measure the wall time of each phase of a run."""
+"""The wall time of each phase of a run."""
 
 import time
 from collections.abc import Iterator
