@@ -11,7 +11,6 @@ m, s^2, and n are a cell's mean, sample variance (divisor n - 1), and number of 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, nan, sqrt
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -319,41 +318,3 @@ def not_worse_than_best(cells: Sequence[ArrayLike], alpha: float = ALPHA) -> lis
     """
     best = max(cells, key=lambda cell: _moments(cell)[0])
     return [cell is best or student_test(cell, best) >= alpha for cell in cells]
-
-
-# ---------------------------------------------------------------- printed numbers
-
-
-class PrintedScore(NamedTuple):
-    """A cell's score as a table prints it."""
-
-    mean: float
-    sd: float
-    n: int
-
-
-def t_from_printed(first: PrintedScore, second: PrintedScore) -> float:
-    """Return Student's t of first mean minus second mean; see `student_test` for the formula."""
-    variance = ((first.n - 1) * first.sd**2 + (second.n - 1) * second.sd**2) / (
-        first.n + second.n - 2
-    )
-    return _ratio(first.mean - second.mean, sqrt(variance * (1 / first.n + 1 / second.n)))
-
-
-def t_range_from_printed(
-    first: PrintedScore, second: PrintedScore, half_unit: float = 0.05
-) -> tuple[float, float]:
-    """Return the lowest and highest t of unrounded numbers that print like these.
-
-    Args:
-        first: Printed mean, sample standard deviation, and number of runs.
-        second: The same numbers of the other cell.
-        half_unit: Half a unit of the last printed digit.
-    """
-    ts = []
-    for shift in (-half_unit, half_unit):
-        for widen in (-half_unit, half_unit):
-            low = PrintedScore(first.mean + shift, max(first.sd + widen, 0.0), first.n)
-            high = PrintedScore(second.mean - shift, max(second.sd + widen, 0.0), second.n)
-            ts.append(t_from_printed(low, high))
-    return min(ts), max(ts)

@@ -17,6 +17,7 @@ from tests.helpers.tiny import write_tiny_task
 
 ROOT = Path(__file__).parents[2]
 COLUMNS, LABELS = ("sentence1", "sentence2"), ("not_entailment", "entailment")
+pytestmark = pytest.mark.skipif("wnli" in TASKS, reason="WNLI is a task already")
 WNLI = Task("wnli", "wnli", "WNLI", COLUMNS, LABELS, ("accuracy",))
 ROW = f'    Task("wnli", "wnli", "WNLI", _TWO, {LABELS}, ("accuracy",)),\n'
 ENTRIES = "\nwnli: {}\nwnli_1k: {}\n"

@@ -8,6 +8,7 @@ import scipy.stats
 
 from stablebert.report import statistics as stats
 from stablebert.report.paper import paper_numbers
+from tests.helpers.printed import PrintedScore, t_from_printed, t_range_from_printed
 
 A, B = [1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 7.0]
 
@@ -386,16 +387,16 @@ def printed_score(table, task, row, length=""):
         if (p.table, p.task, p.row, p.statistic) == (table, task, row, "test")
         and length in ("", p.length)
     )
-    return stats.PrintedScore(float(number.value), float(number.sd), int(number.n))
+    return PrintedScore(float(number.value), float(number.sd), int(number.n))
 
 
-COLA_REINIT, COLA_STANDARD = stats.PrintedScore(63.9, 1.9, 20), stats.PrintedScore(63.0, 1.5, 20)
+COLA_REINIT, COLA_STANDARD = PrintedScore(63.9, 1.9, 20), PrintedScore(63.0, 1.5, 20)
 
 
 def test_t_from_printed_numbers_is_scipys():
-    first, second = stats.PrintedScore(63.9, 1.9, 20), stats.PrintedScore(63.0, 1.5, 12)
+    first, second = PrintedScore(63.9, 1.9, 20), PrintedScore(63.0, 1.5, 12)
     expected = scipy.stats.ttest_ind_from_stats(*first, *second).statistic
-    assert stats.t_from_printed(first, second) == pytest.approx(expected)
+    assert t_from_printed(first, second) == pytest.approx(expected)
 
 
 def test_the_critical_value():
@@ -404,8 +405,8 @@ def test_the_critical_value():
 
 def test_t_from_printed_numbers_agrees_with_the_test_of_the_scores():
     a, b = normal(10, 20), normal(11, 20, 0.7)
-    first, second = (stats.PrintedScore(x.mean(), x.std(ddof=1), 20) for x in (b, a))
-    p = scipy.stats.t.sf(stats.t_from_printed(first, second), 38)
+    first, second = (PrintedScore(x.mean(), x.std(ddof=1), 20) for x in (b, a))
+    p = scipy.stats.t.sf(t_from_printed(first, second), 38)
     assert p == pytest.approx(stats.student_test(a, b))
 
 
@@ -425,45 +426,45 @@ PAPERS_TESTS = [
 
 @pytest.mark.parametrize(("better", "worse", "t"), PAPERS_TESTS)
 def test_t_of_the_papers_tables(better, worse, t):
-    got = stats.t_from_printed(printed_score(*better), printed_score(*worse))
+    got = t_from_printed(printed_score(*better), printed_score(*worse))
     assert round(got, len(str(t).partition(".")[2])) == t
 
 
 @pytest.mark.parametrize(("better", "worse", "t"), PAPERS_TESTS)
 def test_t_is_within_the_range_that_rounding_leaves(better, worse, t):
-    low, high = stats.t_range_from_printed(printed_score(*better), printed_score(*worse))
+    low, high = t_range_from_printed(printed_score(*better), printed_score(*worse))
     assert low < t < high
 
 
 def test_rounding_leaves_the_verdict_on_cola_open():
-    low, high = stats.t_range_from_printed(COLA_REINIT, COLA_STANDARD)
+    low, high = t_range_from_printed(COLA_REINIT, COLA_STANDARD)
     assert low < CRITICAL < high
 
 
 def test_rounding_does_not_affect_the_verdict_on_xlnet():
-    reinit, standard = stats.PrintedScore(80.1, 1.6, 20), stats.PrintedScore(71.7, 12.6, 20)
-    assert stats.t_range_from_printed(reinit, standard)[0] > CRITICAL
+    reinit, standard = PrintedScore(80.1, 1.6, 20), PrintedScore(71.7, 12.6, 20)
+    assert t_range_from_printed(reinit, standard)[0] > CRITICAL
 
 
 def test_the_range_of_t_by_hand():
-    low, high = stats.t_range_from_printed(COLA_REINIT, COLA_STANDARD)
+    low, high = t_range_from_printed(COLA_REINIT, COLA_STANDARD)
     extremes = (
-        (stats.PrintedScore(63.85, 1.95, 20), stats.PrintedScore(63.05, 1.55, 20)),
-        (stats.PrintedScore(63.95, 1.85, 20), stats.PrintedScore(62.95, 1.45, 20)),
+        (PrintedScore(63.85, 1.95, 20), PrintedScore(63.05, 1.55, 20)),
+        (PrintedScore(63.95, 1.85, 20), PrintedScore(62.95, 1.45, 20)),
     )
-    expected = [stats.t_from_printed(first, second) for first, second in extremes]
+    expected = [t_from_printed(first, second) for first, second in extremes]
     assert [low, high] == pytest.approx(expected)
 
 
 def test_the_range_of_swapped_cells_is_mirrored():
-    low, high = stats.t_range_from_printed(COLA_REINIT, COLA_STANDARD)
-    mirrored = stats.t_range_from_printed(COLA_STANDARD, COLA_REINIT)
+    low, high = t_range_from_printed(COLA_REINIT, COLA_STANDARD)
+    mirrored = t_range_from_printed(COLA_STANDARD, COLA_REINIT)
     assert mirrored == (pytest.approx(-high), pytest.approx(-low))
 
 
 def test_deviations_that_print_as_zero_give_an_infinite_t():
-    first, second = stats.PrintedScore(91.7, 0.0, 20), stats.PrintedScore(91.6, 0.0, 20)
-    low, high = stats.t_range_from_printed(first, second)
+    first, second = PrintedScore(91.7, 0.0, 20), PrintedScore(91.6, 0.0, 20)
+    low, high = t_range_from_printed(first, second)
     assert (low, high) == (pytest.approx(0.0, abs=1e-9), math.inf)
 
 
