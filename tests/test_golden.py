@@ -1,4 +1,4 @@
-"""What a change of structure must not change: identities, paths, draws, demo content, scores.
+"""Values that a change of structure must not change: ids, paths, draws, demo content, scores.
 
 The expected values are in `tests/golden.json`. `python -m tests.test_golden` prints the
 values of the code as it is; replace the file only together with a higher `recipe_version`.
@@ -146,8 +146,10 @@ def test_values_are_unchanged(values, golden):
 def test_tiny_run_is_unchanged_bit_for_bit(name, golden, tmp_path):
     found, expected = run(name, tmp_path), golden["runs"][name]
     if found.pop("machine") != expected.pop("machine"):  # bits are promised on one machine only
-        for key in ("predictions", "val_best_step"):
+        # rounding may decide which of two nearly equal validations is the best
+        for key in ("predictions", "val_best_step", "test_at_best"):
             del found[key], expected[key]
+        del found["metrics"]["test_at_best"], expected["metrics"]["test_at_best"]
         expected = approximate(expected)
     assert found == expected
 
