@@ -231,14 +231,11 @@ class MNLIDataModule(GlueDataModule):
 
 
 DATA_MODULES: dict[str, type[GlueDataModule]] = {
-    "rte": RTEDataModule,
-    "mrpc": MRPCDataModule,
-    "stsb": STSBDataModule,
-    "cola": CoLADataModule,
-    "sst2": SST2DataModule,
-    "qnli": QNLIDataModule,
-    "qqp": QQPDataModule,
-    "mnli": MNLIDataModule,
+    module.config: module
+    for module in (
+        *(RTEDataModule, MRPCDataModule, STSBDataModule, CoLADataModule),
+        *(SST2DataModule, QNLIDataModule, QQPDataModule, MNLIDataModule),
+    )
 }
 """The named classes by `config`; `data_module` derives a class for any other task."""
 
@@ -257,5 +254,7 @@ def data_module(name: str) -> Callable[..., GlueDataModule]:
     """
     task = TASKS[name]
     config = task.config
-    subclass = type(f"{config.upper()}DataModule", (GlueDataModule,), {"config": config})
-    return partial(DATA_MODULES.get(config, subclass), few_sample=task.few_sample)
+    module = DATA_MODULES.get(config)
+    if module is None:
+        module = type(f"{config.upper()}DataModule", (GlueDataModule,), {"config": config})
+    return partial(module, few_sample=task.few_sample)

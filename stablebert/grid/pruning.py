@@ -7,15 +7,13 @@ storing the state of a BERT-large takes 4 GB per seed, which costs more than a f
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self
 
 from stablebert.errors import ConfigError
 from stablebert.grid.executor import GridOutcome, run_grid
 from stablebert.runs.early_score import read_early_score
 from stablebert.runs.record import Key, RunRecord, read_record
 from stablebert.runs.run import Job, LocatedRun, Run
-
-R = TypeVar("R", bound=Run)
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Pruning:
             )
         return pruning
 
-    def survivors(self, runs: Iterable[R], records: Mapping[Key, RunRecord]) -> list[R]:
+    def survivors(self, runs: Iterable[Run], records: Mapping[Key, RunRecord]) -> list[Run]:
         """Return the runs of each cell to finish: those with the best early scores.
 
         Of equal scores the earlier run wins. Runs without a score or record have crashed and are
@@ -61,7 +59,7 @@ class Pruning:
             runs: All runs of the cells.
             records: Finished runs by key; each takes one of the places.
         """
-        survivors: list[R] = []
+        survivors: list[Run] = []
         for cell_runs in group_by_cell(runs).values():
             finished_count = sum(run.key in records for run in cell_runs)
             candidates = [run for run in cell_runs if run.key not in records]
@@ -131,9 +129,9 @@ def run_pruned_grid(
     return GridOutcome(second.finished, [*first.crashed, *second.crashed])
 
 
-def group_by_cell(runs: Iterable[R]) -> dict[str, list[R]]:
+def group_by_cell(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """Group runs by configuration, in order."""
-    cells: dict[str, list[R]] = {}
+    cells: dict[str, list[Run]] = {}
     for run in runs:
         cells.setdefault(run.config_id, []).append(run)
     return cells

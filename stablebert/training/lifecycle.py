@@ -52,31 +52,22 @@ def run_job(job: Job, watchers: Sequence[Callback] = ()) -> RunRecord | EarlySco
         Exception: Whatever training raised, after it is written to crash.json.
     """
     if job.stop_after is None:
-        return train_run(job.run, watchers, keep_encoder=job.keep_encoder)
-    return validate_early(job, job.stop_after, watchers)
+        return _train(job, watchers)
+    return _validate_early(job, job.stop_after, watchers)
 
 
-def train_run(
-    run: LocatedRun, watchers: Sequence[Callback] = (), *, keep_encoder: bool = False
-) -> RunRecord:
+def train_run(run: LocatedRun, watchers: Sequence[Callback] = ()) -> RunRecord:
     """Train and test a run; leave config.yaml, history.jsonl and result.json in its folder.
 
     Args:
         run: The run; if it has finished, its record is returned.
         watchers: Callbacks that observe the training without changing it.
-        keep_encoder: Whether to save the fine-tuned encoder for runs that start from it.
 
     Raises:
         ClaimedError: If another process is executing the run.
         Exception: Whatever training raised, after it is written to crash.json.
     """
-    job = Job(run, keep_encoder=keep_encoder)
-    _prepare(job)
-    with open_run(job) as session:
-        if session.record:
-            return session.record
-        outcome = fit(run, session.loggers, watchers, session.watch)
-        return session.store(outcome)
+    return _train(Job(run), watchers)
 
 
 def train_when_free(job: Job) -> RunRecord:
@@ -84,7 +75,7 @@ def train_when_free(job: Job) -> RunRecord:
     is_waiting = False
     while True:
         try:
-            return train_run(job.run, keep_encoder=job.keep_encoder)
+            return _train(job)
         except ClaimedError:
             if not is_waiting:
                 log.warning("waiting for %s, which another process is training", job.run.folder)
@@ -92,12 +83,18 @@ def train_when_free(job: Job) -> RunRecord:
             time.sleep(1)
 
 
-def validate_early(job: Job, fraction: float, watchers: Sequence[Callback] = ()) -> EarlyScore:
-    """Train a run for a fraction of its steps and store its validation score.
+def _train(job: Job, watchers: Sequence[Callback] = ()) -> RunRecord:
+    """Train and test the run of a job, unless its output exists."""
+    _prepare(job)
+    with open_run(job) as session:
+        if session.record:
+            return session.record
+        outcome = fit(job.run, session.loggers, watchers, session.watch)
+        return session.store(outcome)
 
-    Raises:
-        ClaimedError: If another process is executing the run.
-    """
+
+def _validate_early(job: Job, fraction: float, watchers: Sequence[Callback]) -> EarlyScore:
+    """Train a run for a fraction of its steps and store its validation score."""
     _prepare(job)
     with hold_claim(job.run.folder):
         score = fit_partly(job.run, fraction, watchers)

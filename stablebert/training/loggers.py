@@ -16,7 +16,20 @@ def finite_or_none(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class HistoryLogger(Logger):
+class _MetricsLogger(Logger):
+    """Lightning logger of metrics only: the configuration is stored before training starts."""
+
+    @property
+    @override
+    def version(self) -> str:
+        return ""
+
+    @override
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+
+class HistoryLogger(_MetricsLogger):
     """Lightning logger that writes one JSON line per logged optimizer step, without clock times.
 
     The lines go to a file of its own next to `path`: an older history stays until `complete`
@@ -37,15 +50,6 @@ class HistoryLogger(Logger):
     @override
     def name(self) -> str:
         return "history"
-
-    @property
-    @override
-    def version(self) -> str:
-        return ""
-
-    @override
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: config.yaml holds them."""
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -82,7 +86,7 @@ class MetricSink(Protocol):
         """Take the metrics of an optimizer step."""
 
 
-class MirrorLogger(Logger):
+class MirrorLogger(_MetricsLogger):
     """Lightning logger that passes metrics on to a sink, such as a run's mirror in W&B."""
 
     def __init__(self, sink: MetricSink):
@@ -92,15 +96,6 @@ class MirrorLogger(Logger):
     @override
     def name(self) -> str:
         return "mirror"
-
-    @property
-    @override
-    def version(self) -> str:
-        return ""
-
-    @override
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: a mirror starts with the configuration."""
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

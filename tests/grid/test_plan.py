@@ -23,14 +23,6 @@ def plan_of(runs, records=()):
     return make_plan([run.cfg for run in runs], records, Identities(runs))
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Run with an empty folder."""
-    run = make_run(tmp_path)
-    run.folder.mkdir(parents=True)
-    return run
-
-
 def test_a_run_without_files_is_missing(run):
     assert plan_of([run]) == Plan(missing=[run])
 

@@ -6,16 +6,25 @@ import subprocess
 import pytest
 import rich
 
-from tests.helpers.runs import SWEEP, join_arguments
+from tests.helpers.runs import SWEEP, join_arguments, make_run
 
 __all__ = [
     "data_cache",
     "mount",
+    "run",
     "run_arguments",
     "run_defaults",
     "sweep_arguments",
     "wide_console",
 ]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run with an empty folder, without data and model."""
+    run = make_run(tmp_path)
+    run.folder.mkdir(parents=True)
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -4,17 +4,8 @@ import pytest
 
 from stablebert.runs.early_score import EarlyScore, read_early_score, write_early_score
 from stablebert.runs.run import early_score_file
-from tests.helpers.runs import make_run
 
 SCORE = EarlyScore(step=5, steps=20, val_score=0.625, seconds=1.5)
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Run with a folder."""
-    run = make_run(tmp_path)
-    run.folder.mkdir(parents=True)
-    return run
 
 
 def test_a_score_is_read_as_it_was_written(run):

@@ -38,14 +38,6 @@ from tests.helpers.runs import (
 # ---------------------------------------------------------------- without training
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Run with an empty folder."""
-    run = make_run(tmp_path)
-    run.folder.mkdir(parents=True)
-    return run
-
-
 def forced(run):
     return replace(run, cfg=replace(run.cfg, force=True))
 

@@ -18,6 +18,7 @@ from stablebert.optim.bias_ratio import analytic_bias_ratio
 from stablebert.packed.batch import PackedBatch
 from stablebert.tasks import TASKS
 from stablebert.training.module import GlueClassifier
+from tests.helpers.foreign import SETTINGS
 
 pytestmark = pytest.mark.slow
 
@@ -51,18 +52,8 @@ def classifier(folder, num_labels=2, task="rte", seed=0, **kwargs):
 
 
 def trainer(*callbacks, **kwargs):
-    settings = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "val_check_interval": 1,
-        "check_val_every_n_epoch": None,
-        "max_epochs": 1,
-    }
-    return L.Trainer(callbacks=[ValidationSchedule(1), *callbacks], **settings | kwargs)
+    settings = {**SETTINGS, "max_epochs": 1, **kwargs}
+    return L.Trainer(callbacks=[ValidationSchedule(1), *callbacks], **settings)
 
 
 class Norms(L.Callback):
