@@ -4,9 +4,8 @@ import hashlib
 import json
 
 from stablebert.config.compose import compose
-from stablebert.config.files import flatten
 from stablebert.config.schema import KEYS, RETIRED_KEYS, RunConfig
-from stablebert.config.serialize import as_dict, flat_values
+from stablebert.config.serialize import flat_values
 
 RECIPE_VERSION = 2  # part of every config_id; raise it when a code change alters numbers
 
@@ -49,7 +48,7 @@ def prerequisite(cfg: RunConfig) -> RunConfig | None:
         return None
     overrides = [
         f"{key}={value}"
-        for key, value in flatten(as_dict(cfg)).items()
+        for key, value in flat_values(cfg).items()
         if {key, key.partition(".")[0]} & _SHARED_WITH_PREREQUISITE
     ]
     return compose([*overrides, f"task={cfg.intermediate.task}", "method=standard"])

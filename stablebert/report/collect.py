@@ -1,12 +1,12 @@
 """Export of records to one file, for analysis or to commit."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
+from stablebert.config.files import flatten
 from stablebert.report.files import csv_text, save_text
 from stablebert.report.records import ReportError
 from stablebert.runs.record import RunRecord
@@ -24,7 +24,7 @@ def write_records(records: Sequence[RunRecord], path: Path) -> None:
     if path.suffix == ".jsonl":
         save_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
         return
-    rows = [dict(_flatten(asdict(record))) for record in records]
+    rows = [flatten(asdict(record)) for record in records]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if path.suffix == ".csv":
         save_text(path, csv_text(columns, rows))
@@ -49,11 +49,3 @@ def _save_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
