@@ -135,6 +135,13 @@ def test_every_pitfall_names_a_test_or_says_why_not():
     assert not bare
 
 
+def test_every_quirk_of_the_released_code_names_a_test_or_says_why_not():
+    lines = text_of(ROOT / "docs/implementation-details.md").splitlines()
+    quirks = [line for line in lines if line.startswith("| Q")]
+    assert [int(q.split()[1].lstrip("Q")) for q in quirks] == list(range(1, 25))
+    assert not [q for q in quirks if "::test_" not in q and "Not applicable" not in q]
+
+
 def files_under(*names):
     """Return the text files of folders and single files, by their path in the repository."""
     for name in names:

@@ -70,6 +70,15 @@ def test_the_head_is_drawn_by_its_seed(folders, kind, model):
     assert not any(torch.equal(head[name], other[name]) for name in matrices)
 
 
+@pytest.mark.parametrize("num_labels", [1, 2, 3])
+def test_the_head_of_roberta_has_one_scale_for_every_task(folders, num_labels):
+    """The released code drew it from N(0, 0.02²) for STS-B only."""
+    head = load_model(folders["roberta"], num_labels=num_labels, seed=0).classifier
+    draws = torch.cat([m.weight.flatten() for m in (head.dense, head.out_proj)])
+    error = 0.02 / (2 * draws.numel()) ** 0.5  # of an estimated deviation
+    assert abs(draws.std().item() - 0.02) < 5 * error
+
+
 def test_the_other_parameters_of_a_head_are_zeros_and_ones(model):
     vectors = [w for w in layers(model)["classifier"].state_dict().values() if w.ndim == 1]
     assert all(weight.unique().tolist() in ([0], [1]) for weight in vectors)
