@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stablebert.errors import mask_credentials
 from stablebert.hub.client import Kind, Repository, ask_commit, download, read_cache
 from stablebert.hub.errors import HubError, UnreachableError, first_line, raise_if_final
 from stablebert.hub.folders import (
@@ -141,4 +142,4 @@ def _advice(kind: Kind) -> str:
 
 @functools.cache
 def _warn_once(message: str) -> None:
-    log.warning(message)
+    log.warning(mask_credentials(message))

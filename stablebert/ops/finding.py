@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from stablebert.errors import mask_credentials
+
 Level = Literal["ok", "note", "problem"]
 
 
@@ -20,4 +22,4 @@ class Finding:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.level:8} {' '.join(self.text.split())}"
+        return f"{self.level:8} {mask_credentials(' '.join(self.text.split()))}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from stablebert.config.schema import RunConfig
-from stablebert.errors import ActionableError
+from stablebert.errors import ActionableError, mask_credentials
 from stablebert.ops.items import HubItem, LocalItem, required_items
 
 OTHER_HOME = "/shared/huggingface"
@@ -85,7 +85,8 @@ def _cached_snapshot(item: HubItem) -> Path | None:
 
 
 def _describe(error: Exception) -> str:
-    return str(error) if isinstance(error, ActionableError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, ActionableError) else f"{type(error).__name__}: {error}"
+    return mask_credentials(text)
 
 
 def _copy_commands(repositories: Sequence[Path]) -> list[str]:

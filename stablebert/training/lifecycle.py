@@ -12,6 +12,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 
 from stablebert.config.serialize import to_yaml
+from stablebert.errors import mask_credentials
 from stablebert.models.loading import save_encoder
 from stablebert.runs.claims import ClaimedError, hold_claim
 from stablebert.runs.early_score import EarlyScore, write_early_score
@@ -211,8 +212,8 @@ def _crash_record(error: BaseException, step: int) -> dict[str, Any]:
     """Return the content of crash.json."""
     return {
         "error": type(error).__name__,
-        "message": str(error),
+        "message": mask_credentials(str(error)),
         "step": step,
-        "traceback": "".join(traceback.format_exception(error)),
+        "traceback": mask_credentials("".join(traceback.format_exception(error))),
         "versions": versions(),
     }

@@ -117,6 +117,13 @@ def test_a_hub_that_is_down_is_reported_with_every_alternative(client, dead_url)
         assert text in str(error.value)
 
 
+def test_a_hub_with_credentials_that_is_down_is_reported_without_them(client, dead_url):
+    client.set(HF_ENDPOINT=dead_url.replace("://", "://me:hf_secret@"))
+    with pytest.raises(HubError, match=r"://\*\*\*@127") as error:
+        fetch_glue("rte")
+    assert "hf_secret" not in str(error.value)
+
+
 def test_a_hub_that_never_answers_is_given_up(client, silent_url, monkeypatch):
     monkeypatch.setattr(hub_client, "PROBE_SECONDS", 0.2)
     client.set(HF_ENDPOINT=silent_url)
