@@ -25,6 +25,7 @@ from stablebert.runs.identities import Identities
 from stablebert.runs.locate import locate
 from stablebert.runs.record import RunRecord
 from stablebert.runs.run import Job, Run
+from stablebert.runs.seeds import Seeds, format_seeds
 
 
 def grid(argv: Sequence[str]) -> int:
@@ -41,7 +42,7 @@ def grid(argv: Sequence[str]) -> int:
     plan = make_plan(configs, records, identities)
     print_errors(identities.assumptions)
     runs = plan.missing + (plan.crashed if options.retry_crashed else [])
-    runs.sort(key=lambda run: run.cfg.seed)
+    runs.sort(key=lambda run: run.seeds)
     gpus = visible_gpus() * options.workers_per_gpu
     workers = options.workers or len(gpus) or min(usable_cores(), CPU_WORKERS)
     # committed runs say how long a run takes, also with --fresh
@@ -115,16 +116,16 @@ def _missing_of(
     missing_runs = [runs[key] for key in missing_keys(sweep, runs)]
     print(f"{path} is missing {len(missing_runs)} of {len(runs)} runs")
     for cell, seeds in _seeds_by_cell(missing_runs).items():
-        print(f"  {cell}: {' '.join(seeds)}")
+        print(f"  {cell}: seeds {format_seeds(seeds)}")
     return [run.cfg for run in missing_runs]
 
 
-def _seeds_by_cell(runs: Sequence[Run]) -> dict[str, list[str]]:
-    cells: dict[str, list[str]] = {}
+def _seeds_by_cell(runs: Sequence[Run]) -> dict[str, list[Seeds]]:
+    cells: dict[str, list[Seeds]] = {}
     for run in runs:
         cfg = run.cfg
         cell = f"{cfg.scale} {cfg.task} {cfg.method} {cfg.length} {run.config_id}"
-        cells.setdefault(cell, []).append(run.folder.name)
+        cells.setdefault(cell, []).append(run.seeds)
     return cells
 
 

@@ -29,7 +29,7 @@ class Plan:
 def make_plan(
     configs: Iterable[RunConfig], records: Iterable[RunRecord], identities: Identities
 ) -> Plan:
-    """Sort the runs of a sweep by state.
+    """Sort the runs of a sweep by state, each run once.
 
     Args:
         configs: Configurations of the runs.
@@ -41,8 +41,8 @@ def make_plan(
     """
     finished_keys = {record.key for record in records}
     plan = Plan()
-    for cfg in configs:
-        run = identities.run(cfg)
+    runs = {run.key: run for run in map(identities.run, configs)}
+    for run in runs.values():
         if run.key in finished_keys or _has_finished_since(run):
             plan.done.append(run)
         elif (run.folder / CRASH).exists() or (run.folder / RESULT).exists():

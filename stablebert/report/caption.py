@@ -8,7 +8,6 @@ from stablebert.report.cells import (
     Cell,
     count_of,
     describe_cell,
-    format_seeds,
     parameter_text,
     task_title,
     varying_parameters,
@@ -19,6 +18,7 @@ from stablebert.report.paper import paper_scores
 from stablebert.report.statistics import IQM_MIN_RUNS
 from stablebert.report.tables import TRIALS, baseline_names, has_paper_layout
 from stablebert.runs.record import RunRecord
+from stablebert.runs.seeds import format_seeds
 from stablebert.tasks import TASKS
 
 METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1", "mcc": "MCC", "spearman": "Spearman"}
@@ -88,13 +88,12 @@ def _metrics(cells: Sequence[Cell]) -> str:
 
 
 def _run_counts(rows: Sequence[AnalyzedCell]) -> str:
-    seeds = [str(seed) for row in rows for seed in row.cell.seeds]
-    expected_count = sum(len(set(row.cell.seeds)) for row in rows)
+    seeds = [seeds for row in rows for seeds in row.cell.seeds]
     n = sum(row.result.n for row in rows)
     failed_count = sum(row.result.failed for row in rows)
     return (
-        f"{n} of {count_of(expected_count, 'run')}: {count_of(len(rows), 'cell')}, seeds "
-        f"{format_seeds(seeds)}; {expected_count - n} missing, {failed_count} failed. "
+        f"{n} of {count_of(len(seeds), 'run')}: {count_of(len(rows), 'cell')}, seeds "
+        f"{format_seeds(seeds)}; {len(seeds) - n} missing, {failed_count} failed. "
         "Failed: at the last step, no more accurate on the whole dev set than the majority class "
         "(STS-B: no positive correlation); failed runs count in every number. At chance: at the "
         "last step, not significantly better on the dev set than chance (one-sided, level .05: "
@@ -164,8 +163,7 @@ def _shorten(identity: str) -> str:
 
 def _missing_runs(rows: Sequence[AnalyzedCell]) -> list[str]:
     lines = [
-        f"missing: {describe_cell(row.cell)}: seeds "
-        f"{format_seeds([str(seed) for seed in row.result.missing])}"
+        f"missing: {describe_cell(row.cell)}: seeds {format_seeds(row.result.missing)}"
         for row in rows
         if row.result.n and row.result.missing
     ]

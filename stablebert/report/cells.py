@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from stablebert.runs.seeds import Seeds
 from stablebert.tasks import TASKS
 
 IDENTITY = ("scale", "task", "method", "length")
@@ -22,14 +23,14 @@ class Cell:
     params: Mapping[str, object]
     """Parameters of the sweep, except the seed."""
     config_id: str
-    seeds: tuple[int, ...]
-    """Seeds that the sweep expects."""
+    seeds: tuple[Seeds, ...]
+    """Seeds that the sweep expects, in order and without repetitions."""
 
 
 def varying_parameters(cells: Sequence[Cell]) -> list[str]:
     """Return the parameters that distinguish cells, beyond task, method, and length."""
     keys = dict.fromkeys(key for cell in cells for key in cell.params)
-    candidates = [key for key in keys if key not in (*IDENTITY, "seed")]
+    candidates = [key for key in keys if key not in IDENTITY]
     values = {key: {str(cell.params.get(key)) for cell in cells} for key in candidates}
     parameters = [key for key in candidates if len(values[key]) > 1]
     return parameters + (["scale"] if len({cell.scale for cell in cells}) > 1 else [])
@@ -51,18 +52,6 @@ def describe_cell(cell: Cell) -> str:
     """Return the name of a cell for messages: `RTE reinit 3epochs (0123456789)`."""
     title = task_title(cell.task, cell.scale)
     return f"{title} {cell.method} {cell.length} ({cell.config_id})"
-
-
-def format_seeds(seeds: Sequence[str]) -> str:
-    """Join seeds into ranges, `0..4, 7`, followed by pairs `1/2` of initialization and data."""
-    ranges: list[list[int]] = []
-    for number in sorted({int(seed) for seed in seeds if seed.isdigit()}):
-        if ranges and number == ranges[-1][-1] + 1:
-            ranges[-1].append(number)
-        else:
-            ranges.append([number])
-    spans = [str(r[0]) if len(r) == 1 else f"{r[0]}..{r[-1]}" for r in ranges]
-    return ", ".join([*spans, *(seed for seed in seeds if not seed.isdigit())])
 
 
 def count_of(n: int, noun: str) -> str:

@@ -9,8 +9,9 @@ from stablebert.report.cells import Cell
 from stablebert.report.records import read_records
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import RunRecord
+from stablebert.runs.seeds import Seeds
 
-SEEDS = ("seed", "seed_init", "seed_data")
+_SEED_KEYS = ("seed", "seed_init", "seed_data")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ def read_sweep_records(sweep: Sweep, *extra_folders: Path) -> SweepRecords:
 
 
 def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
-    """Return every combination of a sweep's parameters without the seed, in order.
+    """Return every combination of a sweep's parameters without the seeds, in order.
 
     Raises:
         ConfigError: If a combination is invalid.
@@ -52,7 +53,7 @@ def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
     """
     groups: dict[tuple[tuple[str, str], ...], list[RunConfig]] = {}
     for combination, cfg in sweep.points:
-        params = tuple((key, value) for key, value in combination.items() if key not in SEEDS)
+        params = tuple((key, value) for key, value in combination.items() if key not in _SEED_KEYS)
         groups.setdefault(params, []).append(cfg)
     cells = []
     for params, configs in groups.items():
@@ -65,7 +66,7 @@ def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
                 scale=run.cfg.scale,
                 params=dict(params),
                 config_id=run.config_id,
-                seeds=tuple(cfg.data_seed for cfg in configs),
+                seeds=tuple(sorted(set(map(Seeds.of, configs)))),
             )
         )
     return cells

@@ -1,7 +1,7 @@
 """Assignment of records to the cells that a sweep expects.
 
-Records join on `config_id` and seed. Missing runs stay missing, records that do not belong are
-listed, and a cell never mixes precisions or packings. Scores are x 100.
+Records join on `config_id` and both seeds. Missing runs stay missing, records that do not belong
+are listed, and a cell never mixes precisions or packings. Scores are x 100.
 """
 
 from collections import Counter
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stablebert.report.cells import Cell, count_of, describe_cell, format_seeds
+from stablebert.report.cells import Cell, count_of, describe_cell
 from stablebert.report.chance import is_at_chance
 from stablebert.report.records import ReportError
 from stablebert.report.statistics import FloatArray
-from stablebert.runs.record import RunRecord
+from stablebert.runs.record import Key, RunRecord
+from stablebert.runs.seeds import Seeds, format_seeds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class CellResult:
     """Test score with the weights of the best validation, x 100, shape `(n,)`."""
     val: FloatArray
     """Best validation score, x 100, shape `(n,)`."""
-    missing: tuple[int, ...]
+    missing: tuple[Seeds, ...]
     """Expected seeds without a record."""
 
     @property
@@ -60,7 +61,7 @@ class JoinedRecords:
 
 
 def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedRecords:
-    """Assign records to cells by configuration and seed.
+    """Assign records to cells by configuration and seeds.
 
     Args:
         cells: Cells of a sweep.
@@ -69,15 +70,14 @@ def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedR
     Raises:
         ReportError: If the runs of one cell obtained different precisions or packings.
     """
-    expected_keys = {(cell.config_id, seed) for cell in cells for seed in cell.seeds}
-    matches: dict[tuple[str, int], RunRecord] = {}
+    expected_keys = {(cell.config_id, seeds) for cell in cells for seeds in cell.seeds}
+    matches: dict[Key, RunRecord] = {}
     others: list[RunRecord] = []
     for record in records:
-        seed = shared_seed(record)
-        if seed is None or (record.config_id, seed) not in expected_keys:
-            others.append(record)
+        if record.key in expected_keys:
+            matches.setdefault(record.key, record)
         else:
-            matches.setdefault((record.config_id, seed), record)
+            others.append(record)
     results = [_cell_result(cell, matches) for cell in cells]
     _refuse_mixtures(results)
     similar = _similar_records(cells, others)
@@ -86,21 +86,15 @@ def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedR
     return JoinedRecords(results=results, similar=lines, unrelated=unrelated_count)
 
 
-def shared_seed(record: RunRecord) -> int | None:
-    """Return the seed of a run, None if initialization and data order had different seeds."""
-    return record.seed_data if record.seed_init == record.seed_data else None
-
-
-def _cell_result(cell: Cell, matches: Mapping[tuple[str, int], RunRecord]) -> CellResult:
-    seeds = sorted(set(cell.seeds))
-    keys = [(cell.config_id, seed) for seed in seeds]
+def _cell_result(cell: Cell, matches: Mapping[Key, RunRecord]) -> CellResult:
+    keys = [(cell.config_id, seeds) for seeds in cell.seeds]
     records = tuple(matches[key] for key in keys if key in matches)
     return CellResult(
         cell=cell,
         records=records,
         test=100 * np.array([record.test_at_best for record in records], dtype=np.float64),
         val=100 * np.array([record.val_best for record in records], dtype=np.float64),
-        missing=tuple(seed for key, seed in zip(keys, seeds, strict=True) if key not in matches),
+        missing=tuple(key[1] for key in keys if key not in matches),
     )
 
 
@@ -121,14 +115,12 @@ def _refuse_mixtures(results: Sequence[CellResult]) -> None:
 
 def _similar_records(
     cells: Sequence[Cell], records: Iterable[RunRecord]
-) -> dict[tuple[str, ...], list[str]]:
+) -> dict[tuple[str, ...], list[Seeds]]:
     """Group seeds of records that resemble a cell by scale, task, method, length, `config_id`."""
     kinds = {(cell.scale, cell.task, cell.method, cell.length) for cell in cells}
-    similar: dict[tuple[str, ...], list[str]] = {}
+    similar: dict[tuple[str, ...], list[Seeds]] = {}
     for record in records:
         kind = (record.scale, record.task, record.method, record.length)
         if kind in kinds:
-            seed = shared_seed(record)
-            name = f"{record.seed_init}/{record.seed_data}" if seed is None else str(seed)
-            similar.setdefault((*kind, record.config_id), []).append(name)
+            similar.setdefault((*kind, record.config_id), []).append(record.seeds)
     return similar

@@ -91,4 +91,4 @@ def _outcome(record: RunRecord) -> tuple[object, ...]:
 
 def _order(record: RunRecord) -> tuple[str | int, ...]:
     cell = (record.scale, record.task, record.method, record.length, record.config_id)
-    return (*cell, record.seed_init, record.seed_data)
+    return (*cell, *record.seeds)

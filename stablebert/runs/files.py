@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from stablebert.runs.seeds import Seeds
+
 RESULT, CRASH, HISTORY, CONFIG = "result.json", "crash.json", "history.jsonl", "config.yaml"
 ENCODER = "encoder"
 """Folder of the fine-tuned encoder, which a run leaves if other runs start from it."""
@@ -24,15 +26,13 @@ def run_folder(
     task: str,
     method: str,
     config_id: str,
-    seed_init: int,
-    seed_data: int,
+    seeds: Seeds,
 ) -> Path:
     """Return the folder of a run: `<root>/<scale>/<task>/<method>/<config_id>/seed<k>`.
 
     The last part is `init<i>-data<j>` if the two seeds differ (paper, Appendix B).
     """
-    seeds = f"seed{seed_data}" if seed_init == seed_data else f"init{seed_init}-data{seed_data}"
-    return root / scale / task / method / config_id / seeds
+    return root / scale / task / method / config_id / seeds.folder
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> bool:

@@ -11,6 +11,7 @@ from stablebert.glue.sources import Source, resolve
 from stablebert.hub import digest, fetch_model, model_files
 from stablebert.runs.files import run_folder
 from stablebert.runs.run import LocatedRun, Run
+from stablebert.runs.seeds import Seeds
 from stablebert.tasks import DEMO, TASKS
 
 
@@ -39,8 +40,7 @@ def identify(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run
         task=cfg.task,
         method=cfg.method,
         config_id=identifier,
-        seed_init=cfg.init_seed,
-        seed_data=cfg.data_seed,
+        seeds=Seeds.of(cfg),
     )
     return Run(cfg, identifier, folder)
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from stablebert.errors import ActionableError
 from stablebert.runs.files import RESULT
+from stablebert.runs.seeds import Seeds
 
 Metrics = dict[str, float | None]
 """Metric values by name; None for a NaN."""
-Key = tuple[str, int, int]
-"""Identity of a run: `config_id`, `seed_init`, `seed_data`."""
+Key = tuple[str, Seeds]
+"""Identity of a run: `config_id` and seeds."""
 
 
 class RecordError(ActionableError):
@@ -77,15 +78,20 @@ class RunRecord:
     """`task`, `config_id`, `val_best` and `seconds` of the run whose encoder it started from."""
 
     @property
+    def seeds(self) -> Seeds:
+        """The two seeds."""
+        return Seeds(self.seed_init, self.seed_data)
+
+    @property
     def key(self) -> Key:
         """Identity of the run."""
-        return self.config_id, self.seed_init, self.seed_data
+        return self.config_id, self.seeds
 
 
 def summarize_record(record: RunRecord) -> str:
     """Return the scores of a record in one line, x 100."""
     return (
-        f"{record.task} {record.method} {record.length} seed {record.seed} ({record.status}): "
+        f"{record.task} {record.method} {record.length} seed {record.seeds} ({record.status}): "
         f"test {record.metric} {100 * record.test_at_best:.1f} with the weights of step "
         f"{record.val_best_step} (val {100 * record.val_best:.1f}), "
         f"{100 * record.test_at_last:.1f} with the last weights"

@@ -8,6 +8,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.glue.sources import Source
 from stablebert.runs.files import ENCODER, RESULT
 from stablebert.runs.record import Key
+from stablebert.runs.seeds import Seeds
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,14 @@ class Run:
     folder: Path
 
     @property
+    def seeds(self) -> Seeds:
+        """The two seeds."""
+        return Seeds.of(self.cfg)
+
+    @property
     def key(self) -> Key:
         """Identity of the run, equal to the key of its record."""
-        return self.config_id, self.cfg.init_seed, self.cfg.data_seed
+        return self.config_id, self.seeds
 
     @property
     def name(self) -> str:

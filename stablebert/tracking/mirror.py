@@ -17,6 +17,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import as_dict
 from stablebert.runs.files import HISTORY, RESULT
 from stablebert.runs.record import RunRecord
+from stablebert.runs.seeds import Seeds
 from stablebert.tracking.client import connection_problem, server_url
 from stablebert.version import versions
 
@@ -31,7 +32,7 @@ Mode = Literal["online", "offline"]
 
 
 class MirroredRun(Protocol):
-    """A run: its configuration, the hash of it, and the folder of its files."""
+    """A run: its configuration, the hash of it, its seeds, and the folder of its files."""
 
     @property
     def cfg(self) -> RunConfig:
@@ -40,6 +41,10 @@ class MirroredRun(Protocol):
     @property
     def config_id(self) -> str:
         """The hash of the configuration without its seeds."""
+
+    @property
+    def seeds(self) -> Seeds:
+        """The two seeds."""
 
     @property
     def folder(self) -> Path:
@@ -185,6 +190,7 @@ def _labels(run: MirroredRun) -> dict[str, Any]:
 def _config(run: MirroredRun) -> dict[str, Any]:
     aliases = {  # W&B groups only by names without dots
         "config_id": run.config_id,
+        "seeds": str(run.seeds),  # one column for runs with one seed and with two
         "bias_correction": run.cfg.optimizer.bias_correction,
         "reinit_layers": run.cfg.reinit.num_layers,
     }

@@ -12,6 +12,7 @@ from stablebert.config.sweep import Sweep, parse_sweep
 from stablebert.errors import ActionableError
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import FIELDS, Key, RunRecord, parse_record
+from stablebert.runs.seeds import Seeds
 from stablebert.timeouts import run_with_timeout
 from stablebert.tracking.client import connection_problem, server_url
 
@@ -91,7 +92,7 @@ def select_expected_records(sweep: WandbSweep) -> tuple[list[RunRecord], list[st
     for record in sweep.records:
         key = record.key
         name = f"{record.scale} {record.task} {record.method} {record.length} {record.config_id}"
-        name += f" seed {record.seed}"
+        name += f" seed {record.seeds}"
         if key not in expected_keys:
             rejections.append(f"{name}: the sweep's grid has no such run")
         elif key in selection and _scores(selection[key]) != _scores(record):
@@ -137,7 +138,7 @@ def _key(config: dict[str, Any]) -> Key | None:
     )
     if not (isinstance(config_id, str) and isinstance(seed_init, int)):
         return None
-    return (config_id, seed_init, seed_data) if isinstance(seed_data, int) else None
+    return (config_id, Seeds(seed_init, seed_data)) if isinstance(seed_data, int) else None
 
 
 def _scores(record: RunRecord) -> tuple[float, ...]:

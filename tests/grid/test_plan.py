@@ -36,6 +36,16 @@ def test_a_record_of_another_seed_is_not_the_run_s(tmp_path):
     assert plan_of([one, two], [make_run_record(two)]) == Plan(done=[two], missing=[one])
 
 
+def test_a_run_with_another_pair_of_seeds_is_another_run(tmp_path):
+    one, two = (make_run(tmp_path, f"seed_init={i}", f"seed_data={1 - i}") for i in (0, 1))
+    assert plan_of([one, two], [make_run_record(two)]) == Plan(done=[two], missing=[one])
+
+
+def test_two_spellings_of_the_same_seeds_are_one_run(tmp_path):
+    one, two = (make_run(tmp_path, f"seed={i}", "seed_init=0", "seed_data=0") for i in (0, 1))
+    assert plan_of([one, two]).total == 1
+
+
 def test_a_run_that_has_finished_since_the_records_were_read_is_done(run):
     store_run_record(run)
     assert plan_of([run]) == Plan(done=[run])

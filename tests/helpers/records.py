@@ -9,7 +9,14 @@ from stablebert.report.cells import Cell
 from stablebert.report.join import join_records
 from stablebert.runs.files import run_folder
 from stablebert.runs.record import RunRecord
+from stablebert.runs.seeds import Seeds
 from stablebert.tasks import TASKS
+
+
+def make_seeds(seeds):
+    """Seeds of runs, each given as one number or as a pair."""
+    pairs = [seed if isinstance(seed, tuple) else (seed, seed) for seed in seeds]
+    return tuple(Seeds(*pair) for pair in pairs)
 
 
 def make_cell(
@@ -18,11 +25,12 @@ def make_cell(
     """A cell whose `config_id` spells out its parameters."""
     identity = {"task": task, "method": method, "length": length, "scale": scale}
     config = "-".join([*identity.values(), *(f"{k}={v}" for k, v in params.items())])
-    return Cell(**identity, params=identity | params, config_id=config, seeds=tuple(seeds))
+    return Cell(**identity, params=identity | params, config_id=config, seeds=make_seeds(seeds))
 
 
 def make_record(cell, seed=0, score=0.7, val=None, **changes):
-    """A record of a cell with the same score in all places."""
+    """A record of a cell with the same score in all places, of one seed or a pair of seeds."""
+    (seeds,) = make_seeds([seed])
     task = TASKS[cell.task]
     metrics = dict.fromkeys(task.metrics, score)
     places = ("val_at_best", "test_at_best", "test_at_last", "dev_at_last")
@@ -32,9 +40,9 @@ def make_record(cell, seed=0, score=0.7, val=None, **changes):
         method=cell.method,
         length=cell.length,
         scale=cell.scale,
-        seed=seed,
-        seed_init=seed,
-        seed_data=seed,
+        seed=seeds.data,
+        seed_init=seeds.init,
+        seed_data=seeds.data,
         config_id=cell.config_id,
         metric=task.metric,
         status="ok",
@@ -71,8 +79,7 @@ def store_record(root, record):
         task=record.task,
         method=record.method,
         config_id=record.config_id,
-        seed_init=record.seed_init,
-        seed_data=record.seed_data,
+        seeds=record.seeds,
     )
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps(asdict(record)))

@@ -63,13 +63,12 @@ def make_run_record(run: Run, score=0.7, **changes):
     cell = make_cell(cfg.task, cfg.method, cfg.length, cfg.scale)
     values = {
         "config_id": run.config_id,
-        "seed_init": cfg.init_seed,
         "steps": 20,
         "seconds": {"load": 1.0, "train": 2.0},
         "data": DATA,
         "model": MODEL,
     }
-    return make_record(cell, cfg.data_seed, score, **{**values, **changes})
+    return make_record(cell, run.seeds, score, **{**values, **changes})
 
 
 def store_run_record(run, record=None):

@@ -1,6 +1,7 @@
 """The caption of a report: definitions, provenance, missing and other runs."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -38,6 +39,19 @@ def text(tmp_path_factory):
 )
 def test_the_caption_has_the_line(text, line):
     assert line in text
+
+
+def test_a_grid_over_two_seeds_is_reported_whole(tmp_path):
+    cell = make_cell(seeds=product(range(10), range(10)))
+    records = [make_record(cell, seeds) for seeds in cell.seeds]
+    line = "100 of 100 runs: 1 cell, seeds 0..9/0..9; 0 missing, 0 failed. "
+    assert line in report([cell], records, tmp_path)
+
+
+def test_a_missing_pair_of_seeds_is_named(tmp_path):
+    cell = make_cell(seeds=product(range(2), range(2)))
+    records = [make_record(cell, seeds) for seeds in cell.seeds if seeds != (0, 1)]
+    assert "(rte-standard-3epochs-mini): seeds 0/1\n" in report([cell], records, tmp_path)
 
 
 def test_notes_are_shown(tmp_path):

@@ -1,28 +1,15 @@
-"""Names of cells, tasks, and seeds."""
+"""Names of cells and tasks."""
 
 import pytest
 
 from stablebert.report.cells import (
     count_of,
     describe_cell,
-    format_seeds,
     parameter_text,
     task_title,
     varying_parameters,
 )
 from tests.helpers.records import make_cell
-
-
-@pytest.mark.parametrize(
-    ("seeds", "text"),
-    [
-        (["4", "0", "1", "2", "9", "1"], "0..2, 4, 9"),
-        (["3", "5/1", "4"], "3..4, 5/1"),
-        ([], ""),
-    ],
-)
-def test_seeds_are_joined_into_ranges(seeds, text):
-    assert format_seeds(seeds) == text
 
 
 def test_parameters_that_all_cells_share_do_not_vary():

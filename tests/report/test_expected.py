@@ -1,5 +1,7 @@
 """The cells that a sweep expects."""
 
+from itertools import product
+
 import pytest
 
 from stablebert.config.compose import compose
@@ -31,7 +33,17 @@ def test_a_cell_is_a_combination_of_parameters_without_the_seed(sweep):
 
 
 def test_a_cell_has_the_seeds_of_the_sweep(sweep):
-    assert {c.seeds for c in read_sweep_records(sweep).cells} == {(0, 1, 2)}
+    assert {c.seeds for c in read_sweep_records(sweep).cells} == {((0, 0), (1, 1), (2, 2))}
+
+
+def test_a_cell_has_every_pair_of_seeds(sweep):
+    grid = sweep.narrow(["seed=0", "seed_init=0,1", "seed_data=4..6"])
+    assert {c.seeds for c in read_sweep_records(grid).cells} == {tuple(product((0, 1), (4, 5, 6)))}
+
+
+def test_a_pair_of_seeds_counts_once(sweep):
+    grid = sweep.narrow(["seed=0..2", "seed_init=0", "seed_data=0"])
+    assert {c.seeds for c in read_sweep_records(grid).cells} == {((0, 0),)}
 
 
 def test_a_cell_keeps_its_parameters_without_the_seed(sweep):

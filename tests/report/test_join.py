@@ -6,6 +6,7 @@ import pytest
 
 from stablebert.report.join import join_records
 from stablebert.report.records import ReportError
+from stablebert.runs.seeds import Seeds
 from tests.helpers.records import make_cell, make_record
 
 
@@ -24,18 +25,26 @@ def test_records_join_on_configuration_and_seed(cell):
 def test_expected_seeds_without_a_record_are_missing(cell):
     records = [make_record(cell, 2), make_record(cell, 0)]
     (result,) = join_records([cell], records).results
-    assert result.missing == (1,)
+    assert result.missing == (Seeds(1, 1),)
 
 
-def test_a_run_whose_two_seeds_differ_is_in_no_cell(cell):
-    (result,) = join_records([cell], [make_record(cell, 1, seed_init=5)]).results
-    assert result.missing == (0, 1, 2)
+@pytest.mark.parametrize("seeds", [(5, 1), (1, 5)])
+def test_a_run_with_one_other_seed_is_not_expected(cell, seeds):
+    (result,) = join_records([cell], [make_record(cell, seeds)]).results
+    assert result.missing == cell.seeds
 
 
-def test_the_seed_is_the_one_that_the_run_used(cell):
-    record = make_record(cell, 0, seed_init=3, seed_data=3)
-    (result,) = join_records([replace(cell, seeds=(0, 3))], [record]).results
-    assert result.missing == (0,)
+def test_both_seeds_identify_a_run_of_a_cell():
+    cell = make_cell(seeds=[(0, 1), (1, 0), (1, 1)])
+    (result,) = join_records([cell], [make_record(cell, s) for s in [(1, 0), (0, 1)]]).results
+    assert [record.seeds for record in result.records] == [(0, 1), (1, 0)]
+    assert result.missing == (Seeds(1, 1),)
+
+
+def test_the_seeds_are_those_that_the_run_used(cell):
+    record = replace(make_record(cell, 2), seed=7)
+    (result,) = join_records([cell], [record]).results
+    assert result.records == (record,)
 
 
 def test_scores_are_times_100(cell):
@@ -46,7 +55,7 @@ def test_scores_are_times_100(cell):
 def test_records_that_resemble_a_cell_are_listed(cell):
     other = replace(cell, config_id="changed")
     records = [
-        *(make_record(cell, 7), make_record(cell, 1, seed_init=5)),
+        *(make_record(cell, 7), make_record(cell, (5, 1))),
         *(make_record(other, 1), make_record(other, 2)),
     ]
     assert join_records([cell], records).similar == [

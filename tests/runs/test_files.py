@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stablebert.runs.files import run_folder, write_json, write_text
+from stablebert.runs.seeds import Seeds
 
 
 @pytest.fixture
@@ -78,9 +79,6 @@ def test_a_number_that_json_lacks_is_refused(tmp_path, value):
 RUN = {"scale": "mini", "task": "rte", "method": "reinit", "config_id": "0a1b2c"}
 
 
-@pytest.mark.parametrize(
-    ("seed_init", "seed_data", "name"), [(0, 0, "seed0"), (3, 3, "seed3"), (0, 3, "init0-data3")]
-)
-def test_the_folder_of_a_run_names_its_configuration_and_seeds(seed_init, seed_data, name):
-    folder = run_folder(Path("runs"), **RUN, seed_init=seed_init, seed_data=seed_data)
-    assert folder == Path("runs/mini/rte/reinit/0a1b2c") / name
+def test_the_folder_of_a_run_names_its_configuration_and_seeds():
+    folder = run_folder(Path("runs"), **RUN, seeds=Seeds(0, 3))
+    assert folder == Path("runs/mini/rte/reinit/0a1b2c/init0-data3")

@@ -23,7 +23,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
 
 def test_the_key_of_a_record_is_the_key_of_its_run():
     run = make_run(".", "seed_init=1", "seed_data=2")
-    assert make_run_record(run).key == run.key == (run.config_id, 1, 2)
+    assert make_run_record(run).key == run.key == (run.config_id, (1, 2))
 
 
 @pytest.mark.parametrize("text", ["", '{"task": "rt', "[]", '{"task": "rte"}', "\xff"])

@@ -9,7 +9,7 @@ from tests.helpers.runs import make_run, store_run_record
 
 def test_the_key_of_a_run_holds_both_seeds():
     run = make_run("runs", "seed=5", "seed_data=6")
-    assert run.key == (run.config_id, 5, 6)
+    assert run.key == (run.config_id, (5, 6))
 
 
 def test_runs_that_differ_in_their_seed_share_the_config_id():

@@ -196,7 +196,7 @@ def test_a_mirror_has_the_configuration_and_names_to_group_by(offline_runs, mirr
     result, mirrors = offline_runs
     entries = [e["config"]["update"] for e in mirrors[mirror][1] if e["type"] == "config"]
     config = {key: value for entry in entries for key, value in entry.items()}
-    assert config["config_id"] == result.parents[1].name
+    assert (config["config_id"], config["seeds"]) == (result.parents[1].name, "2")
     assert config["optimizer"]["bias_correction"] is config["bias_correction"] is True
 
 

@@ -147,7 +147,7 @@ def test_the_grid_names_and_executes_the_missing_runs_of_the_sweep(sweep, comman
     assert status == 0
     assert "[2/2]" in out + err
     assert f"{sweep.path} is missing 2 of 4 runs" in out
-    assert len(re.findall(r"^  mini (rte|stsb) standard 3epochs \w+: seed2$", out, re.M)) == 2
+    assert len(re.findall(r"^  mini (rte|stsb) standard 3epochs \w+: seeds 2$", out, re.M)) == 2
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def build_workspace(entity: str, project: str, *, num_layers: int, sweep: str | 
             groupby=[ws.Config(key) for key in CELL_KEYS],
             pinned_columns=[
                 "run:state",
-                *(f"config:{key}.value" for key in ("task", "method", "length", "seed")),
+                *(f"config:{key}.value" for key in ("task", "method", "length", "seeds")),
                 *(f"summary:{key}" for key in ("status", "val_best", "test_at_best")),
             ],
         ),

@@ -43,6 +43,11 @@ def test_runs_are_grouped_by_cell(dashboard):
     assert names == list(CELL_KEYS)
 
 
+def test_both_seeds_of_a_run_are_shown(dashboard):
+    (runs,) = dashboard["workspace"]["spec"]["section"]["runSets"]
+    assert "config:seeds.value" in str(runs)
+
+
 def test_each_layer_of_a_large_model_has_a_panel():
     workspace = specs.build(tables=[], num_layers=24)["workspace"]["spec"]
     assert len(specs.sections_of(workspace)["weight change"]) == 1 + 24 + 3
