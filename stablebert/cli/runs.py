@@ -8,7 +8,10 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from stablebert.cli.arguments import print_errors
 from stablebert.config.compose import compose
+from stablebert.config.recognition import RecognitionError, describe_recognitions
+from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import to_yaml
 from stablebert.errors import ActionableError, ConfigError
 from stablebert.runs.files import RESULT
@@ -43,10 +46,19 @@ def train(overrides: Sequence[str]) -> int:
 
 def _locate_run(overrides: Sequence[str]) -> LocatedRun:
     try:
-        return locate(compose(overrides))
+        try:
+            return _locate(compose(overrides))
+        except RecognitionError as error:  # the model is on this machine now
+            print(error, file=sys.stderr)
+            return _locate(compose(overrides))
     except (ActionableError, ConfigError) as error:
         mirror_refusal(error)
         raise
+
+
+def _locate(cfg: RunConfig) -> LocatedRun:
+    print_errors(describe_recognitions([cfg]))
+    return locate(cfg)
 
 
 def _read_existing_record(run: LocatedRun) -> RunRecord | None:
@@ -84,5 +96,7 @@ def _exit_on_sigterm() -> Iterator[None]:
 
 def config(overrides: Sequence[str]) -> int:
     """Print the resolved configuration as YAML."""
-    print(to_yaml(compose(overrides)), end="")
+    cfg = compose(overrides)
+    print_errors(describe_recognitions([cfg]))
+    print(to_yaml(cfg), end="")
     return 0

@@ -11,6 +11,7 @@ from stablebert.cli.arguments import (
     print_errors,
     sweep_parser,
 )
+from stablebert.config.recognition import describe_recognitions
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import read_sweep
 from stablebert.grid.clock import Clock
@@ -40,7 +41,7 @@ def grid(argv: Sequence[str]) -> int:
         configs = _missing_of(options.missing_of, configs, records)
     identities = Identities(records)
     plan = make_plan(configs, records, identities)
-    print_errors(identities.assumptions)
+    print_errors([*describe_recognitions(configs), *identities.assumptions])
     runs = plan.missing + (plan.crashed if options.retry_crashed else [])
     runs.sort(key=lambda run: run.seeds)
     gpus = visible_gpus() * options.workers_per_gpu

@@ -4,14 +4,14 @@ A value on the command line that repeats the files contradicts nothing, so that 
 configuration can be typed back.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from stablebert.config.files import load_conf, model_folder
+from stablebert.config.files import load_conf
 from stablebert.config.merge import entry_values
+from stablebert.config.recognition import layer_count
 from stablebert.tasks import DEMO, TASKS, is_generated
 
 
@@ -194,7 +194,7 @@ def decay_has_strength(c: Candidate) -> Iterator[str]:
 def reinit_depth_exists(c: Candidate) -> Iterator[str]:
     """Require that the model has the layers to re-initialize."""
     depth, model = c.values["reinit.num_layers"], c.values["model.name"]
-    layers = _layer_count(model)
+    layers = layer_count(model, c.values["model.revision"])
     if layers is not None and depth > layers:
         origin = "" if "reinit.num_layers" in c.overrides else f" (method={c.values['method']})"
         yield (
@@ -207,24 +207,12 @@ def reinit_depth_exists(c: Candidate) -> Iterator[str]:
 def trainable_layers_exist(c: Candidate) -> Iterator[str]:
     """Require that the model has the layers to train."""
     top, model = c.values["trainable.top_layers"], c.values["model.name"]
-    layers = _layer_count(model)
+    layers = layer_count(model, c.values["model.revision"])
     if layers is not None and top is not None and top > layers:
         yield (
             f"trainable.top_layers={top}: model.name={model} has {layers} layers; "
             f"choose 0 to {layers}"
         )
-
-
-def _layer_count(model: str) -> int | None:
-    """Return the number of layers of a model if it is known without loading it."""
-    if folder := model_folder(model):
-        try:
-            count = json.loads((folder / "config.json").read_text("utf-8"))["num_hidden_layers"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # no usable config.json: the loader reports it
-        return count if isinstance(count, int) else None
-    facts: Mapping[str, int] = load_conf("models").get(model) or {}
-    return facts.get("layers")
 
 
 @_rule("scale", "model.name", "data.source")

@@ -40,8 +40,8 @@ def compose(overrides: Sequence[str]) -> RunConfig:
     values, problems = command_line.values, command_line.problems
     base = load_conf("base")
     selection = {key: values.get(key, base[key]) for key in SELECTORS}
-    files = merge(*file_layers(selection, values.get("model.name")))
-    all_values = merge(files, values)
+    files = merge(*file_layers(selection, values))
+    all_values = merge(files, values) | {"model.like": files["model.like"]}
     problems += contradictions(Candidate(values, files, all_values), command_line.refused_keys)
     if problems:
         raise ConfigError(problems)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stablebert.config.files import flatten, load_conf
+from stablebert.config.recognition import AUTO, FACTS, recognize
 from stablebert.config.schema import KEYS
 from stablebert.config.values import describe_allowed_values, describe_unknown_key, parse_value
 from stablebert.errors import ConfigError
@@ -17,12 +18,12 @@ SELECTORS = ("task", "method", "length", "scale")
 """The keys that select entries of the files in `conf/`."""
 
 
-def file_layers(selection: Mapping[str, str], model: str | None) -> list[dict[str, Any]]:
+def file_layers(selection: Mapping[str, str], overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return all layers below the command line, in merge order.
 
     Args:
         selection: Value of each of `SELECTORS`.
-        model: `model.name` of the command line, if it is given there.
+        overrides: Values of the command line, which may name the model.
 
     Raises:
         ConfigError: If a file has an unknown key or a value that is not allowed.
@@ -48,8 +49,11 @@ def file_layers(selection: Mapping[str, str], model: str | None) -> list[dict[st
     if len(methods) > 1:  # the selection for the combination of methods
         above.append(layer("selected", scale, task, selection["method"], without=["provenance"]))
     # The model's entry merges before the scale, which may be what names the model.
-    name = model or merge(*below, *above)["model.name"]
-    return [*below, layer("models", name, without=["layers"]), *above]
+    model = merge(*below, *above, overrides)
+    entry = model["model.like"]
+    if entry == AUTO:
+        entry = recognize(model["model.name"], model["model.revision"]) or AUTO
+    return [*below, layer("models", entry, without=FACTS), *above, {"model.like": entry}]
 
 
 def entry_values(

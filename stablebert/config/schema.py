@@ -20,6 +20,8 @@ class NameIn:
 
     file: str
     several: bool = False
+    also: tuple[str, ...] = ()
+    """Values that are not entries of the file."""
 
 
 Count = Annotated[int, Within("of at least 1", lambda v: v >= 1)]
@@ -62,6 +64,8 @@ class ModelConfig:
     # config_id has the content of the model instead of its address
     name: str = field(metadata=NOT_IN_ID)
     revision: str | None = field(metadata=NOT_IN_ID)
+    # config_id has the settings that this brings
+    like: Annotated[str, NameIn("models", also=("auto", "none"))] = field(metadata=NOT_IN_ID)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,11 @@ def parse_value(text: str, key: str) -> Any:
     """
     if not text.strip():  # more likely an unset shell variable than an intended empty value
         raise ValueError(text)
-    if text.strip().lower() in _NULL:
+    choices = choices_of(key)
+    if text.strip().lower() in _NULL and text not in choices:
         if KEYS[key].optional:
             return None
         raise ValueError(text)
-    choices = choices_of(key)
     if _joins_names(key) and "+" in text:
         parts = [_parse_as(part, Literal[tuple(choices)]) for part in unquote(text).split("+")]
         return "+".join(sorted(parts, key=choices.index))  # one name, in whatever order
@@ -89,7 +89,7 @@ def choices_of(key: str) -> list[str]:
     if get_origin(KEYS[key].hint) is Literal:
         return list(args)
     if args and isinstance(args[1], NameIn):
-        return list(load_conf(args[1].file))
+        return [*args[1].also, *load_conf(args[1].file)]
     return []
 
 

@@ -12,12 +12,13 @@ on other revisions and wait for hubs that are down.
 """
 
 from stablebert.hub.errors import HubError
-from stablebert.hub.fetching import GLUE, fetch, fetch_glue, fetch_model, find_commit
+from stablebert.hub.fetching import GLUE, cached_config, fetch, fetch_glue, fetch_model, find_commit
 from stablebert.hub.folders import digest, model_files, shards
 
 __all__ = [
     "GLUE",
     "HubError",
+    "cached_config",
     "digest",
     "fetch",
     "fetch_glue",

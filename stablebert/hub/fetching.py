@@ -42,6 +42,17 @@ def fetch_model(name: str, revision: str | None = None, *, download: bool = True
     )
 
 
+def cached_config(name: str, revision: str | None = None) -> Path | None:
+    """Return the `config.json` of a model in the hub's cache, or None; uses no network."""
+    import huggingface_hub as hf
+
+    try:
+        path = hf.try_to_load_from_cache(name, "config.json", revision=revision)
+    except ValueError:  # not the name of a repository
+        return None
+    return Path(path) if isinstance(path, str) else None
+
+
 def fetch_glue(config: str, revision: str | None = None, *, download: bool = True) -> Path:
     """Return the snapshot folder of `nyu-mll/glue` with one configuration's train and dev files.
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from stablebert.config.identity import prerequisite
+from stablebert.config.recognition import RecognitionError, check_recognition
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
 from stablebert.hub import GLUE
@@ -54,6 +55,7 @@ class Identities:
         Raises:
             ContentError: If data or model cannot be located, and the records do not agree on one
                 content.
+            RecognitionError: If the configuration lacks the settings of its model.
         """
         task, data, model = TASKS[cfg.task].config, cfg.data, cfg.model
         intermediate = prerequisite(cfg)
@@ -67,7 +69,7 @@ class Identities:
             ),
             model=self._content(
                 ("model", model.name, model.revision, ""),
-                lambda: locate_model(model.name, model.revision)[1],
+                lambda: _locate_model(cfg),
                 cfg,
             ),
         )
@@ -77,6 +79,8 @@ class Identities:
         if address not in self._missing:  # ask a hub that is down only once
             try:
                 return locate()
+            except RecognitionError:
+                raise
             except ActionableError as error:
                 self._missing[address] = error
         part, name, revision, _ = address
@@ -93,3 +97,10 @@ class Identities:
         users = self._assumed.setdefault((part, content), {})
         users[f"{cfg.scale} {cfg.task}"] = None
         return content
+
+
+def _locate_model(cfg: RunConfig) -> str:
+    """Return the identity of a configuration's model, which must have the settings it needs."""
+    folder, identity = locate_model(cfg.model.name, cfg.model.revision)
+    check_recognition(cfg, folder)
+    return identity

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stablebert.config.files import model_folder
 from stablebert.config.identity import config_id, prerequisite
+from stablebert.config.recognition import check_recognition
 from stablebert.config.schema import RunConfig
 from stablebert.glue.sources import Source, resolve
 from stablebert.hub import digest, fetch_model, model_files
@@ -21,9 +22,11 @@ def locate(cfg: RunConfig) -> LocatedRun:
     Raises:
         DataError: If the data are missing.
         HubError: If data or model cannot be downloaded, or a model folder is incomplete.
+        RecognitionError: If the configuration lacks the settings of its model.
     """
     source = locate_data(cfg.data.source, TASKS[cfg.task].config, cfg.data.revision)
     model, identity = locate_model(cfg.model.name, cfg.model.revision)
+    check_recognition(cfg, model)
     intermediate = prerequisite(cfg)
     start = locate(intermediate) if intermediate else None
     run = identify(cfg, data=source.identity, model=identity, start=start)

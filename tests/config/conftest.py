@@ -3,7 +3,12 @@ import shutil
 import pytest
 import yaml
 
-from stablebert.config import files
+from stablebert.config import files, recognition
+
+CACHES = (
+    *(files.load_conf, recognition.recognize),
+    *(recognition._entries_by_id, recognition._model_config),
+)
 
 
 @pytest.fixture
@@ -13,11 +18,15 @@ def conf(tmp_path, monkeypatch):
     shutil.copytree(files.CONF, folder)
     monkeypatch.setattr(files, "CONF", folder)
 
+    def clear_caches():
+        for cached in CACHES:
+            cached.cache_clear()
+
     def change(**entries_of):
         for file, entries in entries_of.items():
             path = folder / f"{file}.yaml"
             path.write_text(yaml.safe_dump((yaml.safe_load(path.read_text()) or {}) | entries))
-        files.load_conf.cache_clear()
+        clear_caches()
 
     yield change
-    files.load_conf.cache_clear()
+    clear_caches()

@@ -17,13 +17,14 @@ ROOT = Path(__file__).parents[2]
 SAME_ID = {"seed", "seed_init", "seed_data", "force", "trainer.accelerator", "trainer.threads"}
 SAME_ID |= {"monitor.bias_ratio", "monitor.weight_change", "paths.runs", "paths.cache"}
 SAME_ID |= {"wandb.mode", "wandb.project", "wandb.entity", "wandb.tags"}
-BY_CONTENT = {"data.source", "data.revision", "model.name", "model.revision"}
+BY_CONTENT = {"data.source", "data.revision", "model.name", "model.revision", "model.like"}
 # keys whose other value cannot be derived from the type
 OTHER = {
     "trainer.precision": "32-true", "trainer.accelerator": "cpu", "trainer.select_by": "accuracy",
     "wandb.mode": "offline", "optimizer.betas": (0.5, 0.5), "wandb.tags": ("x",), "task": "cola",
     "method": "bert_adam", "length": "longer", "scale": "paper", "mixout.mask": "weight",
     "trainable.patterns": ("x",), "optimizer.decay_to": "start", "intermediate.task": "mnli",
+    "model.like": "facebook/bart-large",
 }  # fmt: skip
 
 
