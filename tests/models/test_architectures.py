@@ -144,21 +144,41 @@ def test_parameter_groups_have_the_rate_of_their_layer(kind, model):
     assert rates["embeddings"] == 0.5 ** (BLOCKS[kind] + 1)
 
 
-@pytest.mark.parametrize(
+packed_kinds = pytest.mark.parametrize(
     "kind", [k for k, a in ARCHITECTURES.items() if a.packed_forward], indirect=True
 )
-def test_packed_logits_equal_those_of_the_model(kind, model):
-    model.eval()
+
+
+def padded_and_packed(kind):
+    """Return the same three rows as a padded batch and as a packed one."""
     batch = padded_batch(9, 12, 5)
     types = (torch.arange(12) > 3).long().expand(3, 12) * batch["attention_mask"]
     if kind == "roberta":
         types = torch.zeros_like(types)
-    theirs = model(**batch, token_type_ids=types).logits
     rows = [ids[ids > 0].numpy() for ids in batch["input_ids"]]
     segments = [t[: len(r)].numpy() for t, r in zip(types, rows, strict=True)]
     packed = pack_rows(rows, segments, torch.arange(3).numpy())
+    return batch | {"token_type_ids": types}, packed
+
+
+@packed_kinds
+def test_packed_logits_equal_those_of_the_model(kind, model):
+    model.eval()
+    padded, packed = padded_and_packed(kind)
     ours = packed_forward(model)(model, packed, DropoutMasks(0))
-    torch.testing.assert_close(ours, theirs[packed.labels], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(ours, model(**padded).logits[packed.labels], atol=1e-5, rtol=1e-4)
+
+
+@packed_kinds
+def test_every_packed_dropout_draws_from_the_stream_of_its_run(kind, model):
+    _, packed = padded_and_packed(kind)
+
+    def logits(seed, global_seed):
+        torch.manual_seed(global_seed)
+        return packed_forward(model)(model, packed, DropoutMasks(seed))
+
+    assert torch.equal(logits(0, 1), logits(0, 2))
+    assert not torch.equal(logits(0, 1), logits(1, 1))
 
 
 def test_number_of_positions(kind, model):

@@ -35,7 +35,7 @@ def test_seeds_have_a_text_and_a_folder(seeds, text, folder):
         ([4, 0, 1, 2, 9, 1], "0..2, 4, 9"),
         ([3, (5, 1), 4], "3..4, 5/1"),
         ([(5, 1), 5], "5/1, 5/5"),
-        (product(range(10), range(10)), "0..9/0..9"),
+        ([*product(range(10), range(10))], "0..9/0..9"),
         (set(product(range(3), range(3))) - {(1, 1)}, "0/0..2, 2/0..2, 1/0, 1/2"),
         ([], ""),
     ],
