@@ -41,7 +41,7 @@ ORDER = [
     ["cli"],
 ]
 # Beyond the rule: leaves that use other leaves, and neighbors in a row.
-ALSO = {"tasks": {"errors"}, "hub": {"errors", "tasks"}}
+ALSO = {"tasks": {"errors"}, "hub": {"errors", "tasks", "timeouts"}}
 LIBRARY = {"packed", "optim", "models", "callbacks"}
 SUITE_ONLY = {"config", "runs", "report", "tracking", "training", "ops", "grid", "cli"}
 TORCH_FREE = [

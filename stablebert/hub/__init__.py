@@ -3,8 +3,10 @@
 `fetch` returns the local snapshot folder, whose name is the commit, and guarantees:
 
 - A pinned commit that is complete locally needs no network.
-- A hub that does not answer costs seconds; the client alone would retry for minutes.
+- A hub that does not answer costs seconds, and a download that stalls a minute; the client alone
+  would wait for minutes or forever.
 - No other commit replaces a pinned one.
+- Files have the hashes that the hub named; the client verifies neither downloads nor its cache.
 - A partial snapshot is never accepted; offline, the client returns one without a warning.
 
 Everything is then loaded from that folder, because `load_dataset` and `from_pretrained` fall back

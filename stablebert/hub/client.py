@@ -1,11 +1,10 @@
 """The hub's client with limits: one snapshot from the cache, or downloaded within bounded time."""
 
-import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from stablebert.hub.errors import (
     HubError,
@@ -14,10 +13,10 @@ from stablebert.hub.errors import (
     is_unreachable,
     raise_if_final,
 )
+from stablebert.hub.limits import limit_waiting
+from stablebert.timeouts import run_with_timeout
 
 PROBE_SECONDS = 5
-SILENCE_SECONDS = 10
-"""Longest silence to accept from a hub that answered the first question."""
 WAITS = (0, 1, 2)
 """Seconds before each try."""
 SUBFOLDERS = ["*/*"]
@@ -66,13 +65,17 @@ def ask_commit(repository: Repository) -> str:
     """Return the hub's commit of the revision, in one request with a time limit."""
     import huggingface_hub as hf
 
-    info = hf.HfApi().repo_info(
-        repository.name,
-        repo_type=repository.kind,
-        revision=repository.revision or "main",
-        timeout=PROBE_SECONDS,
-    )
-    return str(info.sha)
+    def ask() -> str:
+        info = hf.HfApi().repo_info(
+            repository.name,
+            repo_type=repository.kind,
+            revision=repository.revision or "main",
+            timeout=PROBE_SECONDS,
+        )
+        return str(info.sha)
+
+    # The client's limit holds for each read, and not for the resolution of the hub's name.
+    return run_with_timeout(2 * PROBE_SECONDS, ask)
 
 
 def download(repository: Repository, patterns: Sequence[str]) -> Path:
@@ -82,7 +85,6 @@ def download(repository: Repository, patterns: Sequence[str]) -> Path:
         HubError: If another try cannot help.
         UnreachableError: If the hub does not answer, or every try fails.
     """
-    import huggingface_hub as hf
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -90,7 +92,7 @@ def download(repository: Repository, patterns: Sequence[str]) -> Path:
     problem = ""
     for wait in WAITS:
         time.sleep(wait)
-        _limit_silence(hf.get_session())
+        limit_waiting()
         try:
             # The client's own first request has no time limit, and it retries others for minutes.
             commit = ask_commit(repository)
@@ -103,6 +105,8 @@ def download(repository: Repository, patterns: Sequence[str]) -> Path:
             continue
         try:
             folder = _snapshot(repository, patterns)
+        except UnreachableError as e:
+            raise UnreachableError(f"{constants.ENDPOINT} stalled ({e})") from e
         except Exception as e:
             raise_if_final(e, str(repository))
             problem = first_line(e)
@@ -128,24 +132,3 @@ def _snapshot(
         local_files_only=local_files_only,
     )
     return Path(folder)
-
-
-def _limit_silence(session: Any) -> None:
-    """End requests that receive no byte for `SILENCE_SECONDS`; the client allows minutes or more.
-
-    The client's public setting `HF_HUB_DOWNLOAD_TIMEOUT` covers downloads but not other requests.
-    """
-    from huggingface_hub import constants
-
-    limit = max(SILENCE_SECONDS, constants.HF_HUB_DOWNLOAD_TIMEOUT)
-    if not hasattr(session, "event_hooks"):  # requests, in huggingface_hub 0
-        session.request = functools.partial(session.request, timeout=limit)
-        return
-
-    def limit_silence(request: Any) -> None:
-        timeouts = request.extensions.get("timeout") or dict.fromkeys(("connect", "read", "write"))
-        request.extensions["timeout"] = {k: min(t or limit, limit) for k, t in timeouts.items()}
-
-    hooks = session.event_hooks
-    if not any(hook.__name__ == limit_silence.__name__ for hook in hooks["request"]):
-        session.event_hooks = hooks | {"request": [*hooks["request"], limit_silence]}

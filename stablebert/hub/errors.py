@@ -20,6 +20,8 @@ def first_line(error: BaseException) -> str:
 
 def is_unreachable(error: Exception) -> bool:
     """Return whether no server answered, as opposed to one that failed or hung up."""
+    if isinstance(error, TimeoutError | UnreachableError):
+        return True
     # The client's HTTP library: httpx2 in huggingface_hub 2, httpx in 1, requests in 0.
     library = getattr(importlib.import_module("huggingface_hub.utils"), "httpx", None)
     if library:

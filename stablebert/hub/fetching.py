@@ -15,8 +15,10 @@ from stablebert.hub.folders import (
     SAFETENSORS,
     TOKENIZER,
     is_model_folder,
+    model_files,
     shards,
 )
+from stablebert.hub.integrity import check_snapshot
 from stablebert.tasks import TASKS
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ def fetch_model(name: str, revision: str | None = None, *, download: bool = True
         revision=revision,
         patterns=[*CONFIG, *TOKENIZER, *SAFETENSORS],
         more_patterns=PICKLES,
-        is_complete=is_model_folder,
+        list_files=lambda folder: model_files(folder) if is_model_folder(folder) else [],
         download_missing=download,
     )
 
@@ -60,12 +62,17 @@ def fetch_glue(config: str, revision: str | None = None, *, download: bool = Tru
         HubError: As `fetch`.
     """
     splits = ("train", TASKS[config].dev_split)
+
+    def list_files(folder: Path) -> list[Path]:
+        parts = [shards(folder / config, split) for split in splits]
+        return [file for part in parts for file in part] if all(parts) else []
+
     return fetch(
         GLUE,
         kind="dataset",
         revision=revision,
         patterns=[f"{config}/{split}-*.parquet" for split in splits],
-        is_complete=lambda folder: all(shards(folder / config, split) for split in splits),
+        list_files=list_files,
         download_missing=download,
     )
 
@@ -76,7 +83,7 @@ def fetch(
     kind: Kind = "model",
     revision: str | None = None,
     patterns: Sequence[str],
-    is_complete: Callable[[Path], bool],
+    list_files: Callable[[Path], Sequence[Path]],
     more_patterns: Sequence[str] = (),
     download_missing: bool = True,
 ) -> Path:
@@ -87,7 +94,7 @@ def fetch(
         kind: `model` or `dataset`.
         revision: Commit (40 hex digits), tag or branch; None for the default branch.
         patterns: Glob patterns of the files to fetch.
-        is_complete: Returns whether a snapshot folder contains every required file.
+        list_files: Returns the required files of a snapshot folder; none if one is missing.
         more_patterns: Patterns to fetch as well if the first ones do not complete the folder.
         download_missing: False accepts only what is cached and uses no network.
 
@@ -95,14 +102,15 @@ def fetch(
         The folder; its name is the commit.
 
     Raises:
-        HubError: If the repository or revision does not exist, is gated or incomplete; or if the
-            hub does not answer and the cache does not contain that revision completely.
+        HubError: If the repository or revision does not exist, is gated or incomplete; if a file is
+            damaged; or if the hub does not answer and the cache does not contain that revision
+            completely.
     """
     repository = Repository(name, kind, revision)
 
     def find_cached() -> Path | None:
         folder = read_cache(repository, patterns)
-        return folder if folder and is_complete(folder) else None
+        return folder if folder and _is_usable(folder, list_files(folder)) else None
 
     is_pinned = re.fullmatch("[0-9a-f]{40}", revision or "")
     if (is_pinned or not download_missing) and (folder := find_cached()):
@@ -112,7 +120,7 @@ def fetch(
     try:
         for more in [(), more_patterns] if more_patterns else [()]:
             folder = download(repository, [*patterns, *more])
-            if is_complete(folder):
+            if _is_usable(folder, list_files(folder)):
                 return folder
     except UnreachableError as e:
         if folder := find_cached():
@@ -123,6 +131,12 @@ def fetch(
     raise HubError(
         f"{repository} lacks files that are needed; expected {[*patterns, *more_patterns]}"
     )
+
+
+def _is_usable(snapshot: Path, files: Sequence[Path]) -> bool:
+    """Return whether there are files, after comparing them with the hub's hashes."""
+    check_snapshot(snapshot, files)
+    return bool(files)
 
 
 def find_commit(name: str, *, kind: Kind = "model", revision: str | None = None) -> str:

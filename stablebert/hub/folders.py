@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stablebert.hub.errors import HubError
+from stablebert.hub.integrity import sha256
 
 CONFIG = ["config.json", "generation_config.json"]
 TOKENIZER = ["*token*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model"]
@@ -59,6 +60,5 @@ def digest(files: Iterable[Path]) -> str:
     """Return 32 hex digits that depend on the names and contents of files."""
     whole = hashlib.sha256()
     for file in files:
-        with file.open("rb") as f:
-            whole.update(f"{file.name} {hashlib.file_digest(f, 'sha256').hexdigest()}\n".encode())
+        whole.update(f"{file.name} {sha256(file)}\n".encode())
     return whole.hexdigest()[:32]

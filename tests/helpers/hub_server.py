@@ -7,6 +7,8 @@ import os
 import re
 import socket
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -27,10 +29,13 @@ class Hub:
     Attributes:
         requests: Method and path of each request.
         faults: Faults that `fail` has ordered and that have not happened yet.
+        slow: Text in the path of answers that arrive one byte at a time, and seconds between bytes.
+        damaged: Path of a file that arrives with changed bytes.
     """
 
     def __init__(self, repos):
         self.repos, self.requests, self.faults = repos, [], []
+        self.slow, self.damaged = (None, 0), None
         handler = type("Handler", (_Handler,), {"hub": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -75,6 +80,30 @@ class Hub:
         switches = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_UPDATE_CHECK")
         env |= {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "no_proxy": "127.0.0.1"}
         return env | dict.fromkeys((*switches, "HF_HUB_DISABLE_PROGRESS_BARS"), "1")
+
+
+def is_lfs(path):
+    """Return whether the hub stores a file in Git LFS."""
+    return path.endswith((".safetensors", ".parquet", ".bin"))
+
+
+def blob_id(path, content):
+    """Return the hash by which the hub and its cache name a file: SHA-256, or Git's of a blob."""
+    if is_lfs(path):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest()
+
+
+def describe_file(path, content):
+    """Return what the hub lists about a file."""
+    oid, size = blob_id(path, content), len(content)
+    lfs = {"lfs": {"oid": oid, "size": size, "pointerSize": 130}} if is_lfs(path) else {}
+    return {"type": "file", "path": path, "size": size, "oid": oid, **lfs}
+
+
+def flip_bytes(content):
+    """Return the content with the last eight bytes changed."""
+    return content[:-8] + bytes(255 - byte for byte in content[-8:])
 
 
 class Client:
@@ -163,15 +192,15 @@ class _Handler(BaseHTTPRequestHandler):
         commit, files = self.hub.commit(repo), self.hub.files(repo)
         if request["revision"] not in (None, "main", commit):
             return self.reply(404, b"", {"X-Error-Code": "RevisionNotFound"})
-        ids = {path: hashlib.sha1(content).hexdigest() for path, content in files.items()}
+        ids = {path: blob_id(path, content) for path, content in files.items()}
         if request["what"] == "resolve":
             ids = {"ETag": f'"{ids[request["path"]]}"', "X-Repo-Commit": commit}
-            return self.reply(200, files[request["path"]], ids)
+            content = files[request["path"]]
+            if request["path"] == self.hub.damaged:
+                content = flip_bytes(content)
+            return self.reply(200, content, ids)
         if request["what"] == "tree":
-            answer = [
-                {"type": "file", "path": path, "size": len(files[path]), "oid": oid}
-                for path, oid in ids.items()
-            ]
+            answer = [describe_file(path, files[path]) for path in files]
         else:
             answer = {"id": request["repo"], "sha": commit, "siblings": []}
         return self.reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
@@ -184,5 +213,11 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in ({"Content-Length": str(len(body))} | headers).items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        match, seconds = self.hub.slow
+        if self.command == "GET" and match and match in self.path:
+            with suppress(OSError):  # the client gives up
+                for byte in body:
+                    time.sleep(seconds)
+                    self.wfile.write(bytes([byte]))
+        elif self.command == "GET":
             self.wfile.write(body)

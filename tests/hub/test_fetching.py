@@ -1,18 +1,22 @@
 """The real client against a loopback hub."""
 
+import io
+import logging
+import os
 import shutil
 import subprocess
 import sys
 
+import huggingface_hub as hf
 import pytest
 
 from stablebert.cli.main import main
 from stablebert.glue.datamodule import data_module
 from stablebert.glue.sources import resolve
-from stablebert.hub import HubError, fetch_glue, fetch_model, find_commit
+from stablebert.hub import HubError, fetch_glue, fetch_model, find_commit, limits
 from stablebert.hub import client as hub_client
 from stablebert.tasks import TASKS
-from tests.helpers.hub_server import BERT, GLUE, Hub
+from tests.helpers.hub_server import BERT, GLUE, Hub, flip_bytes
 
 pytestmark = pytest.mark.slow
 
@@ -131,19 +135,133 @@ def test_a_hub_that_never_answers_is_given_up(client, silent_url, monkeypatch):
         fetch_model("me/bert")
 
 
-def test_a_hub_that_falls_silent_is_given_up(client, silent_url, monkeypatch):
-    """A request that the client sends without a time limit gets one."""
-    from huggingface_hub import constants, get_session
+@pytest.fixture
+def short_limits(client, monkeypatch):
+    """Time limits of a fraction of a second."""
+    from huggingface_hub import constants
 
-    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0)
-    monkeypatch.setattr(hub_client, "SILENCE_SECONDS", 0.2)
-    session = get_session()
-    if not hasattr(session, "event_hooks"):
+    if not hasattr(hf.get_session(), "event_hooks"):
         pytest.skip("huggingface_hub 0 sends its requests with requests, not httpx")
-    monkeypatch.setattr(session, "event_hooks", {})  # those of earlier tests have longer limits
-    fetch_model("me/bert")
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0)
+    monkeypatch.setattr(limits, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "STALL_SECONDS", 1)
+
+
+def test_a_request_without_a_time_limit_gets_one(short_limits, silent_url):
+    limits.limit_waiting()
     with pytest.raises(Exception, match="timed out"):
-        session.get(silent_url, timeout=None)
+        hf.get_session().get(silent_url, timeout=None)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 3600], ids=["byte by byte", "silent"])
+@pytest.mark.parametrize("match", ["train-00000", "/tree/"])
+def test_a_download_without_progress_is_given_up(
+    hub, client, short_limits, short_sleeps, match, seconds
+):
+    hub.slow = match, seconds
+    with pytest.raises(HubError, match=r"stalled \(\d+ bytes arrived within 1 s"):
+        fetch_glue("rte")
+
+
+def test_a_download_without_progress_is_replaced_by_the_cache(
+    hub, client, short_limits, short_sleeps, caplog
+):
+    folder = fetch_glue("rte")
+    hub.slow = "/tree/", 0.01
+    (hub.served / "glue" / "README.md").write_text("a new commit")
+    assert fetch_glue("rte") == folder
+    assert "stalled" in caplog.text
+
+
+def test_a_slow_download_that_progresses_is_not_given_up(hub, client, short_limits, monkeypatch):
+    monkeypatch.setattr(limits, "STALL_BYTES", 10)
+    monkeypatch.setattr(limits, "STALL_SECONDS", 0.4)
+    hub.slow = "tokenizer_config", 0.01
+    size = (hub.served / "bert" / "tokenizer_config.json").stat().st_size
+    assert size * 0.01 > limits.STALL_SECONDS
+    assert fetch_model("me/bert").name == hub.commit(BERT)
+
+
+def test_the_warnings_of_the_client_mask_credentials(client, monkeypatch):
+    limits.limit_waiting()
+    (handler,) = logging.getLogger("huggingface_hub").handlers
+    monkeypatch.setattr(handler, "stream", io.StringIO())
+    logging.getLogger("huggingface_hub.x").warning("retrying %s", "https://me:pw@host")
+    assert handler.stream.getvalue() == "retrying https://***@host\n"
+
+
+# ---------------------------------------------------------------- damaged files
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CONFIG])
+def test_a_file_damaged_during_its_download_is_refused(hub, client, name):
+    hub.damaged = name
+    with pytest.raises(HubError, match=rf"{name}: its content is not that of commit .*; delete /"):
+        fetch_model("me/bert")
+
+
+@pytest.fixture
+def damage(client):
+    """Function that changes eight bytes of a cached file and returns its path."""
+
+    def damage(name):
+        file = fetch_model("me/bert", download=False) / name
+        blob = file.resolve()
+        blob.chmod(0o644)
+        blob.write_bytes(flip_bytes(blob.read_bytes()))
+        return file
+
+    fetch_model("me/bert")
+    return damage
+
+
+@pytest.mark.parametrize("download", [True, False], ids=["online", "offline"])
+@pytest.mark.parametrize("name", [WEIGHTS, CONFIG])
+def test_a_damaged_file_in_the_cache_is_refused(client, damage, name, download):
+    file = damage(name)
+    with pytest.raises(HubError) as error:
+        fetch_model("me/bert", download=download)
+    assert f"{file}: its content is not that of commit {file.parent.name}" in str(error.value)
+    assert f"delete {file.resolve()}" in str(error.value)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CONFIG])
+def test_a_damaged_file_is_downloaded_again_after_it_is_deleted(client, damage, name):
+    file = damage(name)
+    file.resolve().unlink()
+    assert fetch_model("me/bert") == file.parent
+
+
+def test_a_file_that_is_no_link_is_compared_with_the_listing_of_the_commit(hub, client):
+    folder = fetch_model("me/bert")
+    if not (folder.parents[1] / "trees").is_dir():
+        pytest.skip("this version of huggingface_hub keeps no listing")
+    weights = folder / WEIGHTS
+    content = weights.read_bytes()
+    weights.unlink()
+    weights.write_bytes(content)
+    assert fetch_model("me/bert", download=False) == folder
+    weights.write_bytes(flip_bytes(content))
+    with pytest.raises(HubError, match=f"delete {weights}"):
+        fetch_model("me/bert", download=False)
+
+
+def test_a_blob_may_be_a_link_into_a_shared_store(client, tmp_path):
+    weights = fetch_model("me/bert") / WEIGHTS
+    blob = weights.parent / os.readlink(weights)
+    store = tmp_path / ("0" * 64)
+    blob.rename(store)
+    blob.symlink_to(store)
+    assert fetch_model("me/bert", download=False) == weights.parent
+
+
+def test_damaged_data_in_the_cache_are_refused(client):
+    file = fetch_glue("rte") / "rte" / "train-00000-of-00001.parquet"
+    file.resolve().write_bytes(flip_bytes(file.read_bytes()))
+    with pytest.raises(HubError, match=f"{file}: its content is not that of commit"):
+        resolve("hub", TASKS["rte"])
 
 
 def test_offline_an_uncached_snapshot_is_reported_without_a_request(hub, client):
@@ -156,8 +274,6 @@ def test_offline_an_uncached_snapshot_is_reported_without_a_request(hub, client)
 @pytest.fixture
 def partial_snapshot(client):
     """A cached snapshot with one of two files, which the client accepts offline."""
-    import huggingface_hub as hf
-
     file = "rte/train-00000-of-00001.parquet"
     hf.hf_hub_download("nyu-mll/glue", file, repo_type="dataset")
 
