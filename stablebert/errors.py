@@ -1,7 +1,15 @@
 """Errors that a user can act on; the command line prints them without a traceback."""
 
+import errno
 import re
 from collections.abc import Sequence
+
+MACHINE_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
+    *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE),
+}
+"""Error numbers that blame the disk, a folder or the system: every further run would fail too."""
 
 
 def mask_credentials(text: str) -> str:
@@ -35,3 +43,9 @@ class ConfigError(Exception):
     def __init__(self, problems: Sequence[str]):
         super().__init__("\n".join(problems))
         self.problems = list(problems)
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return file and reason of an error of the system: `x.csv: No space left on device`."""
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return mask_credentials(": ".join([*dict.fromkeys(names), error.strerror or str(error)]))

@@ -19,6 +19,7 @@ ORDER = [
     # leaves: each does one thing
     [
         "errors",
+        "filesystem",
         "losses",
         "machine",
         "seeds",
@@ -41,11 +42,15 @@ ORDER = [
     ["cli"],
 ]
 # Beyond the rule: leaves that use other leaves, and neighbors in a row.
-ALSO = {"tasks": {"errors"}, "hub": {"errors", "tasks", "timeouts"}}
+ALSO = {
+    "filesystem": {"errors"},
+    "tasks": {"errors"},
+    "hub": {"errors", "filesystem", "tasks", "timeouts"},
+}
 LIBRARY = {"packed", "optim", "models", "callbacks"}
 SUITE_ONLY = {"config", "runs", "report", "tracking", "training", "ops", "grid", "cli"}
 TORCH_FREE = [
-    *("errors", "machine", "tasks", "timeouts", "version", "hub", "config", "demo"),
+    *("errors", "filesystem", "machine", "tasks", "timeouts", "version", "hub", "config", "demo"),
     "glue.sources",
     *("runs", "report", "tracking", "ops", "cli", "grid"),
 ]

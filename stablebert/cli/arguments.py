@@ -1,6 +1,7 @@
 """Arguments that several commands share."""
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,12 +45,11 @@ def positive_int(text: str) -> int:
     """Parse an integer of at least 1.
 
     Raises:
-        ValueError: If it is not; argparse reports it.
+        argparse.ArgumentTypeError: If it is not.
     """
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected an integer of at least 1")
+    return int(text)
 
 
 def print_errors(lines: Iterable[str]) -> None:

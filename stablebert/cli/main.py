@@ -2,12 +2,15 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 from stablebert.cli.commands import COMMANDS
 from stablebert.cli.help import describe_keys, describe_program, program_version
-from stablebert.errors import ActionableError, ConfigError
+from stablebert.cli.streams import discard_broken_output, prepare_streams
+from stablebert.errors import ActionableError, ConfigError, describe_os_error
+from stablebert.filesystem import naming_file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,16 +19,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Command and arguments; None for those of the process.
 
+    An error of the system, such as a full disk, becomes one line that names the file; with
+    STABLEBERT_DEBUG in the environment its traceback precedes the line. Any other exception is a
+    bug and keeps its traceback.
+
     Returns:
         Exit status: 0 for success, 1 if runs or files failed, 2 if the arguments are invalid, 130
         after Ctrl-C, 143 after SIGTERM.
     """
+    argv = (sys.argv[1:] if argv is None else argv) or [""]
+    prepare_streams()
     try:
-        status = _dispatch(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
+        status = _dispatch(argv)
+        with naming_file("standard output"):
+            sys.stdout.flush()
     except BrokenPipeError:  # `stablebert --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        discard_broken_output()
         return 141  # the shell's status for SIGPIPE
+    except OSError as error:
+        if error.errno is None:  # raised by a library for reasons of its own
+            raise
+        discard_broken_output()
+        if os.environ.get("STABLEBERT_DEBUG"):
+            traceback.print_exc()
+        print(f"stablebert {argv[0]}: {describe_os_error(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -33,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
-    name, *arguments = argv or [""]
+    name, *arguments = argv
     if name in ("-h", "--help", "help"):
         print(describe_program())
         return 0

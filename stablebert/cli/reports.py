@@ -13,6 +13,7 @@ from stablebert.cli.arguments import (
 from stablebert.config.compose import compose
 from stablebert.config.files import CONF
 from stablebert.config.sweep import read_sweep
+from stablebert.filesystem import expand_path
 from stablebert.report.collect import write_records
 from stablebert.report.expected import read_sweep_records
 from stablebert.report.records import read_records
@@ -29,7 +30,7 @@ def report(argv: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(argv)
     folders = committed_folders(options)
     if options.sweep == "table3":  # statistics of the data: any runs will do, no sweep needed
-        runs = Path(compose(options.overrides).paths.runs).expanduser()
+        runs = expand_path(compose(options.overrides).paths.runs)
         records, problems = read_records(runs, *folders)
         print(write_table3(records, problems, options.out))
         return 0

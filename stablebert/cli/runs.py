@@ -36,6 +36,8 @@ def train(overrides: Sequence[str]) -> int:
     except (ActionableError, ConfigError):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         traceback.print_exc()
         print(f"stablebert train: {type(error).__name__}: {error}", file=sys.stderr)
         return 1

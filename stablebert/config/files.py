@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 
+from stablebert.errors import ConfigError
+from stablebert.filesystem import expand_path, read_bytes
 from stablebert.tasks import DEMO
 
 PACKAGE = Path(__file__).parents[1]
@@ -22,9 +26,47 @@ def load_conf(name: str) -> dict[str, Any]:
     """Load a file of `conf/`, such as `base`.
 
     OmegaConf refuses duplicate keys and reads 2e-5 as a number; plain YAML does neither.
+
+    Raises:
+        ConfigError: If the file is not valid YAML, or not a mapping of names.
     """
-    content: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"), resolve=True)
-    return dict(content)
+    path = CONF / f"{name}.yaml"
+    with _parsing(path):
+        text = read_bytes(path).decode("utf-8")
+        content: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=True)
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError([f"{path}: expected names with their settings"])
+    return content
+
+
+def load_yaml(path: Path) -> Any:
+    """Load a YAML file with plain types.
+
+    Raises:
+        ConfigError: If it is not valid YAML.
+        OSError: If it cannot be read.
+    """
+    with _parsing(path):
+        return yaml.safe_load(read_bytes(path).decode("utf-8"))
+
+
+@contextmanager
+def _parsing(path: Path) -> Iterator[None]:
+    """Raise a ConfigError that names the file if the block cannot parse it.
+
+    PyYAML raises more than YAMLError: `!!int x` is a ValueError, `!!bool x` a KeyError, and deep
+    nesting a RecursionError.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        reason = " ".join(str(getattr(error, "problem", None) or error).split())[:200]
+        name = type(error).__name__
+        raise ConfigError([f"{place}: not valid YAML ({name}: {reason})"]) from error
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -52,5 +94,5 @@ def documented_keys() -> Iterator[tuple[str, str]]:
 
 def model_folder(name: str) -> Path | None:
     """Return the local folder that `model.name` refers to, or None for a hub id."""
-    folder = PACKAGE / "demo/model" if name == DEMO else Path(name).expanduser()
+    folder = PACKAGE / "demo/model" if name == DEMO else expand_path(name)
     return folder if folder.is_dir() else None

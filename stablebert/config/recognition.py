@@ -14,6 +14,7 @@ from typing import Any
 from stablebert.config.files import load_conf, model_folder
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
+from stablebert.filesystem import read_bytes
 from stablebert.hub import cached_config
 
 AUTO = "auto"
@@ -129,7 +130,7 @@ def _model_config(name: str, revision: str | None) -> Mapping[str, Any]:
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(file.read_text("utf-8"))
+        content = json.loads(read_bytes(file))
     except (OSError, ValueError, RecursionError):  # the loader reports it
         return {}
     return content if isinstance(content, dict) else {}

@@ -11,13 +11,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stablebert.config.compose import compose
-from stablebert.config.files import SWEEPS
+from stablebert.config.files import SWEEPS, load_yaml
 from stablebert.config.schema import KEYS, RunConfig
 from stablebert.config.values import did_you_mean, is_list_key
 from stablebert.errors import ConfigError
+from stablebert.filesystem import expand_path
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Sweep:
     @property
     def roots(self) -> list[Path]:
         """The folders that hold its records (`paths.runs`)."""
-        return sorted({Path(cfg.paths.runs).expanduser() for _, cfg in self.points})
+        return sorted({expand_path(cfg.paths.runs) for _, cfg in self.points})
 
     @cached_property
     def points(self) -> list[tuple[dict[str, str], RunConfig]]:
@@ -107,7 +106,7 @@ def _split_values(key: str, text: str) -> tuple[str, ...]:
         return (text,)
     values: list[str] = []
     for item in text.split(","):
-        span = re.fullmatch(r"\s*(\d+)\.\.(\d+)\s*", item)
+        span = re.fullmatch(r"\s*([0-9]{1,10})\.\.([0-9]{1,10})\s*", item)
         if span and int(span[1]) <= int(span[2]):  # an empty range is refused later, as a value
             values += map(str, range(int(span[1]), int(span[2]) + 1))
         else:
@@ -128,7 +127,7 @@ def read_sweep(path: str) -> Sweep:
         names = shipped_sweeps()
         suggestion = did_you_mean(Path(path).stem, names)
         raise ConfigError([f"{path} is not a sweep file; shipped: {', '.join(names)}{suggestion}"])
-    return parse_sweep(file.stem, yaml.safe_load(file.read_text("utf-8")), str(file))
+    return parse_sweep(file.stem, load_yaml(file), str(file))
 
 
 def shipped_sweeps() -> list[str]:

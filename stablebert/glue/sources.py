@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from stablebert import hub
 from stablebert.demo import DEMO_TASKS, HELD_OUT, ROWS, Row, demo_rows
+from stablebert.filesystem import expand_path
 from stablebert.glue.parquet import read_parquet
 from stablebert.glue.rows import DataError, schema_of
 from stablebert.glue.tsv import read_tsv, tsv_files
@@ -112,7 +113,7 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
         return Source(task, f"{hub.GLUE}@{folder.name}", folder.name, files)
     if is_generated(str(source)):
         return _resolve_demo(str(source), task)
-    folder = Path(source).expanduser()
+    folder = expand_path(source)
     if not folder.is_dir():
         raise DataError(
             f"data.source={str(source)!r} is not a folder; allowed: hub, demo or a folder"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from stablebert.errors import ActionableError
+from stablebert.errors import MACHINE_ERRORS, ActionableError
 from stablebert.grid.clock import Clock
 from stablebert.grid.display import Display, describe_result
 from stablebert.grid.launchers import Worker, start_worker
@@ -19,7 +19,7 @@ from stablebert.grid.worker import log_file
 from stablebert.machine import usable_cores
 from stablebert.runs.claims import is_claimed
 from stablebert.runs.early_score import EarlyScore, read_early_score
-from stablebert.runs.files import CRASH, FOLDER_ERRORS, write_json
+from stablebert.runs.files import CRASH, write_json
 from stablebert.runs.record import RecordError, RunRecord, read_record
 from stablebert.runs.run import Job
 
@@ -179,8 +179,8 @@ class _Executor:
             self.elsewhere.append(job)
         else:
             message, errno = content
-            if errno in FOLDER_ERRORS:
-                raise GridError(f"{job.run.folder}: {message}; every other run would fail too")
+            if errno in MACHINE_ERRORS:
+                raise GridError(f"{job.run.name}: {message}; every other run would fail too")
             self._crash(job, message)
             # an exception may leave a worker unusable, its CUDA context above all
             self._renew(worker)

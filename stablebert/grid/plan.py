@@ -1,5 +1,6 @@
 """The plan of a sweep: its runs that are done, missing or crashed."""
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -78,7 +79,8 @@ def select_shard(configs: Sequence[RunConfig], text: str) -> list[RunConfig]:
     Raises:
         ConfigError: If the text does not have that form.
     """
-    i, slash, n = text.partition("/")
-    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
+    match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    i, n = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= i <= n:
         raise ConfigError([f"--shard {text}: expected i/n with i from 1 to n, such as 2/8"])
-    return list(configs[int(i) - 1 :: int(n)])
+    return list(configs[i - 1 :: n])

@@ -5,6 +5,7 @@ that validate best are finished. They start over, which gives the same bits on o
 storing the state of a BERT-large takes 4 GB per seed, which costs more than a fraction of a run.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -35,11 +36,8 @@ class Pruning:
         Raises:
             ConfigError: If the text does not have that form.
         """
-        fraction, _, keep = text.partition("/")
-        try:
-            pruning = cls(float(fraction), int(keep))
-        except ValueError:
-            pruning = cls(0, 0)
+        match = re.fullmatch(r"([0-9]*\.?[0-9]+)/([0-9]{1,9})", text)
+        pruning = cls(float(match[1]), int(match[2])) if match else cls(0, 0)
         if not (0 < pruning.fraction < 1 and pruning.keep >= 1):
             raise ConfigError(
                 [

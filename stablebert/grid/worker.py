@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from stablebert.filesystem import expand_path
 from stablebert.machine import release_free_memory
 from stablebert.runs.claims import ClaimedError
 from stablebert.runs.run import Job
@@ -79,13 +80,13 @@ def _do(job: Job, pipe: Connection, threads: int) -> tuple[str, Any]:
 
 def log_file(job: Job, number: int) -> Path:
     """Return the file that collects the output of a worker."""
-    return Path(job.run.cfg.paths.runs).expanduser() / "logs" / f"worker{number}.log"
+    return expand_path(job.run.cfg.paths.runs) / "logs" / f"worker{number}.log"
 
 
 def _redirect_output(log: Path) -> None:
     """Append the output of this process, and of libraries in it, to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o666)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)

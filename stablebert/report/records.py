@@ -4,10 +4,12 @@ A damaged or half-written file is reported and skipped: it never stops a report 
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 from stablebert.errors import ActionableError
+from stablebert.filesystem import read_bytes
 from stablebert.runs.files import RESULT
 from stablebert.runs.record import RunRecord, parse_record
 
@@ -45,8 +47,7 @@ def _record_texts(root: Path, problems: list[str]) -> Iterator[tuple[str, bytes]
     """Yield place (`file` or `file:line`) and text of every record under a root."""
     for path, has_lines in _record_files(root, problems):
         try:
-            with open(path, "rb") as file:
-                text = file.read()
+            text = read_bytes(path)
         except OSError as error:
             problems.append(f"{path}: {error.strerror}")
             continue
@@ -59,11 +60,19 @@ def _record_texts(root: Path, problems: list[str]) -> Iterator[tuple[str, bytes]
 
 
 def _record_files(root: Path, problems: list[str]) -> Iterator[tuple[str, bool]]:
-    """Yield every file of records, and whether it has one record per line."""
-    folders = [(str(root), 0)]
+    """Yield every file of records, and whether it has one record per line.
+
+    Links are followed, and every folder is read once.
+    """
+    folders = deque([(str(root), 0)])  # breadth first: a link may lead to a folder further up
+    visited: set[tuple[int, int]] = set()
     while folders:
-        folder, depth = folders.pop()
+        folder, depth = folders.popleft()
         try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in visited:  # reached again through a link
+                continue
+            visited.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as iterator:  # faster than pathlib with thousands of runs
                 entries = sorted(iterator, key=lambda entry: entry.name)
         except FileNotFoundError:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from stablebert.config.files import load_yaml
 from stablebert.report.cells import Cell, count_of, varying_parameters
 from stablebert.report.join import CellResult, join_records
 from stablebert.report.records import ReportError
@@ -103,4 +104,4 @@ def _read_selection(path: Path) -> tuple[str, dict[str, Any]]:
     """Return the comment at the head of the file, and the content."""
     text = path.read_text(encoding="utf-8")
     comment = [line for line in text.splitlines(keepends=True) if line.startswith("#")]
-    return "".join(comment), yaml.safe_load(text) or {}
+    return "".join(comment), load_yaml(path) or {}

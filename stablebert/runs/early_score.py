@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
+from stablebert.filesystem import read_bytes
 from stablebert.runs.files import write_json
 from stablebert.runs.run import Run, early_score_file
 
@@ -32,6 +33,6 @@ def write_early_score(run: Run, fraction: float, score: EarlyScore) -> None:
 def read_early_score(run: Run, fraction: float) -> EarlyScore | None:
     """Read the score of a run after `fraction` of its steps; None if it is missing or damaged."""
     try:
-        return EarlyScore(**json.loads(early_score_file(run, fraction).read_text("utf-8")))
+        return EarlyScore(**json.loads(read_bytes(early_score_file(run, fraction))))
     except (OSError, ValueError, TypeError):
         return None

@@ -3,20 +3,18 @@
 A file is written whole or not at all, and the first writer of a record wins.
 """
 
-import errno
 import json
 import os
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from stablebert.filesystem import naming_file
 from stablebert.runs.seeds import Seeds
 
 RESULT, CRASH, HISTORY, CONFIG = "result.json", "crash.json", "history.jsonl", "config.yaml"
 ENCODER = "encoder"
 """Folder of the fine-tuned encoder, which a run leaves if other runs start from it."""
-FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
-"""Error numbers that blame the folder or disk, so that every further run would fail too."""
 
 
 def run_folder(
@@ -48,7 +46,8 @@ def write_text(path: Path, text: str, *, replace: bool = True) -> bool:
     """
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
-        with part.open("x", encoding="utf-8") as file:
+        # names that are not UTF-8 are written with escapes
+        with naming_file(path), part.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

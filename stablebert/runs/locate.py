@@ -8,6 +8,7 @@ from stablebert.config.files import model_folder
 from stablebert.config.identity import config_id, prerequisite
 from stablebert.config.recognition import check_recognition
 from stablebert.config.schema import RunConfig
+from stablebert.filesystem import expand_path
 from stablebert.glue.sources import Source, resolve
 from stablebert.hub import digest, fetch_model, model_files
 from stablebert.runs.files import run_folder
@@ -38,7 +39,7 @@ def identify(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run
     start_id = start.config_id if start else None
     identifier = config_id(cfg, data=data, model=model, start=start_id)
     folder = run_folder(
-        Path(cfg.paths.runs).expanduser(),
+        expand_path(cfg.paths.runs),
         scale=cfg.scale,
         task=cfg.task,
         method=cfg.method,
@@ -85,5 +86,5 @@ def locate_model(name: str, revision: str | None) -> tuple[Path, str]:
 
 def cache_folder(path: str | None) -> Path:
     """Return the folder of prepared data: the configured one, or the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(path).expanduser() if path else Path(home) / "stablebert"
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "stablebert"
+    return expand_path(path or default)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stablebert.errors import ActionableError
+from stablebert.filesystem import read_bytes
 from stablebert.runs.files import RESULT
 from stablebert.runs.seeds import Seeds
 
@@ -106,7 +107,7 @@ def read_record(folder: Path) -> RunRecord | None:
     """
     path = folder / RESULT
     try:
-        return parse_record(path.read_bytes())
+        return parse_record(read_bytes(path))
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as error:

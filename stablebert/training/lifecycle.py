@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 
 from stablebert.config.serialize import to_yaml
-from stablebert.errors import mask_credentials
+from stablebert.errors import MACHINE_ERRORS, mask_credentials
 from stablebert.models.loading import save_encoder
 from stablebert.runs.claims import ClaimedError, hold_claim
 from stablebert.runs.early_score import EarlyScore, write_early_score
@@ -20,7 +20,6 @@ from stablebert.runs.files import (
     CONFIG,
     CRASH,
     ENCODER,
-    FOLDER_ERRORS,
     HISTORY,
     RESULT,
     write_json,
@@ -196,7 +195,7 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """Write a crash record and end the mirror as failed, or as preempted on a stop request."""
         has_crashed = isinstance(error, Exception)  # not Ctrl-C or SIGTERM
-        is_run_at_fault = getattr(error, "errno", None) not in FOLDER_ERRORS
+        is_run_at_fault = getattr(error, "errno", None) not in MACHINE_ERRORS
         if has_crashed and is_run_at_fault and not self._had_record:
             write_json(self._run.folder / CRASH, _crash_record(error, self.watch.step))
             self._history.complete()

@@ -1,10 +1,13 @@
+import os
+import re
 from pathlib import Path
 
 import pytest
 
 from stablebert.config import files
-from stablebert.config.files import documented_keys, flatten, load_conf, model_folder
+from stablebert.config.files import documented_keys, flatten, load_conf, load_yaml, model_folder
 from stablebert.config.schema import KEYS
+from stablebert.errors import ConfigError
 
 SHIPPED = ["base", "methods", "models", "scales", "selected", "tasks"]
 
@@ -52,3 +55,44 @@ def test_the_demo_model_is_a_folder_of_the_package():
 
 def test_a_hub_id_is_not_a_folder():
     assert model_folder("google-bert/bert-base-uncased") is None
+
+
+BAD_YAML = [b"a: [", b"\xff\xfe", b"a: \xc3", b"a: !!int x", b"a: !!bool x", b"\x00", b"[" * 5000]
+BAD_YAML += [b"{[1]: 2}", b"a: *b", b"\t- x", b"!!python/object:os.system {}"]
+
+
+@pytest.mark.parametrize("content", [*BAD_YAML, b"a: 2020-99-99"], ids=ascii)
+def test_a_file_that_is_not_yaml_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "sweep.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^{re.escape(str(path))}.*: not valid YAML"):
+        load_yaml(path)
+
+
+@pytest.mark.parametrize("content", [*BAD_YAML, b"a: ${b", b"a: ${b}"], ids=ascii)
+def test_a_file_of_conf_that_is_not_yaml_is_refused_by_name(conf, content):
+    (files.CONF / "scales.yaml").write_bytes(content)
+    conf()
+    with pytest.raises(ConfigError, match=r"scales\.yaml.*: not valid YAML"):
+        load_conf("scales")
+
+
+@pytest.mark.parametrize("content", ["- a", "1: {}", "text: {}\n1: {}"])
+def test_a_file_of_conf_holds_entries_by_name(conf, content):
+    (files.CONF / "scales.yaml").write_text(content)
+    conf()
+    with pytest.raises(ConfigError, match=r"scales\.yaml: expected names with their settings"):
+        load_conf("scales")
+
+
+def test_the_line_of_a_syntax_error_is_named(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text("method: grid\nparameters: ]\n")
+    with pytest.raises(ConfigError, match=r"sweep\.yaml:2: "):
+        load_yaml(path)
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "sweep.yaml")
+    with pytest.raises(OSError, match="Not a regular file"):
+        load_yaml(tmp_path / "sweep.yaml")

@@ -119,7 +119,12 @@ def test_shards_differ_in_size_by_at_most_one():
     assert sizes == [2, 2, 1, 1]
 
 
-@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "", "-1/2"])
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "", "-1/2", "²/3", "1/٣"])
 def test_an_invalid_shard_is_refused(text):
     with pytest.raises(ConfigError, match=f"--shard {text}: expected i/n"):
         select_shard(RUNS, text)
+
+
+def test_a_shard_of_thousands_of_digits_is_refused():
+    with pytest.raises(ConfigError, match="expected i/n"):
+        select_shard(RUNS, "1/" + "9" * 5000)

@@ -19,7 +19,9 @@ def test_the_option_is_a_fraction_and_a_number(text, pruning):
     assert Pruning.parse(text) == Pruning(*pruning)
 
 
-@pytest.mark.parametrize("text", ["0.3", "1/3", "0/3", "0.5/0", "a/b", "0.5/1.5", "-0.5/2", ""])
+@pytest.mark.parametrize(
+    "text", ["0.3", "1/3", "0/3", "0.5/0", "a/b", "0.5/1.5", "-0.5/2", "", "0.5/٣", "0.5/1_0"]
+)
 def test_an_invalid_option_is_refused(text):
     with pytest.raises(ConfigError, match=re.escape(f"--prune {text}: expected F/K")):
         Pruning.parse(text)

@@ -1,6 +1,7 @@
 """Reading records: all places, and damaged files."""
 
 import json
+import os
 import re
 from dataclasses import asdict
 
@@ -29,6 +30,34 @@ def test_json_lines_deeper_in_a_root_are_not_records(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "history.jsonl").write_text('{"step": 1}\n')
     assert read_records(tmp_path) == ([], [])
+
+
+def test_a_link_to_a_folder_above_is_not_followed_forever(tmp_path):
+    store_record(tmp_path / "mini", make_record(make_cell()))
+    for name in ("latest", "best"):
+        (tmp_path / name).symlink_to(".")
+        (tmp_path / "mini" / name).symlink_to("..")
+    records, problems = read_records(tmp_path)
+    assert (len(records), problems) == (1, [])
+
+
+def test_a_linked_folder_is_read(tmp_path):
+    store_record(tmp_path / "elsewhere", make_record(make_cell()))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mini").symlink_to(tmp_path / "elsewhere")
+    assert len(read_records(tmp_path / "runs")[0]) == 1
+
+
+def test_a_link_further_down_does_not_hide_json_lines(tmp_path):
+    write_lines(tmp_path / "mini" / "table1.jsonl", make_record(make_cell()))
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "mini").symlink_to(tmp_path / "mini")
+    assert len(read_records(tmp_path)[0]) == 1
+
+
+def test_a_pipe_in_place_of_a_record_is_reported_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "result.json")
+    assert read_records(tmp_path) == ([], [f"{tmp_path}/result.json: Not a regular file"])
 
 
 def test_a_missing_root_holds_no_records(tmp_path):

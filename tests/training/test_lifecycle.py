@@ -14,9 +14,9 @@ import yaml
 
 from stablebert.config.compose import compose
 from stablebert.config.files import flatten
+from stablebert.errors import MACHINE_ERRORS
 from stablebert.runs.claims import ClaimedError, hold_claim, is_claimed
 from stablebert.runs.early_score import EarlyScore, read_early_score
-from stablebert.runs.files import FOLDER_ERRORS
 from stablebert.runs.locate import locate
 from stablebert.runs.record import read_record
 from stablebert.runs.run import Job
@@ -142,7 +142,7 @@ def test_a_stop_request_leaves_the_run_missing(run, error):
     assert names_in(run.folder) == {"config.yaml"}
 
 
-@pytest.mark.parametrize("number", sorted(FOLDER_ERRORS))
+@pytest.mark.parametrize("number", sorted(MACHINE_ERRORS))
 def test_a_fault_of_the_folder_leaves_the_run_missing(run, number):
     fail(run, OSError(number, os.strerror(number)))
     assert names_in(run.folder) == {"config.yaml"}
@@ -349,7 +349,7 @@ def test_a_runs_folder_that_is_a_file_is_the_fault_of_the_folder(tmp_path, fit):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file") as error:
         train_run(make_run(tmp_path / "file"))
-    assert error.value.errno in FOLDER_ERRORS
+    assert error.value.errno in MACHINE_ERRORS
 
 
 # ---------------------------------------------------------------- with training

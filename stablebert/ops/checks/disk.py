@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from stablebert.config.schema import RunConfig
+from stablebert.filesystem import expand_path
 from stablebert.ops.finding import Finding
 from stablebert.runs.locate import cache_folder
 
@@ -19,7 +20,7 @@ TRIAL_BYTES = 2**20
 def check_disk(cfg: RunConfig) -> Iterator[Finding]:
     """Write to the folders of records and of prepared data as runs do."""
     cache = cache_folder(cfg.paths.cache)
-    for key, folder in (("paths.runs", Path(cfg.paths.runs).expanduser()), ("paths.cache", cache)):
+    for key, folder in (("paths.runs", expand_path(cfg.paths.runs)), ("paths.cache", cache)):
         text = f"disk: {key}={folder}"
         if problem := write_problem(folder):
             advice = f"set {key} to a folder of yours with some room"

@@ -12,7 +12,7 @@ def check_threads(cfg: RunConfig) -> Iterator[Finding]:
     """Compare the requested threads with the cores that this process may use."""
     cores = usable_cores()
     variable = os.environ.get("OMP_NUM_THREADS", "")
-    threads = int(variable) if variable.isdigit() else 0
+    threads = int(variable) if variable.isdecimal() else 0
     excessive = [f"OMP_NUM_THREADS={threads}"] if threads > cores else []
     if cfg.trainer.threads and cfg.trainer.threads > cores:
         excessive.append(f"trainer.threads={cfg.trainer.threads}")

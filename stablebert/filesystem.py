@@ -1,0 +1,54 @@
+"""Access to files that waits for nothing and says in every error which file it is about."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EINVAL
+from pathlib import Path
+
+from stablebert.errors import ConfigError
+
+
+def expand_path(text: str | Path) -> Path:
+    """Return a path as typed by a user, with a leading `~` or `~name` replaced.
+
+    Raises:
+        ConfigError: If there is no such user or home folder.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        advice = "there is no such user, or HOME is not set; write the whole path"
+        raise ConfigError([f"{text}: {advice}"]) from None
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: If it cannot be read, or is something else, such as a pipe, which might never end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with naming_file(path):
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(EINVAL, "Not a regular file")
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def naming_file(path: str | Path) -> Iterator[None]:
+    """Add the name of a file to errors of the system in the block that name none.
+
+    An error of opening a file names it; one of writing to it, as on a full disk, does not.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
