@@ -10,7 +10,11 @@ Requirements, besides a `Trainer` with automatic optimization:
 * `TrainingLossMonitor`: a `training_step` that returns the loss or a dict with "loss".
 * `BestWeights`: a validation that logs the monitored key.
 * `ValidationSchedule` and `StopAfter`: a Trainer with `val_check_interval=1` and
-  `check_val_every_n_epoch=None`.
+  `check_val_every_n_epoch=None` that knows the number of its steps.
+
+The methods change every model once, at its first fit. Monitors, schedule and best weights start
+over with every fit, so one instance can serve several trainings; a fit that resumes from a
+checkpoint (`ckpt_path`) continues with the state in it.
 
 If something is missing, an error at the start of training or at the first validation names it. The
 methods apply in the order `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, and are listed

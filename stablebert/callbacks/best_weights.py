@@ -1,10 +1,13 @@
 """The weights of the best validation, in memory."""
 
 import math
+from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
+
+from stablebert.callbacks.stateful import StatefulCallback, is_validation_of_fit
 
 
 def is_better(score: float, best: float | None) -> bool:
@@ -17,8 +20,8 @@ def is_better(score: float, best: float | None) -> bool:
     return not math.isnan(score) and (best is None or score > best)
 
 
-class BestWeights(Callback):
-    """Callback that keeps a copy of the best validation's weights, on their own device.
+class BestWeights(StatefulCallback):
+    """Callback that keeps a copy of the weights of a fit's best validation, on their own device.
 
     The weights are copied at the end of the validation epoch and compared when its metrics are
     complete. If Lightning's `WeightAveraging` is listed after it, the averaged weights are kept.
@@ -26,26 +29,45 @@ class BestWeights(Callback):
     Args:
         monitor: Key in `trainer.callback_metrics`; higher is better.
 
-    Attributes:
-        score: Best value so far; None as long as every one was NaN.
-        step: Number of optimizer steps at that validation.
-        metrics: Everything that the same validation logged.
-
     Raises:
         KeyError: At the first validation, if it does not log this key.
     """
 
     def __init__(self, monitor: str = "val/score"):
+        super().__init__(key=monitor)
         self.monitor = monitor
-        self.score: float | None = None
-        self.step: int | None = None
-        self.metrics: dict[str, float] = {}
-        self._best: dict[str, Tensor] = {}
         self._candidate: dict[str, Tensor] = {}
 
     @override
+    def new_state(self) -> dict[str, Any]:
+        return {"score": None, "step": None, "metrics": {}, "weights": {}}
+
+    @property
+    def score(self) -> float | None:
+        """Best value of the fit so far; None as long as every one was NaN."""
+        score: float | None = self.state["score"]
+        return score
+
+    @property
+    def step(self) -> int | None:
+        """Number of optimizer steps at the best validation."""
+        step: int | None = self.state["step"]
+        return step
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Everything that the best validation logged."""
+        metrics: dict[str, float] = self.state["metrics"]
+        return metrics
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        self._candidate = {}  # its shapes are those of another module
+
+    @override
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit":
+        if not is_validation_of_fit(trainer):
             return
         state = pl_module.state_dict()
         if not self._candidate:
@@ -57,24 +79,25 @@ class BestWeights(Callback):
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit":
+        if not is_validation_of_fit(trainer):
             return
         if self.monitor not in trainer.callback_metrics:
             keys = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
             raise KeyError(f"BestWeights monitors {self.monitor!r}; validation logged {keys}")
         score = float(trainer.callback_metrics[self.monitor])
         if is_better(score, self.score):
-            self.score, self.step = score, trainer.global_step
-            self.metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
-            self._best, self._candidate = self._candidate, self._best
+            metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+            self._candidate, weights = self.state["weights"], self._candidate
+            self.state |= {"score": score, "step": trainer.global_step, "metrics": metrics}
+            self.state["weights"] = weights
 
     def restore(self, pl_module: LightningModule) -> bool:
-        """Load the best weights into the module.
+        """Load the best weights of the last fit into a module.
 
         Returns:
             False if there are none, because no validation had a score; nothing is changed then.
         """
         if self.score is None:
             return False
-        pl_module.load_state_dict(self._best)
+        pl_module.load_state_dict(self.state["weights"])
         return True

@@ -1,14 +1,15 @@
 """Fitting of the head alone before full fine-tuning: LP-FT (Kumar et al., 2022)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from typing_extensions import override
 
 from stablebert.callbacks.protocols import model_of, training_rows_of
+from stablebert.callbacks.stateful import StatefulCallback, Treatment
 from stablebert.losses import fine_tuning_loss
 from stablebert.models.architectures import layers
 
@@ -106,8 +107,8 @@ def _labels_of(batch: Any) -> Tensor:
     return labels
 
 
-class LinearProbe(Callback):
-    """Callback that fits the last Linear of the model's classifier before the first step.
+class LinearProbe(Treatment):
+    """Callback that fits the last Linear of a model's classifier before the first step.
 
     It reads the training rows once, without dropout. List it before callbacks that remember where
     training started.
@@ -118,17 +119,41 @@ class LinearProbe(Callback):
             `rows_dataloader("train")` of the data module (`HasRows`).
 
     Raises:
-        TypeError: At the start of training, if the module has no `model` (`HasModel`), there are no
-            training rows, or their batches have no labels.
+        TypeError: If `rows` is an iterator; at the start of training, if the module has no `model`
+            (`HasModel`), there are no training rows, or their batches have no labels.
         ValueError: At the start of training, if `forward(batch)` does not call the classifier.
     """
 
     def __init__(self, l2: float, *, rows: Iterable[Any] | None = None):
+        super().__init__()
+        if isinstance(rows, Iterator):
+            raise TypeError(
+                f"LinearProbe: rows is a {type(rows).__name__}, which can be read once only; pass "
+                "a list or a DataLoader"
+            )
         self.l2 = l2
         self.rows = rows
 
     @override
+    def new_state(self) -> dict[str, Any]:
+        return {"is_fitted": False}
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        StatefulCallback.setup(self, trainer, pl_module, stage)  # the rows are needed, so not yet
+
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.treat_once(trainer, pl_module)
+        self.state["is_fitted"] = True
+
+    @override
+    def treat(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
+        if not self.state["is_fitted"]:  # a checkpoint brings a fitted head
+            self._fit_head(trainer, pl_module)
+        return ["classifier"]
+
+    def _fit_head(self, trainer: Trainer, pl_module: LightningModule) -> None:
         classifier = layers(model_of(pl_module, self))["classifier"]
         head = [module for module in classifier.modules() if isinstance(module, nn.Linear)][-1]
         rows = training_rows_of(trainer, self) if self.rows is None else self.rows

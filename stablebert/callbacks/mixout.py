@@ -1,14 +1,16 @@
 """Mixout: weights mixed with pre-trained ones during training (Lee, Cho and Kang, 2020)."""
 
 from itertools import chain
+from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
 from stablebert.callbacks.protocols import model_of
+from stablebert.callbacks.stateful import Treatment
 from stablebert.models.architectures import layers
 from stablebert.models.surgery import disable_dropout
 
@@ -98,15 +100,12 @@ def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[st
     return list(linears)
 
 
-class Mixout(Callback):
+class Mixout(Treatment):
     """Callback that applies Mixout before training; list it after `ReinitTopLayers`.
 
     Args:
         p: Probability of the pre-trained weight instead of the trained one.
         mask: "neuron" or "weight"; see `MixoutLinear`.
-
-    Attributes:
-        modules: Names of the replaced modules; empty before the start of fit.
 
     Raises:
         TypeError: At the start of fit, if the module has no `model` (`HasModel`).
@@ -114,11 +113,24 @@ class Mixout(Callback):
     """
 
     def __init__(self, p: float, mask: str = "neuron"):
+        super().__init__()
         self.p = p
         self.mask = mask
-        self.modules: list[str] = []
+
+    @property
+    def modules(self) -> list[str]:
+        """Names of the replaced modules; empty before the start of fit."""
+        return self._names
 
     @override
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage == "fit" and not self.modules:
-            self.modules = apply_mixout(model_of(pl_module, self), p=self.p, mask=self.mask)
+    def treat(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
+        return apply_mixout(model_of(pl_module, self), p=self.p, mask=self.mask)
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # no weights of a checkpoint may become targets, so it holds the targets too
+        model = model_of(pl_module, self)
+        targets: dict[str, Any] = {n: model.get_submodule(n).target for n in self.modules}
+        for name, target in self.state.get("targets", {}).items():
+            targets[name].copy_(target)
+        self.state["targets"] = targets

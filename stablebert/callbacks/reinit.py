@@ -1,22 +1,20 @@
 """Re-initialization of the top layers before training (Zhang et al., 2021, Section 5)."""
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from typing_extensions import override
 
 from stablebert.callbacks.protocols import model_of
+from stablebert.callbacks.stateful import Treatment
 from stablebert.models.surgery import reinitialize_top
 
 
-class ReinitTopLayers(Callback):
-    """Callback that re-initializes the top of the model once, before the optimizer is built.
+class ReinitTopLayers(Treatment):
+    """Callback that re-initializes the top of a model once, before the optimizer is built.
 
     Args:
         num_layers: Number of blocks to draw, from the top; 0 keeps them all.
         pooler: Whether to draw the pooler, if the model has one.
         seed: Seed of the draws, a run's `seed_init`.
-
-    Attributes:
-        layers: Names of the layers drawn, from the bottom up; empty before the start of fit.
 
     Raises:
         TypeError: At the start of fit, if the module has no `model` (`HasModel`).
@@ -25,16 +23,19 @@ class ReinitTopLayers(Callback):
     """
 
     def __init__(self, num_layers: int, *, pooler: bool = True, seed: int = 0):
+        super().__init__()
         self.num_layers = num_layers
         self.pooler = pooler
         self.seed = seed
-        self.layers: list[str] = []
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers drawn, from the bottom up; empty before the start of fit."""
+        return self._names
 
     @override
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        # setup runs for every stage, and trained weights must survive a second fit
-        if stage == "fit" and not self.layers:
-            model = model_of(pl_module, self)
-            self.layers = reinitialize_top(
-                model, num_layers=self.num_layers, pooler=self.pooler, seed=self.seed
-            )
+    def treat(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
+        model = model_of(pl_module, self)
+        return reinitialize_top(
+            model, num_layers=self.num_layers, pooler=self.pooler, seed=self.seed
+        )

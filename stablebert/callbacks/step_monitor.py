@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from typing_extensions import override
 
 from stablebert.callbacks.logging import log_now
+from stablebert.callbacks.stateful import StatefulCallback, is_validation_of_fit
 
 
 def is_measured_step(step: int) -> bool:
@@ -23,7 +24,7 @@ def is_measured_step(step: int) -> bool:
     return step in (1, 2, 3, 5, 8, 12, 20, 30, 50, 80)
 
 
-class StepMonitor(Callback):
+class StepMonitor(StatefulCallback):
     """Callback that logs `measure()` after steps 1, 2, 3, 5, 8, 12, 20, ... and at validations.
 
     A subclass defines `measure`. Every step is measured once.
@@ -35,8 +36,9 @@ class StepMonitor(Callback):
         ...         return {"grad_max": max(float(g.abs().max()) for g in grads)} if grads else {}
     """
 
-    def __init__(self) -> None:
-        self._measured_at = 0
+    @override
+    def new_state(self) -> dict[str, Any]:
+        return {"measured_at": None}
 
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         """Return the numbers to log now; an empty dict logs nothing."""
@@ -44,7 +46,8 @@ class StepMonitor(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._measured_at = trainer.global_step
+        if self.state["measured_at"] is None:
+            self.state["measured_at"] = trainer.global_step
 
     @override
     def on_train_batch_end(
@@ -55,13 +58,13 @@ class StepMonitor(Callback):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn == "fit":
+        if is_validation_of_fit(trainer):
             self._measure_once(trainer, pl_module)
 
     def _measure_once(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # under accumulation several batches end at one step, and a validation may follow a measure
-        if trainer.global_step == self._measured_at:
+        if trainer.global_step == self.state["measured_at"]:
             return
-        self._measured_at = trainer.global_step
+        self.state["measured_at"] = trainer.global_step
         if metrics := self.measure(trainer, pl_module):
             log_now(trainer, metrics)

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
 from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.reinit import ReinitTopLayers
+from stablebert.callbacks.stateful import Treatment, treated_names
 from stablebert.models.architectures import layers
 from stablebert.models.surgery import top_layers
 
@@ -75,16 +76,15 @@ def freeze_all_but(
     return [name for name, p in parameters.items() if id(p) in trainable]
 
 
-class TrainPart(Callback):
-    """Callback that freezes most of the model before training; see `freeze_all_but`.
+class TrainPart(Treatment):
+    """Callback that freezes most of a model before training; see `freeze_all_but`.
+
+    List it after `ReinitTopLayers`: of a re-initialized layer nothing may be frozen. The parameters
+    stay frozen after the fit.
 
     Args:
         patterns: Names of layers, or of parameters with `*` and `?`.
         num_layers: Number of top blocks to train.
-        after: Callback that re-initializes layers, of which nothing may be frozen; list it before.
-
-    Attributes:
-        parameters: Names of the trained parameters; empty before the start of fit.
 
     Raises:
         TypeError: At the start of fit, if the module has no `model` (`HasModel`).
@@ -96,18 +96,19 @@ class TrainPart(Callback):
         patterns: Sequence[str] = (),
         *,
         num_layers: int | None = None,
-        after: ReinitTopLayers | None = None,
     ):
+        super().__init__()
         self.patterns = tuple(patterns)
         self.num_layers = num_layers
-        self.after = after
-        self.parameters: list[str] = []
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names of the trained parameters; empty before the start of fit."""
+        return self._names
 
     @override
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage == "fit" and not self.parameters:
-            model = model_of(pl_module, self)
-            fresh = ["classifier", *(self.after.layers if self.after else [])]
-            self.parameters = freeze_all_but(
-                model, self.patterns, num_layers=self.num_layers, fresh=fresh
-            )
+    def treat(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
+        fresh = ["classifier", *treated_names(pl_module, ReinitTopLayers)]
+        return freeze_all_but(
+            model_of(pl_module, self), self.patterns, num_layers=self.num_layers, fresh=fresh
+        )

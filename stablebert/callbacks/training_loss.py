@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from stablebert.callbacks.stateful import is_validation_of_fit
 from stablebert.callbacks.step_monitor import StepMonitor
 
 UNWEIGHTED = "unweighted_loss"
@@ -30,41 +31,37 @@ class TrainingLossMonitor(StepMonitor):
         TypeError: If `training_step` returns no loss.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._losses: list[Tensor] = []
-        self._rate = float("nan")
-
     @override
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_start(trainer, pl_module)
-        self._losses = []
+    def new_state(self) -> dict[str, Any]:
+        return super().new_state() | {"losses": [], "rate": float("nan")}
 
     @override
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
         # the schedule moves on before `on_train_batch_end`; layer-wise rates are below the head's
-        self._rate = max(group["lr"] for group in optimizer.param_groups)
+        self.state["rate"] = max(group["lr"] for group in optimizer.param_groups)
 
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if (loss := _loss_of(outputs, trainer, pl_module)) is not None:
-            self._losses.append(loss)
+            self.state["losses"].append(loss)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_validation_start(trainer, pl_module)
-        self._losses.clear()
+        if is_validation_of_fit(trainer):
+            self.state["losses"] = []
 
     @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        if not self._losses:
+        losses = self.state["losses"]
+        if not losses:
             return {}
-        return {"train/loss": torch.stack(self._losses).mean().item(), "train/lr": self._rate}
+        return {"train/loss": torch.stack(losses).mean().item(), "train/lr": self.state["rate"]}
 
 
 def _loss_of(outputs: Any, trainer: Trainer, pl_module: LightningModule) -> Tensor | None:

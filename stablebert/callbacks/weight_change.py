@@ -3,7 +3,9 @@
 Zhang et al. (2021), Figures 7 and 15 to 18.
 """
 
+import logging
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -14,6 +16,8 @@ from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.step_monitor import StepMonitor
 from stablebert.models.architectures import layers, log_key
 from stablebert.torch_internals import differences, norms
+
+logger = logging.getLogger(__name__)
 
 Weights = dict[str, list[Tensor]]
 
@@ -77,27 +81,30 @@ class WeightChangeMonitor(StepMonitor):
         TypeError: At the start of training, if the module has no `model` (`HasModel`).
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._start: Weights = {}
-        self._start_norms = torch.empty(0)
+    @override
+    def new_state(self) -> dict[str, Any]:
+        return super().new_state() | {"start": {}}
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        self._start = copy_weights(layers(model_of(pl_module, self)))
-        self._start_norms = weight_norms(self._start)
+        if not self.state["start"]:
+            if trainer.ckpt_path is not None:
+                logger.warning(
+                    "WeightChangeMonitor: %s has no weights of the start of training; distances "
+                    "are from its own weights",
+                    trainer.ckpt_path,
+                )
+            self.state["start"] = copy_weights(layers(model_of(pl_module, self)))
+        self._start_norms = weight_norms(self.state["start"])
 
     @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         layers_by_name = layers(model_of(pl_module, self))
-        distances, relative = weight_change(layers_by_name, self._start, self._start_norms).tolist()
+        change = weight_change(layers_by_name, self.state["start"], self._start_norms)
+        distances, relative = change.tolist()
         keys = [log_key(name) for name in layers_by_name]
         return {
             **{f"weight_change/{k}": d for k, d in zip(keys, distances, strict=True)},
             **{f"weight_change_relative/{k}": d for k, d in zip(keys, relative, strict=True)},
         }
-
-    @override
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._start = {}  # frees a copy of the model

@@ -142,13 +142,11 @@ def build_callbacks(cfg: RunConfig) -> list[Callback]:
         callbacks.ValidationSchedule(cfg.trainer.evaluations),
         callbacks.TrainingLossMonitor(),
     ]
-    reinit = None
     if cfg.reinit.num_layers or cfg.reinit.pooler:
-        reinit = callbacks.ReinitTopLayers(**_arguments(cfg.reinit), seed=cfg.init_seed)
-        chain.append(reinit)
+        chain.append(callbacks.ReinitTopLayers(**_arguments(cfg.reinit), seed=cfg.init_seed))
     if cfg.trainable.patterns or cfg.trainable.top_layers is not None:
         patterns, top = cfg.trainable.patterns, cfg.trainable.top_layers
-        chain.append(callbacks.TrainPart(patterns, num_layers=top, after=reinit))
+        chain.append(callbacks.TrainPart(patterns, num_layers=top))
     if cfg.mixout.p:
         chain.append(callbacks.Mixout(**_arguments(cfg.mixout)))
     if cfg.probe.l2 is not None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from stablebert.callbacks.logging import log_now
+from stablebert.callbacks.validation import planned_steps
 from stablebert.glue.metrics import compute_metrics
 from stablebert.losses import fine_tuning_loss, rdrop_loss
 from stablebert.models.architectures import layers, packed_forward
@@ -143,7 +144,9 @@ class GlueClassifier(L.LightningModule):
         loader: Any = self.trainer.train_dataloader
         batch_size = loader.batch_size * micro_batches
         first_row = batch_idx // micro_batches * batch_size
-        return float(rows * micro_batches / min(batch_size, len(loader.dataset) - first_row))
+        # `limit_train_batches` may end an epoch before its last row
+        end = min(len(loader.dataset), self.trainer.num_training_batches * loader.batch_size)
+        return float(rows * micro_batches / min(batch_size, end - first_row))
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -152,6 +155,14 @@ class GlueClassifier(L.LightningModule):
     @override
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         self._outputs.append((self(batch), labels_of(batch)))
+
+    @override
+    def on_validation_epoch_start(self) -> None:
+        self._outputs.clear()  # an interrupted pass leaves some
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        self._outputs.clear()
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -163,7 +174,6 @@ class GlueClassifier(L.LightningModule):
 
     def _finish_pass(self, split: str) -> None:
         logits, labels = (torch.cat(part).cpu() for part in zip(*self._outputs, strict=True))
-        self._outputs.clear()
         self.predictions[split] = Predictions(logits, labels)
         scores = compute_metrics(self.metrics, logits, labels)
         scores |= {
@@ -191,6 +201,6 @@ class GlueClassifier(L.LightningModule):
             eps=self.eps,
             bias_correction=self.bias_correction,
         )
-        total = int(self.trainer.estimated_stepping_batches)
+        total = planned_steps(self.trainer, self, type(self).__name__)
         factors = warmup_scheduler(optimizer, total=total, warmup=self.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": factors, "interval": "step"}}

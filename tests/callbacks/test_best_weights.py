@@ -148,7 +148,9 @@ def test_the_average_is_validated(averaged):
 def test_the_average_is_left_at_the_end_and_differs_from_the_last_weights(averaged):
     module, best, witness, averages = averaged
     final = copy.deepcopy(module)
-    torch.testing.assert_close(best._best["model.classifier.weight"], averages[best.step - 1])
+    torch.testing.assert_close(
+        best.state["weights"]["model.classifier.weight"], averages[best.step - 1]
+    )
     best.restore(final)
     weight = final.model.classifier.weight.detach()
     torch.testing.assert_close(weight, averages[best.step - 1])

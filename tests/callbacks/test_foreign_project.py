@@ -9,65 +9,35 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from stablebert import callbacks
 from stablebert.callbacks import (
-    BestWeights,
     BiasRatioMonitor,
     HasModel,
     LinearProbe,
     Mixout,
     ReinitTopLayers,
-    StopAfter,
     TrainingLossMonitor,
     TrainPart,
-    ValidationSchedule,
-    WeightChangeMonitor,
 )
-from tests.helpers.foreign import SETTINGS, ForeignModule, Recorder, fit_foreign
+from tests.helpers.foreign import (
+    CALLBACKS,
+    SETTINGS,
+    DictModule,
+    ForeignModule,
+    Recorder,
+    dict_batches,
+    fit_foreign,
+)
+from tests.helpers.foreign import (
+    fit_dicts as fit,
+)
 
 pytestmark = pytest.mark.slow
 
 
-class DictModule(ForeignModule):
-    """Module with a `forward`, and batches that are dicts."""
-
-    def forward(self, batch):
-        return self.model(input_ids=batch["input_ids"]).logits
-
-    def training_step(self, batch, _):
-        return F.cross_entropy(self(batch), batch["labels"])
-
-    def validation_step(self, batch, batch_idx):
-        self(batch)
-
-
-def dict_batches():
-    rng = torch.Generator().manual_seed(0)
-    ids = torch.randint(5, 60, (4, 4, 6), generator=rng)
-    return [{"input_ids": x, "labels": torch.tensor([0, 1, 0, 1])} for x in ids]
-
-
-CALLBACKS = {
-    "BestWeights": lambda: BestWeights("val/score"),
-    "BiasRatioMonitor": BiasRatioMonitor,
-    "LinearProbe": lambda: LinearProbe(1.0, rows=dict_batches()),
-    "Mixout": lambda: Mixout(0.5),
-    "ReinitTopLayers": lambda: ReinitTopLayers(1),
-    "StopAfter": lambda: StopAfter(1.0, 2),
-    "TrainPart": lambda: TrainPart(["classifier"]),
-    "TrainingLossMonitor": TrainingLossMonitor,
-    "ValidationSchedule": lambda: ValidationSchedule(2),
-    "WeightChangeMonitor": WeightChangeMonitor,
-}
 LOGGED = {
     "BiasRatioMonitor": "bias_ratio/all",
     "TrainingLossMonitor": "train/loss",
     "WeightChangeMonitor": "weight_change/layer_00",
 }
-
-
-def fit(module, *chain, recorder=None, batches=None):
-    settings = SETTINGS | {"logger": recorder or False, "max_steps": 4}
-    loader = DataLoader(batches or dict_batches(), batch_size=None)
-    L.Trainer(callbacks=list(chain), **settings).fit(module, loader, loader)
 
 
 def test_every_callback_is_tested():

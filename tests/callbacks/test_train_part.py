@@ -61,4 +61,4 @@ def test_a_reinitialized_layer_that_stays_random_is_refused(bert):
     reinit, module = ReinitTopLayers(2), GlueClassifier(bert, metrics=["accuracy"])
     reinit.setup(None, module, "fit")
     with pytest.raises(ValueError, match=r"layer\.0 starts at random and 16 of its parameters"):
-        TrainPart(num_layers=1, after=reinit).setup(None, module, "fit")
+        TrainPart(num_layers=1).setup(None, module, "fit")

@@ -1,11 +1,13 @@
 """Validation after fixed fractions of the training."""
 
+import lightning as L
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from stablebert.callbacks import StopAfter, ValidationSchedule
 from stablebert.callbacks.validation import validation_steps
-from tests.helpers.foreign import ForeignModule, fit_foreign
+from tests.helpers.foreign import SETTINGS, ForeignModule, fit_foreign, foreign_loader
 
 RELEASED = {
     # eleven validations where ten does not divide the total
@@ -83,3 +85,116 @@ def test_training_stops_at_the_last_validation_within_the_fraction(tiny_bert, fr
     trainer = fit_foreign(ForeignModule(tiny_bert), callbacks)
     assert trainer.global_step == last
     assert callbacks[1].total == 24
+
+
+class TwoOptimizers(ForeignModule):
+    """Module that optimizes manually and steps twice per batch, like a GAN."""
+
+    automatic_optimization = False
+
+    def training_step(self, batch, batch_idx):
+        self.positions = [*getattr(self, "positions", []), batch_idx]
+        for optimizer in self.optimizers():
+            loss = super().training_step(batch, batch_idx)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+        return loss
+
+    def on_validation_epoch_end(self):
+        self.log("val/score", 0.5)
+        self.validated.append(len(self.positions))
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(self.parameters(), lr=0.1) for _ in range(2)]
+
+
+@pytest.mark.slow
+def test_with_two_optimizers_validations_are_spread_over_the_batches(tiny_bert):
+    """`global_step` adds up the steps of both, so all were in the first half of training."""
+    module = TwoOptimizers(tiny_bert)
+    trainer = fit_foreign(module, [ValidationSchedule(4)])
+    assert trainer.global_step == 48
+    assert module.validated == [6, 12, 18, 24]
+
+
+@pytest.mark.slow
+def test_a_fraction_of_a_training_with_two_optimizers_is_one_of_batches(tiny_bert):
+    module = TwoOptimizers(tiny_bert)
+    fit_foreign(module, [ValidationSchedule(4), StopAfter(0.5, 4)])
+    assert module.validated == [6, 12]
+
+
+class Endless(torch.utils.data.IterableDataset):
+    """Rows without a length."""
+
+    def __iter__(self):
+        yield from foreign_loader(32, 4).dataset
+
+
+UNKNOWN_LENGTHS = {
+    "no end": (ForeignModule, {"max_epochs": -1}, r"got max_steps=-1, max_epochs=-1, .*set max_st"),
+    "no length": (ForeignModule, {"max_epochs": 3}, "max_epochs=3, and inf batches per epoch"),
+    "manual": (
+        TwoOptimizers,
+        {"max_steps": 8},
+        r"TwoOptimizers optimizes manually.*max_steps=8.*set max_epochs instead",
+    ),
+}
+
+
+@pytest.mark.parametrize("callback", [ValidationSchedule(2), StopAfter(0.5, 2)])
+@pytest.mark.parametrize("case", UNKNOWN_LENGTHS)
+def test_a_training_of_unknown_length_is_refused(tiny_bert, case, callback):
+    module, settings, message = UNKNOWN_LENGTHS[case]
+    rows = Endless() if case == "no length" else foreign_loader(32, 4).dataset
+    trainer = L.Trainer(callbacks=[callback], **SETTINGS | settings)
+    with pytest.raises(ValueError, match=f"{type(callback).__name__}.*{message}"):
+        trainer.fit(module(tiny_bert), DataLoader(rows, 4), foreign_loader(8, 8))
+
+
+@pytest.mark.slow
+def test_data_without_a_length_is_validated_by_steps(tiny_bert):
+    module = ForeignModule(tiny_bert)
+    trainer = L.Trainer(callbacks=[ValidationSchedule(4)], **SETTINGS | {"max_steps": 20})
+    trainer.fit(module, DataLoader(Endless(), 4), foreign_loader(8, 8))
+    assert module.validated == [5, 10, 15, 20]
+
+
+@pytest.mark.slow
+def test_part_of_an_epoch_is_the_whole_training_if_the_trainer_says_so(tiny_bert):
+    module = ForeignModule(tiny_bert)
+    fit_foreign(module, [ValidationSchedule(2)], limit_train_batches=2)
+    assert module.validated == [3, 6]
+
+
+@pytest.mark.slow
+def test_several_loaders_are_one_batch_per_step(tiny_bert):
+    class Combined(ForeignModule):
+        def training_step(self, batches, batch_idx):
+            return sum(super(Combined, self).training_step(b, batch_idx) for b in batches)
+
+    module = Combined(tiny_bert)
+    trainer = L.Trainer(callbacks=[ValidationSchedule(2)], **SETTINGS | {"max_epochs": 1})
+    trainer.fit(module, [foreign_loader(32, 4), foreign_loader(16, 4)], foreign_loader(8, 8))
+    assert module.validated == [4, 8]
+
+
+@pytest.mark.slow
+def test_a_training_that_a_time_limit_ends_is_validated_at_its_end(tiny_bert):
+    class Late(ForeignModule):
+        def training_step(self, batch, batch_idx):
+            if self.trainer.global_step == 4:
+                self.trainer.should_stop = True  # as Lightning's Timer does at `max_time`
+            return super().training_step(batch, batch_idx)
+
+    module = Late(tiny_bert)
+    fit_foreign(module, [ValidationSchedule(2)])
+    assert module.validated == [5]
+
+
+@pytest.mark.slow
+def test_a_fast_run_for_development_validates_once_at_its_end(tiny_bert):
+    module = ForeignModule(tiny_bert)
+    fit_foreign(module, [ValidationSchedule(), StopAfter(1.0)], fast_dev_run=2)
+    assert module.validated[-1] == 2

@@ -6,6 +6,18 @@ from lightning.pytorch.loggers import Logger
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from stablebert.callbacks import (
+    BestWeights,
+    BiasRatioMonitor,
+    LinearProbe,
+    Mixout,
+    ReinitTopLayers,
+    StopAfter,
+    TrainingLossMonitor,
+    TrainPart,
+    ValidationSchedule,
+    WeightChangeMonitor,
+)
 from stablebert.models.loading import load_model
 
 SETTINGS = {
@@ -76,3 +88,48 @@ def fit_foreign(module, callbacks, *, rows=32, batch_size=4, recorder=None, **se
     trainer = L.Trainer(callbacks=callbacks, **settings)
     trainer.fit(module, foreign_loader(rows, batch_size, shuffle=True), foreign_loader(8, 8))
     return trainer
+
+
+class DictModule(ForeignModule):
+    """Module with a `forward`, and batches that are dicts."""
+
+    def forward(self, batch):
+        return self.model(input_ids=batch["input_ids"]).logits
+
+    def training_step(self, batch, _):
+        return F.cross_entropy(self(batch), batch["labels"])
+
+    def validation_step(self, batch, batch_idx):
+        self(batch)
+
+    test_step = validation_step
+
+
+def dict_batches():
+    rng = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, 60, (4, 4, 6), generator=rng)
+    return [{"input_ids": x, "labels": torch.tensor([0, 1, 0, 1])} for x in ids]
+
+
+def fit_dicts(module, *chain, recorder=None, batches=None, ckpt_path=None, **settings):
+    """Train a module for one epoch of four steps, and return its Trainer."""
+    settings = SETTINGS | {"logger": recorder or False, "max_steps": 4} | settings
+    loader = DataLoader(batches or dict_batches(), batch_size=None)
+    trainer = L.Trainer(callbacks=list(chain), **settings)
+    trainer.fit(module, loader, loader, ckpt_path=ckpt_path)
+    return trainer
+
+
+CALLBACKS = {
+    "BestWeights": lambda: BestWeights("val/score"),
+    "BiasRatioMonitor": BiasRatioMonitor,
+    "LinearProbe": lambda: LinearProbe(1.0, rows=dict_batches()),
+    "Mixout": lambda: Mixout(0.5),
+    "ReinitTopLayers": lambda: ReinitTopLayers(1),
+    "StopAfter": lambda: StopAfter(1.0, 2),
+    "TrainPart": lambda: TrainPart(["classifier"]),
+    "TrainingLossMonitor": TrainingLossMonitor,
+    "ValidationSchedule": lambda: ValidationSchedule(2),
+    "WeightChangeMonitor": WeightChangeMonitor,
+}
+"""A function that builds each callback, by its name."""

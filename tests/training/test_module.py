@@ -140,6 +140,33 @@ def test_accumulated_micro_batches_equal_one_batch(tiny_bert, rows):
         torch.testing.assert_close(other, weights[0], rtol=1e-4, atol=1e-7)
 
 
+def test_micro_batches_of_a_limited_epoch_equal_those_of_as_many_rows(tiny_bert):
+    """Three batches of 2: the last step has one micro-batch, though more rows exist."""
+    weights = []
+    for rows in (32, 6):
+        module = classifier(tiny_bert, lr=1e-3).double()
+        disable_dropout(module.model)
+        run = trainer(accumulate_grad_batches=2, limit_train_batches=3, gradient_clip_val=1.0)
+        data = torch.utils.data.Subset(Rows(32), range(rows))
+        run.fit(module, DataLoader(data, 2), loader(8))
+        moments = run.optimizers[0].state[module.model.classifier.bias]["exp_avg"]
+        weights.append(moments)
+    assert torch.equal(*weights)
+
+
+def test_a_training_without_an_end_is_refused(tiny_bert):
+    settings = SETTINGS | {"max_epochs": -1}
+    with pytest.raises(ValueError, match="GlueClassifier needs a Trainer that knows the number"):
+        L.Trainer(**settings).fit(classifier(tiny_bert), loader())
+
+
+def test_an_interrupted_validation_leaves_no_predictions_to_the_next(tiny_bert):
+    module = classifier(tiny_bert)
+    module._outputs.append((torch.zeros(3, 2), torch.zeros(3)))
+    L.Trainer(**SETTINGS).validate(module, loader(8), verbose=False)
+    assert len(module.predictions["val"].labels) == 8
+
+
 class MaskRecorder(L.Callback):
     """Dropout masks of the embeddings in training."""
 
