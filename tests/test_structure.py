@@ -24,6 +24,7 @@ ORDER = [
         "machine",
         "seeds",
         "tasks",
+        "text",
         "timeouts",
         "version",
         "hub",
@@ -50,7 +51,18 @@ ALSO = {
 LIBRARY = {"packed", "optim", "models", "callbacks"}
 SUITE_ONLY = {"config", "runs", "report", "tracking", "training", "ops", "grid", "cli"}
 TORCH_FREE = [
-    *("errors", "filesystem", "machine", "tasks", "timeouts", "version", "hub", "config", "demo"),
+    *(
+        "errors",
+        "filesystem",
+        "machine",
+        "tasks",
+        "text",
+        "timeouts",
+        "version",
+        "hub",
+        "config",
+        "demo",
+    ),
     "glue.sources",
     *("runs", "report", "tracking", "ops", "cli", "grid"),
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from stablebert.cli.commands import COMMANDS
 from stablebert.config.files import CONF
 from stablebert.config.sweep import shipped_sweeps
+from stablebert.text import escape_controls
 
 RESULTS = CONF.parent / "results"
 """Committed records, in a checkout."""
@@ -55,4 +56,4 @@ def positive_int(text: str) -> int:
 def print_errors(lines: Iterable[str]) -> None:
     """Print lines to stderr."""
     for line in lines:
-        print(line, file=sys.stderr)
+        print(escape_controls(line, keep="\n"), file=sys.stderr)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from stablebert.config.checks import Candidate, contradictions
-from stablebert.config.files import load_conf
+from stablebert.config.files import flatten, load_conf
 from stablebert.config.merge import SELECTORS, file_layers, merge
 from stablebert.config.schema import KEYS, RunConfig
 from stablebert.config.values import (
@@ -39,7 +39,9 @@ def compose(overrides: Sequence[str]) -> RunConfig:
     command_line.move_longer()
     values, problems = command_line.values, command_line.problems
     base = load_conf("base")
-    selection = {key: values.get(key, base[key]) for key in SELECTORS}
+    if missing := [key for key in KEYS if key not in flatten(base)]:
+        raise ConfigError([f"conf/base.yaml lacks {', '.join(missing)}"])
+    selection = {key: values.get(key, str(base[key])) for key in SELECTORS}
     files = merge(*file_layers(selection, values))
     all_values = merge(files, values) | {"model.like": files["model.like"]}
     problems += contradictions(Candidate(values, files, all_values), command_line.refused_keys)

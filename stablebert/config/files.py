@@ -28,15 +28,38 @@ def load_conf(name: str) -> dict[str, Any]:
     OmegaConf refuses duplicate keys and reads 2e-5 as a number; plain YAML does neither.
 
     Raises:
-        ConfigError: If the file is not valid YAML, or not a mapping of names.
+        ConfigError: If the file is not valid YAML, or not made of named entries.
     """
     path = CONF / f"{name}.yaml"
     with _parsing(path):
         text = read_bytes(path).decode("utf-8")
         content: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=True)
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise ConfigError([f"{path}: expected names with their settings"])
-    return content
+    return _check_entries(content, str(path), _LEVELS.get(name, 1))
+
+
+_LEVELS = {"base": 0, "selected": 3}
+"""Levels of names above the settings of an entry, in files that have not just one."""
+_FACTS = {"layers": int, "paper": str, "aliases": list, "config": dict}
+"""Types of values that are not settings."""
+
+
+def _check_entries(content: Any, where: str, levels: int) -> dict[str, Any]:
+    """Return named entries, an empty one for null, after a check of everything but settings."""
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise ConfigError([f"{where}: expected names with their settings"])
+    entries = {}
+    for name, value in content.items():
+        inner, place = value, f"{where}: {name}"
+        if levels > 0:
+            inner = _check_entries({} if value is None else value, place, levels - 1)
+        elif name.startswith("per_") or (name == "length" and isinstance(value, dict)):
+            inner = _check_entries(value, place, 1)
+        elif name in _FACTS and not isinstance(value, _FACTS[name]):
+            raise ConfigError([f"{place}: expected a {_FACTS[name].__name__}, not {value}"])
+        elif name == "aliases" and not all(isinstance(alias, str) for alias in value):
+            raise ConfigError([f"{place}: expected a list of texts, not {value}"])
+        entries[name] = inner
+    return entries
 
 
 def load_yaml(path: Path) -> Any:

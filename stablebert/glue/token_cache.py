@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from stablebert.filesystem import naming_file
 from stablebert.glue.rows import DataError
 from stablebert.glue.sources import Source
 
@@ -109,7 +110,8 @@ class TokenCache:
         # A killed process leaves nothing but a draft, which no process reads.
         draft = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=self.root))
         try:
-            self._tokenize(draft)
+            with naming_file(self.root):
+                self._tokenize(draft)
             draft.chmod(0o755)  # mkdtemp grants access to the owner alone
             draft.rename(final)
         except OSError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from stablebert.config.files import flatten
+from stablebert.filesystem import naming_file
 from stablebert.report.files import csv_text, save_text
 from stablebert.report.records import ReportError
 from stablebert.runs.record import RunRecord
@@ -45,7 +46,8 @@ def _save_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
-        parquet.write_table(pa.table(dict(columns)), part)
+        with naming_file(path):
+            parquet.write_table(pa.table(dict(columns)), part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

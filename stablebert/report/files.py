@@ -2,10 +2,12 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from stablebert.runs.files import write_text
+from stablebert.text import escape_controls
 
 
 def save_text(path: Path, text: str) -> None:
@@ -19,5 +21,12 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> st
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _csv_value(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _csv_value(value: object) -> object:
+    """Escape a text that a terminal would act on, or that a spreadsheet takes for a formula."""
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"^([=+@-])(?=[^\d.\s])", r"'\1", escape_controls(value))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stablebert.report.files import save_text
+from stablebert.text import escape_controls
 
 _LATEX = {"±": r"$\pm$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
 _LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -53,7 +54,8 @@ def render_text(document: Document) -> str:
     """Render a document for a terminal, without color or markup."""
     parts = [document.title]
     parts += [f"{table.title}\n{_text_table(table)}" for table in document.tables]
-    return "\n\n".join([*parts, "\n".join(document.caption)]) + "\n"
+    caption = [escape_controls(line) for line in document.caption]
+    return "\n\n".join([*parts, "\n".join(caption)]) + "\n"
 
 
 def _text_table(table: Table) -> str:
@@ -63,6 +65,7 @@ def _text_table(table: Table) -> str:
         for depth in range(max(len(e.notes) for e in row)):
             lines.append([f"{e.notes[depth]} " if depth < len(e.notes) else "" for e in row])
     lines[0] = [f"{name} " for name in table.head]
+    lines = [[escape_controls(text) for text in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     output = [
         " ".join(
@@ -80,16 +83,23 @@ def render_markdown(document: Document) -> str:
     parts = [f"# {document.title}"]
     for table in document.tables:
         rule = [":--" if i < table.labels else "--:" for i in range(len(table.head))]
-        body = [[_markdown(entry) for entry in row] for row in table.rows]
-        lines = ["| " + " | ".join(line) + " |" for line in (table.head, rule, *body)]
+        head = [_markdown(name) for name in table.head]
+        body = [[_markdown_entry(entry) for entry in row] for row in table.rows]
+        lines = ["| " + " | ".join(line) + " |" for line in (head, rule, *body)]
         parts.append("\n".join([f"**{table.title}**", "", *lines]))
-    parts.append("\n".join(f"* {line}" for line in document.caption))
+    parts.append("\n".join(f"* {_markdown(line)}" for line in document.caption))
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown(entry: Entry) -> str:
-    text = f"**{entry.text}**" if entry.marked else entry.text
-    return "<br>".join((text, *entry.notes)).replace("|", "\\|")
+def _markdown(text: str) -> str:
+    """Escape signs that would be markup where they stand; `a_b`, `[1, 2]` and `p < .05` stay."""
+    markup = r"[\\`*|]|(?<!\w)_|_(?!\w)|<(?=[a-zA-Z/!?])|&(?=#?\w+;)|\](?=[(\[:])"
+    return re.sub(markup, lambda sign: f"\\{sign[0]}", escape_controls(text))
+
+
+def _markdown_entry(entry: Entry) -> str:
+    text = _markdown(entry.text)
+    return "<br>".join([f"**{text}**" if entry.marked else text, *map(_markdown, entry.notes)])
 
 
 def render_latex(document: Document) -> str:
@@ -107,7 +117,8 @@ def render_latex(document: Document) -> str:
 
 
 def _latex(text: str) -> str:
-    return re.sub(r"[\\~^_%#&${}±Δ<>]", lambda sign: _LATEX[sign[0]], text)
+    signs = r"[\\~^_%#&${}±Δ<>]"
+    return re.sub(signs, lambda sign: _LATEX[sign[0]], escape_controls(text))
 
 
 def _latex_entry(entry: Entry) -> str:

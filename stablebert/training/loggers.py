@@ -3,12 +3,15 @@
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
 from lightning.pytorch.loggers import Logger
 from typing_extensions import override
+
+from stablebert.filesystem import naming_file
 
 
 def finite_or_none(value: Any) -> Any:
@@ -62,7 +65,8 @@ class HistoryLogger(_MetricsLogger):
         """Write the line of the current step."""
         if self._line:
             line = {"step": self._step, **self._line}
-            self._file.write(json.dumps(line, allow_nan=False) + "\n")
+            with naming_file(self.path):
+                self._file.write(json.dumps(line, allow_nan=False) + "\n")
             self._line = {}
 
     def complete(self) -> None:
@@ -70,12 +74,14 @@ class HistoryLogger(_MetricsLogger):
         if self._file.closed:
             return
         self.flush()
-        self._file.close()
+        with naming_file(self.path):
+            self._file.close()
         self.part.replace(self.path)
 
     def discard(self) -> None:
         """Close the file and delete it."""
-        self._file.close()
+        with suppress(OSError):  # a full disk does not take its last lines
+            self._file.close()
         self.part.unlink(missing_ok=True)
 
 

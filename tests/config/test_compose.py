@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import yaml
 
+from stablebert.config import files
 from stablebert.config.compose import compose
 from stablebert.config.files import CONF
 from stablebert.config.values import choices_of
@@ -151,3 +152,11 @@ def test_a_group_of_a_configuration_is_frozen():
 
 def test_equal_configurations_have_the_same_hash():
     assert hash(compose([])) == hash(compose([]))
+
+
+def test_a_key_that_base_lacks_is_named(conf):
+    base = files.CONF / "base.yaml"
+    base.write_text(base.read_text().replace("  threads:", "  thread:"))
+    conf()
+    with pytest.raises(ConfigError, match=r"conf/base\.yaml lacks trainer\.threads"):
+        compose([])

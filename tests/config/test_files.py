@@ -96,3 +96,28 @@ def test_a_named_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "sweep.yaml")
     with pytest.raises(OSError, match="Not a regular file"):
         load_yaml(tmp_path / "sweep.yaml")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "entry"),
+    [
+        ("scales", "mini: text", "mini"),
+        ("methods", "standard: [1]", "standard"),
+        ("selected", "demo: {rte: 3}", "demo: rte"),
+        ("selected", "demo: {rte: {reinit: [1]}}", "demo: rte: reinit"),
+        ("tasks", "rte: {per_method: text}", "rte: per_method"),
+        ("tasks", "rte: {length: {longer: 3}}", "rte: length: longer"),
+        ("models", "a: {config: 3}", "a: config"),
+        ("models", "a: {aliases: [[]]}", "a: aliases"),
+    ],
+)
+def test_an_entry_of_conf_that_is_not_a_group_is_refused_by_name(conf, file, content, entry):
+    (files.CONF / f"{file}.yaml").write_text(content)
+    conf()
+    with pytest.raises(ConfigError, match=rf"{file}\.yaml: {entry}: expected "):
+        load_conf(file)
+
+
+def test_an_empty_entry_of_conf_has_no_settings(conf):
+    conf(methods={"mine": None})
+    assert load_conf("methods")["mine"] == {}

@@ -1,9 +1,11 @@
 """Batches, their order, and the cache of tokens."""
 
+import errno
 import functools
 import json
 import multiprocessing
 import os
+import re
 import shutil
 from itertools import chain
 
@@ -19,6 +21,7 @@ from stablebert.glue import sources, token_cache
 from stablebert.glue.datamodule import DATA_MODULES, RTEDataModule, data_module
 from stablebert.glue.rows import DataError
 from stablebert.tasks import TASKS
+from tests.helpers.disk import full_disk
 from tests.helpers.tiny import write_tiny_task
 
 
@@ -319,6 +322,13 @@ def test_splits_have_sizes_sources_and_fingerprints(make):
         "test": (60, "validation"),
     }
     assert all(len(part["fingerprint"]) == 16 for part in data.splits.values())
+
+
+def test_a_full_disk_is_reported_under_the_folder_of_the_cache(make, tmp_path):
+    with full_disk(1000), pytest.raises(OSError, match=re.escape(f"'{tmp_path}")) as error:
+        make(cache=tmp_path).prepare_data()
+    assert error.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_cached_rows_are_not_tokenized_again(make, tmp_path, monkeypatch):

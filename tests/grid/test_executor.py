@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from stablebert.errors import MACHINE_ERRORS
 from stablebert.grid import executor
 from stablebert.grid.executor import GridError, run_grid
 from stablebert.runs.claims import hold_claim
@@ -200,7 +201,7 @@ def test_the_crash_record_of_the_run_is_kept(grid, jobs):
     assert crash_of(jobs[1]) == {"error": "ValueError"}
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("number", sorted(MACHINE_ERRORS))
 def test_a_fault_of_the_folder_stops_the_grid(grid, jobs, number):
     with pytest.raises(GridError, match=r"full; every other run would fail too"):
         grid.run(jobs, lambda job: ("crashed", ("OSError: full", number)))

@@ -304,7 +304,7 @@ def test_a_run_whose_worker_the_oom_killer_ends_finishes_when_memory_is_back(cag
 def test_a_full_disk_stops_the_grid_and_damages_nothing(sweep_arguments, mount):
     disk = mount("size=64k")
     runs = runs_of(sweep_arguments(f"paths.runs={disk}", "seed=0..9"))
-    with pytest.raises(GridError, match=r"No space left on device; every other run"):
+    with pytest.raises(GridError, match=r"No space left on device: '.*'; every other run"):
         run_grid([Job(run) for run in runs], workers=1, say=lambda line: None)
     assert not list(disk.rglob("crash.json"))
     finished = [run for run in runs if (run.folder / "result.json").exists()]

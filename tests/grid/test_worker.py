@@ -155,6 +155,18 @@ def test_every_worker_has_its_own_log(job, tmp_path):
     assert log_file(job, 3) == tmp_path / "logs" / "worker3.log"
 
 
+def test_the_log_is_not_executable(tmp_path):
+    descriptors = [os.dup(1), os.dup(2)]
+    log = tmp_path / "logs" / "worker0.log"
+    try:
+        worker._redirect_output(log)
+    finally:
+        for number, descriptor in zip((1, 2), descriptors, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+    assert log.stat().st_mode & 0o111 == 0
+
+
 @pytest.mark.parametrize("channel", [1, 2])
 def test_output_goes_to_the_log(tmp_path, channel):
     descriptors = [os.dup(1), os.dup(2)]

@@ -54,6 +54,43 @@ def test_latex_has_the_line(line):
     assert line in render_latex(DOCUMENT).splitlines()
 
 
+@pytest.mark.parametrize("render", [render_text, render_markdown, render_latex])
+def test_no_name_controls_a_terminal_or_breaks_a_line(render):
+    entry = Entry(text="\x1b]0;title\x07", notes=("a\nb",))
+    table = Table(title="T", head=["a", "b"], rows=[[Entry(text="x"), entry]], labels=1)
+    document = Document(title="name", tables=[table], caption=["device: \x1b[2J\r\nx"])
+    assert all(char.isprintable() or char == "\n" for char in render(document))
+    lines = render(Document(title="name", tables=[TABLE], caption=["device: x"])).count("\n")
+    assert render(document).count("\n") <= lines
+
+
+@pytest.mark.parametrize(
+    ("name", "markdown"),
+    [
+        ("a|b", r"a\|b"),
+        ("*a*", r"\*a\*"),
+        ("_a_b_", r"\_a_b\_"),
+        ("`a`", r"\`a\`"),
+        ("<img src=x>", r"\<img src=x>"),
+        ("[a](http://b)", r"[a\](http://b)"),
+        ("&lt;", r"\&lt;"),
+        ("a\\b", r"a\\b"),
+    ],
+)
+def test_a_name_is_not_markup_in_markdown(name, markdown):
+    table = Table(title="T", head=["a"], rows=[[Entry(text=name)]], labels=1)
+    text = render_markdown(Document(title="name", tables=[table], caption=[f"device: {name}"]))
+    assert f"\n| {markdown} |\n" in text
+    assert text.endswith(f"\n* device: {markdown}\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["bias_correction", "71.4 [70.1, 72.3]", "p < .05", "<.001", "R&D x"]
+)
+def test_ordinary_text_is_unchanged_in_markdown(text):
+    assert f"* {text}\n" in render_markdown(Document(title="name", tables=[], caption=[text]))
+
+
 def test_a_document_is_saved_under_its_title(tmp_path):
     save_document(DOCUMENT, tmp_path / "deep")
     assert sorted(f.name for f in (tmp_path / "deep").iterdir()) == ["name.md", "name.tex"]

@@ -114,6 +114,16 @@ def test_the_cache_is_the_configured_folder():
     assert cache_folder("/somewhere") == Path("/somewhere")
 
 
+def test_a_configured_cache_takes_no_home_folder(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+    monkeypatch.setattr(Path, "expanduser", lambda path: path if path.parts[0] != "~" else fail())
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert cache_folder("/somewhere") == Path("/somewhere")
+
+
 def test_the_cache_is_below_the_user_s_cache_by_default(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert cache_folder(None) == Path("/cache/stablebert")

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from stablebert.training.loggers import HistoryLogger, MirrorLogger, finite_or_none
+from tests.helpers.disk import full_disk
 
 
 @pytest.fixture
@@ -59,6 +60,20 @@ def test_a_discarded_history_leaves_the_older_one(history):
     history.discard()
     assert [file.name for file in history.path.parent.iterdir()] == ["history.jsonl"]
     assert history.path.read_text() == "old"
+
+
+def test_a_history_on_a_full_disk_is_named(history):
+    history.log_metrics({"a": 1.0}, 1)
+    with full_disk(), pytest.raises(OSError, match=r"File too large: '.*history\.jsonl'"):
+        history.complete()
+
+
+def test_a_history_on_a_full_disk_is_discarded(history):
+    history.log_metrics({"a": 1.0}, 1)
+    history.flush()
+    with full_disk():
+        history.discard()
+    assert not history.part.exists()
 
 
 def test_completing_twice_changes_nothing(history):

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stablebert.runs.files import write_text
 from stablebert.timeouts import run_with_timeout
 from stablebert.tracking.client import (
     UnknownLoginError,
@@ -50,7 +51,7 @@ def print_or_write(text: str, file: str) -> None:
         print(text)
         return
     try:
-        Path(file).write_text(text + "\n", encoding="utf-8")
+        write_text(Path(file), text + "\n")
     except OSError as error:
         raise DashboardError(f"--json {file}: {error.strerror}") from error
 
