@@ -87,9 +87,9 @@ class Contest:
     @cached_property
     def tokenizer(self) -> Any:
         """Tokenizer of the model."""
-        from transformers import AutoTokenizer
+        from stablebert.models.tokenizer import load_tokenizer
 
-        return AutoTokenizer.from_pretrained(self.run.model, local_files_only=True)
+        return load_tokenizer(self.run.model)
 
     def total_steps(self, rows: int) -> int:
         """Return the number of optimizer steps of a run on this many rows."""
@@ -146,6 +146,7 @@ class Contest:
             dtype=torch.float32,
             attn_implementation=attention,
             ignore_mismatched_sizes=True,
+            trust_remote_code=False,
         )
         start = load_model(self.run.model, num_labels=labels, seed=self.cfg.init_seed)
         model.load_state_dict(start.state_dict())

@@ -33,6 +33,13 @@ class ActionableError(Exception):
         super().__init__(mask_credentials(message))
 
 
+class InputError(ActionableError):
+    """A model or data that no run can use; the message names the file and what to do.
+
+    The run is not at fault: it leaves no crash record, and a grid stops.
+    """
+
+
 class ConfigError(Exception):
     """Every problem of a configuration, found before anything is loaded; the exit status is 2.
 

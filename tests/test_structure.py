@@ -45,6 +45,7 @@ ORDER = [
 # Beyond the rule: leaves that use other leaves, and neighbors in a row.
 ALSO = {
     "filesystem": {"errors"},
+    "machine": {"errors", "timeouts"},
     "tasks": {"errors"},
     "hub": {"errors", "filesystem", "tasks", "timeouts"},
 }
@@ -63,7 +64,7 @@ TORCH_FREE = [
         "config",
         "demo",
     ),
-    "glue.sources",
+    *("glue.sources", "models.files", "models.folder", "models.formats", "models.weights"),
     *("runs", "report", "tracking", "ops", "cli", "grid"),
 ]
 LOADS_TORCH = {"demo.pretrain", "demo.pretrain_batches"}
@@ -154,6 +155,25 @@ def test_package_loads_without_torch(package):
 def test_no_bare_assert_in_the_package():
     """An assert vanishes under python -O; a user's mistake deserves a sentence."""
     assert [n for n, tree in modules() for x in ast.walk(tree) if isinstance(x, ast.Assert)] == []
+
+
+def calls_of(name):
+    """File and call of every method of a name, in the package and the benchmarks."""
+    for file, path in files():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == name:
+                yield f"{file}:{node.lineno}", node
+
+
+def test_code_of_a_model_is_never_run():
+    """Without this argument, the library asks on a terminal whether to run it."""
+    calls = {
+        place: {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        for place, call in calls_of("from_pretrained")
+        if "Auto" in ast.unparse(call.func)
+    }
+    assert len(calls) >= 5
+    assert [p for p, args in calls.items() if args.get("trust_remote_code") != "False"] == []
 
 
 def own_names(tree):

@@ -15,6 +15,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import to_yaml
 from stablebert.errors import ActionableError, ConfigError
 from stablebert.runs.files import RESULT
+from stablebert.runs.inputs import check_inputs
 from stablebert.runs.locate import locate
 from stablebert.runs.record import RunRecord, read_record, summarize_record
 from stablebert.runs.run import Job, LocatedRun
@@ -77,6 +78,11 @@ def _read_existing_record(run: LocatedRun) -> RunRecord | None:
 
 
 def _train(run: LocatedRun) -> RunRecord:
+    try:
+        check_inputs([run])
+    except ActionableError as error:
+        mirror_refusal(error)
+        raise
     from stablebert.training.lifecycle import train_run, train_when_free  # torch: only if needed
 
     # a sweep hands out a run only once, so wait if it is being executed elsewhere

@@ -23,6 +23,7 @@ from stablebert.ops.prefetch import fetch_required_items
 from stablebert.report.records import read_records
 from stablebert.runs.files import CRASH
 from stablebert.runs.identities import Identities
+from stablebert.runs.inputs import check_inputs
 from stablebert.runs.locate import locate
 from stablebert.runs.record import RunRecord
 from stablebert.runs.run import Job, Run
@@ -44,7 +45,8 @@ def grid(argv: Sequence[str]) -> int:
     print_errors([*describe_recognitions(configs), *identities.assumptions])
     runs = plan.missing + (plan.crashed if options.retry_crashed else [])
     runs.sort(key=lambda run: run.seeds)
-    gpus = visible_gpus() * options.workers_per_gpu
+    uses_gpus = any(run.cfg.trainer.accelerator != "cpu" for run in runs)
+    gpus = visible_gpus() * options.workers_per_gpu if uses_gpus else []
     workers = options.workers or len(gpus) or min(usable_cores(), CPU_WORKERS)
     # committed runs say how long a run takes, also with --fresh
     timing_records = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
@@ -56,6 +58,7 @@ def grid(argv: Sequence[str]) -> int:
     if options.dry_run or not runs:
         return 0
     located_runs = [locate(run.cfg) for run in runs]
+    check_inputs(located_runs)
     if options.retry_crashed:
         clear_crashes(plan.crashed)
     try:

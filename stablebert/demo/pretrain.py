@@ -116,7 +116,9 @@ class Pretraining:
 
         self.folder, self.steps, self.size, self.lr = folder, steps, size, lr
         self.rank, self.processes = rank, processes
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         config = BertConfig(
             vocab_size=len(self.tokenizer),
             hidden_size=HIDDEN,

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stablebert.errors import ActionableError
+from stablebert.errors import InputError
 from stablebert.tasks import Task
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ two questions have no text (huggingface/datasets#277).
 """
 
 
-class DataError(ActionableError, ValueError):
+class DataError(InputError, ValueError):
     """Unusable data; the message names the file, the row and the reason."""
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from stablebert.filesystem import naming_file
 from stablebert.glue.rows import DataError
 from stablebert.glue.sources import Source
+from stablebert.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     import datasets
@@ -101,7 +102,7 @@ class TokenCache:
 
         Raises:
             DataError: If rows are malformed; nothing is cached then.
-            ValueError: If the tokenizer has no padding token.
+            ModelError: If the tokenizer cannot be loaded or does not fit the model.
         """
         final = self.folder
         if final.is_dir():
@@ -136,11 +137,8 @@ class TokenCache:
     def _tokenize(self, folder: Path) -> None:
         """Write `train` and the dev split as Arrow datasets, and `padding.json`."""
         import datasets
-        from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(self.tokenizer, local_files_only=True)
-        if tokenizer.pad_token_id is None:
-            raise ValueError(f"model.name={str(self.tokenizer)!r}: the tokenizer has no pad token")
+        tokenizer = load_tokenizer(self.tokenizer)
         task = self.source.task
         # Most tasks take a second, and many workers share one screen.
         datasets.disable_progress_bars()

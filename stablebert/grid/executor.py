@@ -65,7 +65,7 @@ def run_grid(
         say: Function that prints a line.
 
     Raises:
-        GridError: If the disk is full or not writable.
+        GridError: If the disk is full or not writable, or a model or data cannot be used.
         KeyboardInterrupt: On Ctrl-C, after the workers have been stopped.
     """
     if not jobs:
@@ -177,6 +177,8 @@ class _Executor:
             self._finish(job, content, time.monotonic() - worker.start_time)
         elif kind == "elsewhere":
             self.elsewhere.append(job)
+        elif kind == "refused":
+            raise GridError(f"{content} (needed by {job.run.name}; finished runs are kept)")
         else:
             message, errno = content
             if errno in MACHINE_ERRORS:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from stablebert.errors import InputError
 from stablebert.filesystem import expand_path
 from stablebert.machine import release_free_memory
 from stablebert.runs.claims import ClaimedError
@@ -24,7 +25,8 @@ def work(pipe: Connection, number: int, threads: int) -> None:
     """Do the jobs that arrive through a pipe; the target of a worker process.
 
     Sends `("step", (step, total))` at intervals, and for each job one of `("done", result)`,
-    `("elsewhere", None)` if another process has it, and `("crashed", (message, errno))`.
+    `("elsewhere", None)` if another process has it, `("refused", message)` if its model or data
+    cannot be used, and `("crashed", (message, errno))`.
 
     Args:
         pipe: Connection to the parent.
@@ -76,6 +78,8 @@ def _do(job: Job, pipe: Connection, threads: int) -> tuple[str, Any]:
         return "done", run_job(job, [StepSender(send)])
     except ClaimedError:
         return "elsewhere", None
+    except InputError as error:
+        return "refused", str(error)
 
 
 def log_file(job: Job, number: int) -> Path:

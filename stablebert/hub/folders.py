@@ -30,7 +30,8 @@ def is_model_folder(folder: Path) -> bool:
         return False
     for weights in ("model.safetensors", "pytorch_model.bin"):
         if (index := folder / f"{weights}.index.json").is_file():
-            parts = set(re.findall(r"[\w.-]+-of-[\w.-]+", index.read_text(encoding="utf-8")))
+            text = index.read_text("utf-8", errors="replace")
+            parts = set(re.findall(r"[\w.-]+-of-[\w.-]+", text))
             if parts and all((folder / part).is_file() for part in parts):
                 return True
         elif (folder / weights).is_file():
@@ -42,18 +43,24 @@ def model_files(folder: Path) -> list[Path]:
     """Return the files of a model folder that decide its numbers: config, tokenizer, weights.
 
     Raises:
-        HubError: If the folder lacks one of them.
+        HubError: If the folder lacks one of them, or one is a broken link.
     """
     if not is_model_folder(folder):
         contents = ", ".join(sorted(f.name for f in folder.iterdir())) or "nothing"
         raise HubError(
             f"model.name={folder}: a model folder must contain config.json, a tokenizer "
-            "(tokenizer.json or vocab.txt) and weights (model.safetensors or pytorch_model.bin); "
-            f"it contains {contents}"
+            "(tokenizer.json or vocab.txt) and weights (model.safetensors or pytorch_model.bin, or "
+            f"its index and all shards); it contains {contents}"
         )
     weights = SAFETENSORS if any(folder.glob("model*.safetensors")) else PICKLES
     patterns = ["config.json", *TOKENIZER, *weights]
-    return sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    if broken := [file.name for file in files if not file.is_file()]:
+        raise HubError(
+            f"model.name={folder}: {', '.join(broken)}: not a file, or a link to one that is gone; "
+            "copy or download it again"
+        )
+    return files
 
 
 def digest(files: Iterable[Path]) -> str:

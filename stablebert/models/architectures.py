@@ -1,6 +1,6 @@
 """Supported architectures, and where the layers of each are.
 
-To support another architecture, add a row to `ARCHITECTURES`.
+To support another architecture, add a row to `ARCHITECTURES` and one to `models.formats.UNUSED`.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Generator, Tensor, nn
 
+from stablebert.models.formats import NEUTRAL, PACKED
 from stablebert.packed.forward import bert_logits, electra_logits, roberta_logits
 
 
@@ -249,13 +250,18 @@ def shares_layers(model: nn.Module) -> bool:
     return architecture_of(model_type_of(model)).shared
 
 
-def max_positions(config: Any) -> int | None:
-    """Return the largest number of tokens of a row; None where positions are relative.
+def settings_that_need_padding(config: Any) -> list[str]:
+    """Return the settings of a model that its forward pass over packed batches would ignore.
+
+    They are those of a newer version of the library that are not at their default.
 
     Args:
-        config: Configuration of a model.
+        config: Configuration of a model whose architecture has a packed forward pass.
     """
-    count: int = getattr(config, "max_position_embeddings", -1)
-    if config.model_type == "roberta":  # its positions start after the one of padding
-        count -= config.pad_token_id + 1
-    return count if count > 0 else None
+    defaults = type(config)().to_dict()
+    settings = {name: value for name, value in config.to_dict().items() if name in defaults}
+    return [
+        name
+        for name, value in settings.items()
+        if name not in PACKED | NEUTRAL and value != defaults[name]
+    ]

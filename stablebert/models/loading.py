@@ -3,6 +3,7 @@
 import copy
 import logging
 import shutil
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ import torch
 from torch import nn
 
 from stablebert.models.architectures import architecture_of, layers
+from stablebert.models.files import ModelError, describe_error, is_of_content
+from stablebert.models.folder import load_settings
+from stablebert.models.formats import FIXED, NEUTRAL, USED, is_unused
 from stablebert.models.surgery import PartiallyTrainedEmbedding, reinitialize
+from stablebert.models.weights import not_finite, weight_files
 from stablebert.seeds import stream_generator
 
 logger = logging.getLogger(__name__)
@@ -35,7 +40,8 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
         process copies the weights in memory.
 
     Raises:
-        ValueError: If the architecture is not supported, or the weights do not fill the encoder.
+        ModelError: If a file is damaged or the architecture is not supported, the weights do not
+            fill the encoder, contain NaN or infinity, or have more than the model uses.
 
     Example:
         >>> from importlib.resources import files
@@ -43,26 +49,58 @@ def load_model(folder: Path, *, num_labels: int, seed: int) -> nn.Module:
         >>> load_model(folder, num_labels=3, seed=0).classifier.out_features
         3
     """
-    template, unfilled_layers = _load_pretrained(folder, num_labels)
+    template, missing = _load_pretrained(folder, num_labels)
     model: nn.Module = copy.deepcopy(template)
+    rng = stream_generator(seed, "head")
+    if "pooler" in _layers_with(model, missing):
+        empty_modules = {key.rpartition(".")[0] for key in missing}
+        filled = {part for name, part in model.named_modules() if name not in empty_modules}
+        reinitialize(model, ["pooler"], rng=rng, keep=filled)
     # the classifier is new for every run, whatever head the checkpoint has
-    fresh = [*(["pooler"] if "pooler" in unfilled_layers else []), "classifier"]
-    reinitialize(model, fresh, rng=stream_generator(seed, "head"))
+    reinitialize(model, ["classifier"], rng=rng)
     # from_pretrained returns a model in evaluation mode, and Lightning keeps the mode that it finds
     return model.train()
 
 
 # Once per process and number of labels: the runs of a worker start from the same weights.
 @lru_cache(maxsize=3)
-def _load_pretrained(folder: Path, num_labels: int) -> tuple[Any, set[str]]:
-    """Return the model of a folder, to be copied, and the layers that its weights do not fill."""
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+def _load_pretrained(folder: Path, num_labels: int) -> tuple[Any, frozenset[str]]:
+    """Return the model of a folder, to be copied, and the parameters that its weights do not fill.
 
-    model_type = AutoConfig.from_pretrained(folder).model_type
-    try:  # before weights are read
-        architecture = architecture_of(model_type)
-    except ValueError as error:
-        raise ValueError(f"model.name={folder}: {error}") from None
+    Every tensor of the file is used, unless it belongs to a head of another task, and every
+    parameter is in the file, unless it belongs to the new head or to a pooler.
+    """
+    settings = load_settings(folder)
+    model_type = settings["model_type"]
+    weights = weight_files(folder)
+    source = f"{folder}: config.json and {', '.join(file.name for file in weights)}"
+    try:
+        model, report = _from_pretrained(folder, num_labels)
+    except Exception as error:
+        if not is_of_content(error):
+            raise
+        reason = describe_error(error)
+        if isinstance(error, KeyError):  # it is only the value
+            names = [name for name, value in settings.items() if (value,) == error.args]
+            reason = f"unknown {' or '.join(names)} {reason}"
+        raise ModelError(f"{source} cannot be loaded as a {model_type}: {reason}") from error
+    if head := architecture_of(model_type).head:
+        model.classifier = head(model.config)
+    _raise_if_other_model(model, report, source)
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise ModelError(not_finite(source, name))
+    _report_unused(model, report["unexpected_keys"], folder)
+    missing = frozenset(report["missing_keys"])
+    if "pooler" in _layers_with(model, missing):
+        logger.warning("%s has no pooler: a new one is drawn for each run", folder)
+    return model, missing
+
+
+def _from_pretrained(folder: Path, num_labels: int) -> tuple[Any, dict[str, Any]]:
+    """Return the model that the library loads, and its report on the tensors."""
+    from transformers import AutoModelForSequenceClassification
+
     # the library draws a head from the global generator, whose state must not change
     with torch.random.fork_rng(devices=[]):
         model, report = AutoModelForSequenceClassification.from_pretrained(
@@ -72,28 +110,67 @@ def _load_pretrained(folder: Path, num_labels: int) -> tuple[Any, set[str]]:
             dtype=torch.float32,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # a head of another task
+            chunk_size_feed_forward=0,  # the same sums in parts, which must divide every length
+            local_files_only=True,
+            trust_remote_code=False,
+            weights_only=True,
         )
-    if architecture.head:
-        model.classifier = architecture.head(model.config)
-    missing_keys = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    unfilled_layers = {
-        name for name, layer in layers(model).items() if _has_any(model, layer, missing_keys)
-    }
-    if empty_layers := unfilled_layers - {"pooler", "classifier"}:
-        raise ValueError(
-            f"model.name={folder}: no weights for {', '.join(sorted(empty_layers))} "
-            f"({len(missing_keys)} tensors, {sorted(missing_keys)[0]} first); is this a "
+    return model, report
+
+
+def _raise_if_other_model(model: Any, report: Mapping[str, Any], source: str) -> None:
+    """Refuse weights that do not fill the encoder, or contain more than the model uses."""
+    model_type = model.config.model_type
+    classifier = tuple(architecture_of(model_type).classifier)
+    misfits = {key: shapes for key, *shapes in report["mismatched_keys"]}
+    if wrong := sorted(key for key in misfits if not key.startswith(classifier)):
+        ours, theirs = (tuple(shape) for shape in reversed(misfits[wrong[0]]))
+        raise ModelError(
+            f"{source} do not fit together: {wrong[0]} has shape {theirs} in the weights, {ours} "
+            f"in the configuration ({len(wrong)} such tensors); use the files of one model"
+        )
+    missing = set(report["missing_keys"])
+    for path, module in model.named_modules():
+        names = {f"{path}.{name}" for name, _ in module.named_parameters(recurse=False)}
+        if names & missing and names - missing and not path.startswith(classifier):
+            raise ModelError(
+                f"{source}: {', '.join(sorted(names & missing))} is missing, but the weights have "
+                f"{', '.join(sorted(names - missing))}; copy or download the weights again"
+            )
+    if empty_layers := _layers_with(model, missing) - {"pooler", "classifier"}:
+        raise ModelError(
+            f"{source}: no weights for {', '.join(sorted(empty_layers))} "
+            f"({min(key for key in missing if not key.startswith(classifier))} first); is this a "
             f"pre-trained {model_type}?"
         )
-    if "pooler" in unfilled_layers:
-        logger.warning("%s has no pooler: a new one is drawn", folder)
-    return model, unfilled_layers
+    unused = sorted(key for key in report["unexpected_keys"] if not is_unused(model_type, key))
+    if unused:
+        raise ModelError(
+            f"{source}: {len(unused)} tensors have no place in the model, {unused[0]} first, so it "
+            f"would be trained without them; is this a {model_type} of the configured size?"
+        )
 
 
-def _has_any(model: nn.Module, layer: nn.Module, names: set[str]) -> bool:
-    """Return whether any of the named parameters of the model is in the part."""
-    layer_ids = {id(p) for p in layer.parameters()}
-    return any(id(p) in layer_ids for n, p in model.named_parameters() if n in names)
+def _report_unused(model: Any, tensors: Iterable[str], folder: Path) -> None:
+    """Warn about heads of other tasks and about settings that no code reads."""
+    if heads := sorted({key.rpartition(".")[0] for key in tensors}):
+        logger.warning("%s: heads of other tasks are not used: %s", folder, ", ".join(heads))
+    declared = type(model.config)().to_dict().keys()
+    known = declared | NEUTRAL | USED.get(model.config.model_type, frozenset()) | FIXED.keys()
+    if unknown := [name for name in load_settings(folder) if name not in known]:
+        logger.warning(
+            "%s: nothing reads %s; if the model was trained with it, its results are wrong",
+            folder / "config.json",
+            ", ".join(unknown),
+        )
+
+
+def _layers_with(model: nn.Module, parameters: Collection[str]) -> set[str]:
+    """Return the layers that have any of the named parameters of the model."""
+    ids = {id(p) for name, p in model.named_parameters() if name in parameters}
+    return {
+        name for name, part in layers(model).items() if any(id(p) in ids for p in part.parameters())
+    }
 
 
 def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:

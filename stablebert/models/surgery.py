@@ -1,6 +1,6 @@
 """Changes to a loaded model: re-initialization, partially trained embeddings, dropout off."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -75,7 +75,9 @@ def top_layers(
 
 
 @torch.no_grad()
-def reinitialize(model: Any, names: Iterable[str], *, rng: Generator) -> None:
+def reinitialize(
+    model: Any, names: Iterable[str], *, rng: Generator, keep: Container[nn.Module] = ()
+) -> None:
     """Draw layers again as at the start of pre-training (Section 5; `run_glue.py`, L736-795).
 
     In BERT: Linear weights from N(0, 0.02²), not truncated; LayerNorm weights 1; all biases 0.
@@ -85,6 +87,7 @@ def reinitialize(model: Any, names: Iterable[str], *, rng: Generator) -> None:
         model: Sequence-classification model of a supported architecture, on any device.
         names: Layers to draw, in this order.
         rng: CPU generator.
+        keep: Modules of these layers that keep their weights.
 
     Raises:
         ValueError: If a layer has parameters in a module of another kind, which would keep them.
@@ -92,6 +95,8 @@ def reinitialize(model: Any, names: Iterable[str], *, rng: Generator) -> None:
     layers_by_name, architecture = layers(model), architecture_of(model_type_of(model))
     for layer in names:
         for name, module in layers_by_name[layer].named_modules(prefix=layer):
+            if module in keep:
+                continue
             if isinstance(module, nn.Linear):
                 module.weight.copy_(architecture.draw(model.config, name, module.weight.shape, rng))
                 if module.bias is not None:

@@ -13,6 +13,7 @@ from stablebert.errors import ActionableError
 from stablebert.ops.checks.accelerator import TORCH_SECONDS, check_torch
 from stablebert.ops.checks.disk import check_disk
 from stablebert.ops.checks.hub import check_data, check_hub, check_model
+from stablebert.ops.checks.model import check_model_files
 from stablebert.ops.checks.packages import check_packages
 from stablebert.ops.checks.threads import check_threads
 from stablebert.ops.checks.wandb import check_wandb
@@ -55,6 +56,7 @@ CHECKS = [
     Check("hub", check_hub, is_essential=_never),
     Check("data", check_data),
     Check("model", check_model),
+    Check("model", check_model_files, seconds=60 + TORCH_SECONDS),
     Check("wandb", check_wandb, is_essential=_online),
     Check("disk", check_disk),
     Check("cores", check_threads, is_essential=_never),

@@ -11,7 +11,7 @@ from stablebert.config.identity import prerequisite
 from stablebert.config.schema import RunConfig
 from stablebert.glue.sources import resolve
 from stablebert.hub import GLUE, fetch_glue, fetch_model, find_commit, model_files
-from stablebert.tasks import DEMO, TASKS, is_generated
+from stablebert.tasks import DEMO, TASKS, Task, is_generated
 
 Part = Literal["data", "model"]
 
@@ -90,7 +90,14 @@ def _data_item(cfg: RunConfig) -> Item:
             subfolder=task.config,
         )
     origin = "generated" if is_generated(source) else "a folder"
-    return LocalItem("data", f"{source} {task.config}", partial(resolve, source, task), origin)
+    return LocalItem("data", f"{source} {task.config}", partial(_read_rows, source, task), origin)
+
+
+def _read_rows(source: str, task: Task) -> None:
+    """Check every row of a task, unless it is generated."""
+    data = resolve(source, task)
+    for split in data.files:
+        data.read(split)
 
 
 def _model_item(cfg: RunConfig) -> Item:

@@ -20,7 +20,8 @@ from stablebert import callbacks
 from stablebert.config.schema import RunConfig
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.machine import keep_freed_memory
-from stablebert.models.architectures import max_positions, packed_forward
+from stablebert.models.architectures import packed_forward, settings_that_need_padding
+from stablebert.models.folder import raise_if_too_long
 from stablebert.models.loading import load_model
 from stablebert.models.surgery import has_dropout, train_embedding_rows
 from stablebert.runs.files import ENCODER
@@ -58,7 +59,7 @@ def build_parts(run: LocatedRun, loggers: Sequence[Logger], watchers: Sequence[C
     silence_libraries()
     if cfg.trainer.threads is not None:
         torch.set_num_threads(cfg.trainer.threads)
-    if torch.cuda.is_available():
+    if choose_device(cfg) == "cuda":
         torch.cuda.reset_peak_memory_stats()
     keep_freed_memory()
     module = build_module(run)
@@ -76,18 +77,15 @@ def build_module(run: LocatedRun) -> GlueClassifier:
     """Build the pre-trained model with a new head, and its optimizer settings.
 
     Raises:
-        ValueError: If the model has fewer positions than a row may have tokens, or R-Drop would
-            compare two identical passes.
+        ModelError: If the model cannot be loaded, or has fewer positions than a row may have
+            tokens.
+        ValueError: If R-Drop would compare two identical passes.
     """
     cfg = run.cfg
     task = TASKS[cfg.task]
     folder = run.start.folder / ENCODER if run.start else run.model
-    model = load_model(folder, num_labels=task.num_labels, seed=cfg.init_seed)
-    positions = max_positions(model.config)
-    if positions and cfg.data.max_length > positions:
-        raise ValueError(
-            f"data.max_length={cfg.data.max_length}: {cfg.model.name} has {positions} positions"
-        )
+    model: Any = load_model(folder, num_labels=task.num_labels, seed=cfg.init_seed)
+    raise_if_too_long(folder, model.config.to_dict(), cfg.data.max_length)
     if cfg.rdrop.alpha and not cfg.mixout.p and not has_dropout(model):
         raise ValueError(
             f"rdrop.alpha={cfg.rdrop.alpha}: {cfg.model.name} has no dropout, so its two passes "
@@ -126,14 +124,17 @@ def use_packing(cfg: RunConfig, module: GlueClassifier) -> bool:
     Raises:
         ValueError: If packing is requested and the architecture has no packed forward pass.
     """
-    can_pack = packed_forward(module.model) is not None
-    if not can_pack and cfg.trainer.packing != "padded":
-        config: Any = module.model.config
+    config: Any = module.model.config
+    reason = ""
+    if packed_forward(module.model) is None:
         reason = f"{config.model_type} has no packed forward pass"
-        if cfg.trainer.packing == "packed":
-            raise ValueError(f"trainer.packing=packed: {reason}; use auto or padded")
+    elif settings := settings_that_need_padding(config):
+        reason = f"the packed forward pass of {config.model_type} ignores {', '.join(settings)}"
+    if reason and cfg.trainer.packing == "packed":
+        raise ValueError(f"trainer.packing=packed: {reason}; use auto or padded")
+    if reason and cfg.trainer.packing == "auto":
         log.warning("%s: batches are padded, which is slower", reason)
-    return can_pack and cfg.trainer.packing != "padded"
+    return not reason and cfg.trainer.packing != "padded"
 
 
 def build_callbacks(cfg: RunConfig) -> list[Callback]:

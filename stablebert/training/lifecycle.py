@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 
 from stablebert.config.serialize import to_yaml
-from stablebert.errors import MACHINE_ERRORS, mask_credentials
+from stablebert.errors import MACHINE_ERRORS, InputError, mask_credentials
 from stablebert.models.loading import save_encoder
 from stablebert.runs.claims import ClaimedError, hold_claim
 from stablebert.runs.early_score import EarlyScore, write_early_score
@@ -116,8 +116,8 @@ def open_run(job: Job) -> Iterator["Session"]:
     """Hold the claim on a run and keep its files and mirror consistent, however the block ends.
 
     If the block stores a record, it becomes the record of the run. If the block raises an
-    exception, a crash record is written, unless the folder is to blame (a full disk) or the
-    process was asked to stop: then the run counts as missing.
+    exception, a crash record is written, unless the folder (a full disk) or an input (a damaged
+    model) is to blame or the process was asked to stop: then the run counts as missing.
 
     Raises:
         ClaimedError: If another process is executing the run.
@@ -195,7 +195,8 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """Write a crash record and end the mirror as failed, or as preempted on a stop request."""
         has_crashed = isinstance(error, Exception)  # not Ctrl-C or SIGTERM
-        is_run_at_fault = getattr(error, "errno", None) not in MACHINE_ERRORS
+        is_machine_at_fault = getattr(error, "errno", None) in MACHINE_ERRORS
+        is_run_at_fault = not (is_machine_at_fault or isinstance(error, InputError))
         if has_crashed and is_run_at_fault and not self._had_record:
             write_json(self._run.folder / CRASH, _crash_record(error, self.watch.step))
             self._history.complete()

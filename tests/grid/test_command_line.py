@@ -15,6 +15,7 @@ from stablebert.report.records import read_records
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import read_record
 from stablebert.training.lifecycle import train_run
+from tests.helpers.models import copy_model
 from tests.helpers.runs import SWEEP, check_is_complete, history_of, join_arguments, runs_of
 from tests.helpers.scripted_workers import ScriptedWorkers, crash, finish
 
@@ -51,6 +52,17 @@ def demo_grid(tmp_path, monkeypatch):
         return main(["grid", *arguments, "--workers", "1", *flags])
 
     return run
+
+
+def test_a_damaged_model_is_refused_before_any_run_starts(
+    sweep_arguments, tiny_bert, tmp_path, monkeypatch, capsys
+):
+    folder = copy_model(tiny_bert, tmp_path / "bert", fill={"pooler.dense.bias": float("nan")})
+    monkeypatch.setattr(executor, "start_worker", lambda *args, **options: pytest.fail("started"))
+    assert main(["grid", *sweep_arguments(f"model.name={folder}")]) == 1
+    error = capsys.readouterr().err
+    assert error.count("model.safetensors: pooler.dense.bias contains NaN or infinity") == 1
+    assert list(tmp_path.rglob("crash.json")) == []
 
 
 def test_crashed_runs_are_listed_and_fail(demo_grid, tmp_path, capsys):

@@ -201,6 +201,12 @@ def test_the_crash_record_of_the_run_is_kept(grid, jobs):
     assert crash_of(jobs[1]) == {"error": "ValueError"}
 
 
+def test_a_model_that_cannot_be_used_stops_the_grid(grid, jobs):
+    with pytest.raises(GridError, match=r"model\.safetensors: truncated \(needed by rte "):
+        grid.run(jobs, lambda job: ("refused", "model.safetensors: truncated"))
+    assert len(grid.workers.jobs) == 1
+
+
 @pytest.mark.parametrize("number", sorted(MACHINE_ERRORS))
 def test_a_fault_of_the_folder_stops_the_grid(grid, jobs, number):
     with pytest.raises(GridError, match=r"full; every other run would fail too"):

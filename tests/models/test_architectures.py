@@ -8,9 +8,9 @@ from stablebert.models.architectures import (
     ARCHITECTURES,
     layers,
     log_key,
-    max_positions,
     packed_forward,
 )
+from stablebert.models.folder import max_positions
 from stablebert.models.loading import load_model
 from stablebert.optim.groups import layer_rates, parameter_groups, split_by_rate
 from stablebert.packed.batch import pack_rows
@@ -182,4 +182,4 @@ def test_every_packed_dropout_draws_from_the_stream_of_its_run(kind, model):
 
 
 def test_number_of_positions(kind, model):
-    assert max_positions(model.config) == POSITIONS[kind]
+    assert max_positions(model.config.to_dict()) == POSITIONS[kind]

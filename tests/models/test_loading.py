@@ -1,13 +1,18 @@
 """Loading of pre-trained folders, and the new head."""
 
 import json
+import re
 import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from stablebert.models.architectures import layers
+from stablebert.models.files import ModelError
 from stablebert.models.loading import load_model, save_encoder
 from stablebert.models.surgery import train_embedding_rows
+from tests.helpers.models import copy_model
 
 
 @pytest.fixture
@@ -19,18 +24,117 @@ def test_unknown_architecture_is_refused_by_name(tiny_bert, tmp_path):
     folder = shutil.copytree(tiny_bert, tmp_path / "other")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
-    with pytest.raises(ValueError, match=r"other: architecture 'gpt2' is not .*supported: bert"):
+    with pytest.raises(
+        ValueError, match=r"other/config\.json: architecture 'gpt2' is not .*: bert"
+    ):
         load_model(folder, num_labels=2, seed=0)
 
 
 def test_weights_that_do_not_fill_the_encoder_are_refused(tiny_bert, tmp_path):
-    from safetensors.torch import load_file, save_file
-
     folder = shutil.copytree(tiny_bert, tmp_path / "holes")
     weights = load_file(folder / "model.safetensors")
     partial = {k: v for k, v in weights.items() if "encoder.layer.1." not in k}
     save_file(partial, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ValueError, match=r"no weights for layer\.1 .*pre-trained bert"):
+        load_model(folder, num_labels=2, seed=0)
+
+
+def change_weights(folder, change):
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture
+def copy(tiny_bert, tmp_path):
+    """Function that copies the BERT and changes its tensors, a dictionary."""
+
+    def copy(change):
+        return change_weights(shutil.copytree(tiny_bert, tmp_path / "copy"), change)
+
+    return copy
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["encoder.layer.0.attention.self.distance_embedding.weight", "encoder.layer.2.output.bias"],
+)
+def test_a_tensor_without_a_place_is_refused_by_name(copy, name):
+    folder = copy(lambda weights: weights.update({name: torch.ones(2)}))
+    with pytest.raises(ModelError, match=rf"1 tensors have no place in the model, {name} first"):
+        load_model(folder, num_labels=2, seed=0)
+
+
+def test_heads_of_other_tasks_are_reported_and_change_nothing(copy, bert, caplog):
+    heads = {"cls.predictions.bias": torch.ones(2), "embeddings.position_ids": torch.arange(9)}
+    model = load_model(copy(lambda weights: weights.update(heads)), num_labels=2, seed=0)
+    assert all(
+        torch.equal(p, q) for p, q in zip(model.parameters(), bert.parameters(), strict=True)
+    )
+    assert "copy: heads of other tasks are not used: cls.predictions" in caplog.text
+
+
+def test_a_setting_that_nothing_reads_is_reported(tiny_bert, tmp_path, caplog):
+    folder = copy_model(tiny_bert, tmp_path / "copy", config={"rotary_dim": 8, "name": "a bert"})
+    load_model(folder, num_labels=2, seed=0)
+    assert "config.json: nothing reads rotary_dim; if the model was trained" in caplog.text
+
+
+def test_weights_of_another_shape_are_refused(tiny_bert, tmp_path):
+    folder = copy_model(tiny_bert, tmp_path / "copy", config={"intermediate_size": 48})
+    message = r"intermediate\.dense\.bias has shape \(32,\) in the weights, \(48,\) in the config"
+    with pytest.raises(ModelError, match=message):
+        load_model(folder, num_labels=2, seed=0)
+
+
+def test_half_of_a_pooler_is_refused(copy):
+    folder = copy(lambda weights: weights.pop("pooler.dense.bias"))
+    message = r"pooler\.dense\.bias is missing, but the weights have bert\.pooler\.dense\.weight"
+    with pytest.raises(ModelError, match=message):
+        load_model(folder, num_labels=2, seed=0)
+
+
+@pytest.mark.parametrize("kind", ["bert", "albert", "modernbert"])
+def test_a_missing_pooler_is_drawn_and_reported(folders, kind, tmp_path, caplog):
+    def drop(weights):
+        for name in [name for name in weights if re.match("pooler|head", name)]:
+            del weights[name]
+
+    folder = change_weights(shutil.copytree(folders[kind], tmp_path / kind), drop)
+    poolers = [
+        torch.cat([p.flatten() for p in layers(model)["pooler"].parameters() if p.ndim > 1])
+        for model in (load_model(folder, num_labels=2, seed=seed) for seed in (0, 0, 1))
+    ]
+    assert torch.equal(poolers[0], poolers[1])
+    assert not torch.equal(poolers[0], poolers[2])
+    assert f"{kind} has no pooler: a new one is drawn" in caplog.text
+
+
+def test_the_pretrained_part_of_a_pooler_is_kept(folders, tmp_path):
+    """ModernBERT's ends with a norm of the encoder, which every checkpoint has."""
+    folder = copy_model(folders["modernbert"], tmp_path / "copy", fill={"final_norm.weight": 3.0})
+    weight = load_model(folder, num_labels=2, seed=0).model.final_norm.weight
+    assert weight.unique().tolist() == [3]
+
+
+def test_a_pickle_with_nan_is_refused(copy):
+    folder = copy(lambda weights: weights["pooler.dense.bias"].fill_(torch.nan))
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin: bert\.pooler\.dense\.bias contains"):
+        load_model(folder, num_labels=2, seed=0)
+
+
+def test_a_feed_forward_layer_in_parts_takes_rows_of_any_length(tiny_bert, bert, tmp_path):
+    folder = copy_model(tiny_bert, tmp_path / "copy", config={"chunk_size_feed_forward": 2})
+    model, ids = load_model(folder, num_labels=2, seed=0), torch.tensor([[2, 9, 3]])
+    assert torch.equal(model.eval()(ids).logits, bert.eval()(ids).logits)
+
+
+def test_an_unknown_activation_is_named(tiny_bert, tmp_path):
+    folder = copy_model(tiny_bert, tmp_path / "copy", config={"hidden_act": "gulu"})
+    with pytest.raises(ModelError, match=r"config\.json .* unknown hidden_act KeyError: 'gulu'"):
         load_model(folder, num_labels=2, seed=0)
 
 
@@ -101,8 +205,6 @@ def test_a_saved_encoder_can_be_loaded(saved):
 
 
 def test_a_saved_encoder_has_a_tokenizer_and_no_head(saved, tiny_bert):
-    from safetensors.torch import load_file
-
     _, folder = saved
     assert (folder / "tokenizer.json").read_bytes() == (tiny_bert / "tokenizer.json").read_bytes()
     assert not [key for key in load_file(folder / "model.safetensors") if "classifier" in key]

@@ -158,6 +158,19 @@ def test_an_architecture_that_cannot_pack_is_padded_with_a_warning(unpackable, c
     assert "xlnet has no packed forward pass: batches are padded, which is slower" in caplog.text
 
 
+def test_a_setting_that_the_packed_forward_pass_ignores_means_padding(run_with, caplog):
+    """A newer version of the library may have one."""
+    run = run_with()
+    module = build_module(run)
+
+    class NewerConfig(type(module.model.config)):
+        residual_scale: float = 1.0
+
+    module.model.config = NewerConfig(residual_scale=0.5)
+    assert not use_packing(run.cfg, module)
+    assert "the packed forward pass of bert ignores residual_scale: batches are pad" in caplog.text
+
+
 def test_requested_padding_needs_no_warning(unpackable, caplog):
     assert not use_packing(configure("trainer.packing=padded"), unpackable)
     assert caplog.text == ""
@@ -258,6 +271,13 @@ def cuda(request, monkeypatch):
     """True if torch sees a GPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: request.param)
     return request.param
+
+
+def test_a_run_on_a_cpu_does_not_touch_cuda(monkeypatch, run_with):
+    """A context of CUDA takes hundreds of megabytes of a GPU that others may use."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: pytest.fail("touched"))
+    build_parts(run_with("trainer.accelerator=cpu"), [], [])
 
 
 def test_auto_means_a_gpu_if_there_is_one(cuda):

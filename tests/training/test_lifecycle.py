@@ -14,7 +14,7 @@ import yaml
 
 from stablebert.config.compose import compose
 from stablebert.config.files import flatten
-from stablebert.errors import MACHINE_ERRORS
+from stablebert.errors import MACHINE_ERRORS, InputError
 from stablebert.runs.claims import ClaimedError, hold_claim, is_claimed
 from stablebert.runs.early_score import EarlyScore, read_early_score
 from stablebert.runs.locate import locate
@@ -145,6 +145,11 @@ def test_a_stop_request_leaves_the_run_missing(run, error):
 @pytest.mark.parametrize("number", sorted(MACHINE_ERRORS))
 def test_a_fault_of_the_folder_leaves_the_run_missing(run, number):
     fail(run, OSError(number, os.strerror(number)))
+    assert names_in(run.folder) == {"config.yaml"}
+
+
+def test_a_fault_of_the_model_leaves_the_run_missing(run):
+    fail(run, InputError("model.safetensors: truncated"))
     assert names_in(run.folder) == {"config.yaml"}
 
 
