@@ -2,10 +2,19 @@
 
 import ctypes
 import os
+import re
 import subprocess
-from functools import cache
+from functools import cache, partial
+from importlib.metadata import version
+from itertools import takewhile
 from typing import Any
 
+from stablebert.errors import ActionableError
+from stablebert.timeouts import run_with_timeout
+
+DRIVER_SECONDS = 20
+DEVICE = re.compile(r"\d+|(GPU|MIG)-\S+")
+"""An entry of CUDA_VISIBLE_DEVICES: an index or a UUID."""
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
@@ -44,12 +53,44 @@ def usable_cores() -> int:
 
 
 def visible_gpus() -> list[str]:
-    """Return the ids of the GPUs that workers can use, as CUDA_VISIBLE_DEVICES names them."""
+    """Return the ids of the GPUs that workers can use, as CUDA_VISIBLE_DEVICES names them.
+
+    They are those in CUDA_VISIBLE_DEVICES, else all. Of a GPU that is split (MIG) they are its
+    instances, because its own id reaches only the first one. A torch for CPUs uses none.
+
+    Raises:
+        ActionableError: If the driver does not answer.
+    """
+    if version("torch").endswith("+cpu"):
+        return []
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return [device for device in visible.split(",") if device not in ("", "-1")]
+        # CUDA ignores what follows an entry that is no device, such as -1 or SLURM's NoDevFiles
+        return list(takewhile(DEVICE.fullmatch, map(str.strip, visible.split(","))))
+    ids: list[str] = []
+    for gpu in re.split(r"^(?=GPU \d)", _list_gpus(), flags=re.MULTILINE)[1:]:
+        instances = re.findall(r"UUID: (MIG-[^)]+)", gpu)
+        ids += instances or re.findall(r"UUID: (GPU-[^)]+)", gpu) or re.findall(r"\d+", gpu)[:1]
+    return ids
+
+
+def _list_gpus() -> str:
+    """Return the output of `nvidia-smi -L`, a line for each GPU and instance; empty without any."""
+    command = partial(
+        subprocess.run,
+        ["nvidia-smi", "-L"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DRIVER_SECONDS,
+    )
     try:
-        output = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return []
-    return [str(i) for i, line in enumerate(output.stdout.splitlines()) if line.startswith("GPU")]
+        # a process that waits for a broken driver cannot even be killed
+        return run_with_timeout(DRIVER_SECONDS + 1, command).stdout
+    except (subprocess.TimeoutExpired, TimeoutError):
+        raise ActionableError(
+            f"nvidia-smi does not answer within {DRIVER_SECONDS} s; repair the driver, or set "
+            "CUDA_VISIBLE_DEVICES: to the GPUs to use, or to nothing for a CPU"
+        ) from None
+    except (OSError, subprocess.CalledProcessError):  # no driver, or no GPU
+        return ""

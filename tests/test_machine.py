@@ -1,0 +1,102 @@
+"""The GPUs that workers can use: variables, split GPUs, and a driver that fails."""
+
+import os
+
+import pytest
+
+from stablebert import machine
+from stablebert.errors import ActionableError
+from stablebert.machine import visible_gpus
+
+A, B = "GPU-8f6e1f3a-0000-1111-2222-333344445555", "GPU-b1b2c3d4-0000-1111-2222-333344445555"
+MIG = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
+TWO = f"""\
+GPU 0: NVIDIA H100 80GB HBM3 (UUID: {A})
+GPU 1: NVIDIA H100 80GB HBM3 (UUID: {B})
+"""
+SPLIT = f"""\
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: {A})
+  MIG 3g.20gb     Device  0: (UUID: {MIG[0]})
+  MIG 1g.5gb      Device  1: (UUID: {MIG[1]})
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: {B})
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch):
+    """A torch for CUDA, and no CUDA_VISIBLE_DEVICES."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(machine, "version", lambda name: "2.13.0")
+
+
+@pytest.fixture
+def driver(tmp_path, monkeypatch):
+    """Function that installs an `nvidia-smi` that runs a shell script."""
+
+    def install(script):
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("variable", "gpus"),
+    [
+        ("", []),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("3", ["3"]),
+        ("0,2", ["0", "2"]),
+        (" 0 , 2", ["0", "2"]),
+        ("1,-1,0", ["1"]),
+        (f"{A},{B}", [A, B]),
+        (MIG[1], [MIG[1]]),
+    ],
+)
+def test_the_variable_is_read_as_cuda_reads_it(monkeypatch, variable, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert visible_gpus() == gpus
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("output", "gpus"),
+    [
+        (TWO, [A, B]),
+        (SPLIT, [*MIG, B]),
+        ("GPU 0: Tesla K80", ["0"]),
+        ("No devices found.", []),
+        ("", []),
+    ],
+)
+def test_the_driver_names_gpus_and_the_instances_of_those_that_are_split(driver, output, gpus):
+    driver(f"cat <<'END'\n{output}\nEND")
+    assert visible_gpus() == gpus
+
+
+@pytest.mark.slow
+def test_a_driver_that_fails_means_no_gpu(driver):
+    driver("echo NVIDIA-SMI has failed; exit 9")
+    assert visible_gpus() == []
+
+
+def test_no_driver_means_no_gpu(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert visible_gpus() == []
+
+
+@pytest.mark.slow
+def test_a_driver_that_hangs_is_reported(driver, monkeypatch):
+    monkeypatch.setattr(machine, "DRIVER_SECONDS", 0.2)
+    driver("exec sleep 600")
+    with pytest.raises(ActionableError, match=r"nvidia-smi does not answer within 0\.2 s; repair"):
+        visible_gpus()
+
+
+def test_a_torch_for_cpus_uses_no_gpu(monkeypatch):
+    monkeypatch.setattr(machine, "version", lambda name: "2.13.0+cpu")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert visible_gpus() == []
