@@ -69,7 +69,8 @@ quick: $(READY) ## run the unit tests (under a minute; no training, no network)
 	$(PYTEST) -m 'not slow and not stress and not gpu'
 
 test: $(READY) ## run all tests except the stress tests (minutes, no network)
-	$(PYTEST) -m 'not stress'
+	$(PYTEST) -m 'not stress and not gpu'
+	$(if $(shell command -v nvidia-smi),$(BIN)/python -m pytest -m gpu)
 
 test-oldest: ## test with the oldest supported versions, in .venv-oldest (minutes)
 	test -d $(OLDEST) || $(PYTHON) -m venv $(OLDEST)

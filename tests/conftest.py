@@ -14,11 +14,29 @@ from tests.helpers.tiny import SHAPES, write_tiny_bert, write_tiny_task
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_configure(config):
+    """Hide GPUs, so that tests expect the same everywhere, except in `pytest -m gpu`.
+
+    A process cannot show them again: CUDA reads this variable once.
+    """
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def pytest_collection_modifyitems(items):
     """Mark the runs of the golden test as slow from here: that file must stay as it is."""
     for item in items:
         if item.originalname == "test_tiny_run_is_unchanged_bit_for_bit":
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_runtest_setup(item):
+    """Skip tests that need a GPU where torch sees none."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs an NVIDIA GPU, and `pytest -m gpu`")
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def test_no_driver_means_no_gpu(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_a_driver_that_hangs_is_reported(driver, monkeypatch):
-    monkeypatch.setattr(machine, "DRIVER_SECONDS", 0.2)
+    monkeypatch.setattr(machine, "DRIVER_SECONDS", 0.2)  # short on purpose
     driver("exec sleep 600")
     with pytest.raises(ActionableError, match=r"nvidia-smi does not answer within 0\.2 s; repair"):
         visible_gpus()

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -124,17 +125,33 @@ def test_commands_of_every_target_are_valid_shell(target):
     subprocess.run(["sh", "-n"], input=run_make("-n", target), text=True, check=True)
 
 
+def expressions_of(target):
+    """Return the expressions with which the commands of a target select tests by marker."""
+    words = shlex.split(run_make("-n", target), comments=True)
+    options = [words[i + 1] for i, word in enumerate(words) if word == "-m"]
+    return [option for option in options if option not in ("pip", "pytest", "venv")]
+
+
 @pytest.mark.parametrize(
     ("target", "expression"),
     [
         ("quick", "not slow and not stress and not gpu"),
-        ("test", "not stress"),
+        ("test", "not stress and not gpu"),
         ("stress", "stress"),
     ],
 )
 def test_test_targets_select_their_tier(target, expression):
-    commands = shlex.split(run_make("-n", target), comments=True)
-    assert commands[len(commands) - commands[::-1].index("-m")] == expression
+    assert expressions_of(target)[0] == expression
+
+
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_make_test_runs_the_gpu_tests_where_there_is_a_driver(tmp_path, monkeypatch, has_gpu):
+    if has_gpu:
+        (tmp_path / "nvidia-smi").touch(mode=0o755)
+    elif shutil.which("nvidia-smi"):
+        pytest.skip("this machine has an NVIDIA driver")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert expressions_of("test")[1:] == (["gpu"] if has_gpu else [])
 
 
 def reproduced_runs(*variables):

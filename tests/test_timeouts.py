@@ -17,5 +17,5 @@ def test_the_error_of_the_function_is_raised():
 def test_a_function_that_does_not_return_is_abandoned():
     stop = threading.Event()
     with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
-        run_with_timeout(0.05, stop.wait)
+        run_with_timeout(0.05, stop.wait)  # short on purpose
     stop.set()

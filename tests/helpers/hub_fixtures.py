@@ -2,6 +2,9 @@
 
 import pytest
 
+from stablebert.hub import client as hub_client
+from stablebert.hub import limits
+from stablebert.ops.checks import hub as hub_check
 from tests.helpers.hub_server import BERT, GLUE, Client, Hub, closed_address
 
 __all__ = ["client", "dead_url", "hub", "short_sleeps", "silent_url"]
@@ -16,8 +19,11 @@ def hub(tiny_glue, tiny_bert):
 
 @pytest.fixture
 def client(hub, monkeypatch, tmp_path):
-    """The hub's client in this process, with an empty cache."""
+    """The hub's client in this process, with an empty cache and long time limits."""
     with monkeypatch.context() as patch:
+        for module in (hub_client, limits, hub_check):
+            for name in {"PROBE_SECONDS", "SILENCE_SECONDS", "STALL_SECONDS"} & vars(module).keys():
+                patch.setattr(module, name, 600)
         yield Client(patch, hub.env(tmp_path / "hf"))
     Client.reload()
 

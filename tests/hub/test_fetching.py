@@ -129,7 +129,7 @@ def test_a_hub_with_credentials_that_is_down_is_reported_without_them(client, de
 
 
 def test_a_hub_that_never_answers_is_given_up(client, silent_url, monkeypatch):
-    monkeypatch.setattr(hub_client, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(hub_client, "PROBE_SECONDS", 0.2)  # short on purpose
     client.set(HF_ENDPOINT=silent_url)
     with pytest.raises(HubError, match="ReadTimeout"):
         fetch_model("me/bert")
@@ -143,8 +143,8 @@ def short_limits(client, monkeypatch):
     if not hasattr(hf.get_session(), "event_hooks"):
         pytest.skip("huggingface_hub 0 sends its requests with requests, not httpx")
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0)
-    monkeypatch.setattr(limits, "SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr(limits, "STALL_SECONDS", 1)
+    monkeypatch.setattr(limits, "SILENCE_SECONDS", 0.2)  # short on purpose
+    monkeypatch.setattr(limits, "STALL_SECONDS", 1)  # short on purpose
 
 
 def test_a_request_without_a_time_limit_gets_one(short_limits, silent_url):
@@ -175,7 +175,7 @@ def test_a_download_without_progress_is_replaced_by_the_cache(
 
 def test_a_slow_download_that_progresses_is_not_given_up(hub, client, short_limits, monkeypatch):
     monkeypatch.setattr(limits, "STALL_BYTES", 10)
-    monkeypatch.setattr(limits, "STALL_SECONDS", 0.4)
+    monkeypatch.setattr(limits, "STALL_SECONDS", 0.4)  # short on purpose
     hub.slow = "tokenizer_config", 0.01
     size = (hub.served / "bert" / "tokenizer_config.json").stat().st_size
     assert size * 0.01 > limits.STALL_SECONDS

@@ -16,7 +16,7 @@ def test_the_server_is_the_one_that_the_environment_names(monkeypatch):
 
 @pytest.mark.parametrize("url", ["dead_url", "silent_url"])
 def test_a_server_that_does_not_answer_is_named_with_the_reason(url, request, monkeypatch):
-    monkeypatch.setattr(client, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(client, "PROBE_SECONDS", 0.2)  # short on purpose
     address = request.getfixturevalue(url)
     assert connection_problem(address).startswith(f"{address}: ")
 

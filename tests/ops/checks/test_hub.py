@@ -34,7 +34,7 @@ def test_a_hub_that_answers_is_fine(client, hub, tmp_path):
 
 @pytest.mark.parametrize("url", ["dead_url", "silent_url"])
 def test_a_hub_that_does_not_answer_is_a_note(client, url, request, monkeypatch):
-    monkeypatch.setattr(checks, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(checks, "PROBE_SECONDS", 0.2)  # short on purpose
     address = request.getfixturevalue(url)
     client.set(HF_ENDPOINT=address)
     finding = only(check_hub(compose(REAL)))

@@ -79,7 +79,7 @@ def test_the_key_is_never_printed(check, server, key):
 
 @pytest.mark.parametrize("url", ["dead_url", "silent_url"])
 def test_a_server_that_does_not_answer_is_a_problem(check, url, request, monkeypatch):
-    monkeypatch.setattr(wandb_client, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(wandb_client, "PROBE_SECONDS", 0.2)  # short on purpose
     address = request.getfixturevalue(url)
     finding = check("wandb.mode=online", WANDB_BASE_URL=address, WANDB_API_KEY=KEY)[1]
     assert finding.level == "problem"
