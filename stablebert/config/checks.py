@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from stablebert.config.files import load_conf
-from stablebert.config.merge import entry_values
+from stablebert.config.files import flatten, load_conf
+from stablebert.config.merge import LENGTH, Settings, method_settings, values_of
 from stablebert.config.recognition import layer_count
 from stablebert.tasks import DEMO, TASKS, is_generated
 
@@ -21,8 +21,8 @@ class Candidate:
 
     overrides: Mapping[str, Any]
     """Values from the command line."""
-    files: Mapping[str, Any]
-    """Values from the files of `conf/`, merged."""
+    files: Settings
+    """Settings from the files of `conf/`, merged."""
     values: Mapping[str, Any]
     """Values from both, merged."""
 
@@ -95,24 +95,39 @@ def longer_without_epochs(c: Candidate) -> Iterator[str]:
 @_rule(*_LENGTH)
 def longer_has_steps(c: Candidate) -> Iterator[str]:
     """Require a number of steps for `length=longer`, from the files or the command line."""
-    file_steps, steps = c.files["trainer.max_steps"], c.values["trainer.max_steps"]
-    if c.values["length"] == "longer" and file_steps is None and steps is None:
+    steps = _steps_of_longer(c) or c.overrides.get("trainer.max_steps")
+    if c.values["length"] != "longer" or steps:
+        return
+    key = next(key for key in LENGTH if c.files[key].value is not None)
+    setting = c.files[key]
+    if setting.file == "base":
+        reason = f"the paper trains task={c.values['task']} for three epochs only"
+        yield f"length=longer: {reason}, so its number of steps is unknown; set trainer.max_steps=N"
+    else:
         yield (
-            f"length=longer: the paper trains task={c.values['task']} for three epochs only, so "
-            "its number of steps is unknown; set trainer.max_steps=N"
+            f"length=longer: {setting.origin} has its own length of training, {key}="
+            f"{setting.value}, and no per_length entry for longer; add it, or set "
+            "trainer.max_steps=N"
         )
 
 
 @_rule(*_LENGTH)
 def longer_as_planned(c: Candidate) -> Iterator[str]:
     """Refuse a number of steps that contradicts `length=longer`."""
-    file_steps = c.files["trainer.max_steps"]
-    steps = c.overrides.get("trainer.max_steps", file_steps)
-    if c.values["length"] == "longer" and file_steps is not None and steps != file_steps:
+    planned_steps = _steps_of_longer(c)
+    steps = c.overrides.get("trainer.max_steps", planned_steps)
+    if c.values["length"] == "longer" and planned_steps is not None and steps != planned_steps:
         yield (
-            f"length=longer is {file_steps} steps for task={c.values['task']}; "
+            f"length=longer is {planned_steps} steps for task={c.values['task']}; "
             f"drop it or trainer.max_steps={'null' if steps is None else steps}"
         )
+
+
+def _steps_of_longer(c: Candidate) -> int | None:
+    """Return the number of steps in the files that is meant for `length=longer`."""
+    setting = c.files["trainer.max_steps"]
+    steps: int | None = setting.value if setting.is_for_length else None
+    return steps
 
 
 # ---------------------------------------------------------------- methods
@@ -137,28 +152,42 @@ def standard_alone(c: Candidate) -> Iterator[str]:
         )
 
 
-@_rule("task", "method")
+@_rule("task", "method", "length", "scale")
 def methods_agree(c: Candidate) -> Iterator[str]:
-    """Refuse two methods that set one key to different values.
-
-    Learning rates may differ: a rate is tuned for a method and does not define it.
-    """
-    selection = {"task": c.values["task"], "method": "", "length": ""}
+    """Refuse two methods that set one key to different values, unless it is set for both."""
+    method, task, scale = (c.values[key] for key in ("method", "task", "scale"))
+    model = c.files["model.like"].value
     settings = {
-        name: entry_values(load_conf("methods")[name] or {}, selection, "methods.yaml")
-        for name in c.values["method"].split("+")
+        name: values_of(method_settings(task, name, c.values["length"], scale, model))
+        for name in method.split("+")
     }
+    settled_keys = {key for key, s in c.files.items() if s.path == (scale, task, method)}
     for a, b in combinations(settings, 2):
-        common = settings[a].keys() & settings[b].keys() - {"optimizer.lr"}
-        differing_keys = [key for key in settings[a] if key in common]
+        common_keys = settings[a].keys() & settings[b].keys() - settled_keys - c.overrides.keys()
+        differing_keys = [key for key in settings[a] if key in common_keys]
         differing_keys = [key for key in differing_keys if settings[a][key] != settings[b][key]]
         if differing_keys:
             ours, theirs = (_assignments(differing_keys, settings[name]) for name in (a, b))
-            yield f"method={c.values['method']}: {a} has {ours}, {b} has {theirs}"
+            advice = f"set {' and '.join(differing_keys)} to combine them"
+            yield f"method={method}: {a} has {ours}, {b} has {theirs}; {advice}"
 
 
 def _assignments(keys: Sequence[str], values: Mapping[str, Any]) -> str:
     return " and ".join(f"{key}={values[key]}" for key in keys)
+
+
+@_rule("task", "method", "length", "scale", "reinit.num_layers")
+def method_has_values(c: Candidate) -> Iterator[str]:
+    """Require a value for the task of each key that a method sets task by task."""
+    task = c.values["task"]
+    for name in c.values["method"].split("+"):
+        entries = load_conf("methods")[name].get("per_task", {})
+        for key in dict.fromkeys(key for entry in entries.values() for key in flatten(entry)):
+            if c.files[key].file == "base" and key not in c.overrides:
+                yield (
+                    f"method={name}: conf/methods.yaml has no {key} for task={task}; add it to "
+                    f"per_task, or set {key}"
+                )
 
 
 @_rule("method", "scale", "trainable.top_layers", "reinit.num_layers")

@@ -9,7 +9,7 @@ from typing import Any
 
 from stablebert.config.checks import Candidate, contradictions
 from stablebert.config.files import flatten, load_conf
-from stablebert.config.merge import SELECTORS, file_layers, merge
+from stablebert.config.merge import SELECTORS, Setting, merge, merge_files, values_of
 from stablebert.config.schema import KEYS, RunConfig
 from stablebert.config.values import (
     choices_of,
@@ -38,12 +38,13 @@ def compose(overrides: Sequence[str]) -> RunConfig:
         command_line.add(unquote(argument))
     command_line.move_longer()
     values, problems = command_line.values, command_line.problems
-    base = load_conf("base")
-    if missing := [key for key in KEYS if key not in flatten(base)]:
+    base = flatten(load_conf("base"))
+    if missing := [key for key in KEYS if key not in base]:
         raise ConfigError([f"conf/base.yaml lacks {', '.join(missing)}"])
     selection = {key: values.get(key, str(base[key])) for key in SELECTORS}
-    files = merge(*file_layers(selection, values))
-    all_values = merge(files, values) | {"model.like": files["model.like"]}
+    files = merge_files(selection, values)
+    settings = {key: Setting(value) for key, value in values.items() if key != "model.like"}
+    all_values = values_of(merge(files, settings))
     problems += contradictions(Candidate(values, files, all_values), command_line.refused_keys)
     if problems:
         raise ConfigError(problems)

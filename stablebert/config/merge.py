@@ -1,11 +1,17 @@
-"""The layers of a configuration, from the files of `conf/`, and the order in which they merge.
+"""The order in which the files of `conf/` and the command line merge into one configuration.
 
-Merge order: base <- task <- method <- method.per_task[task] <- model <- length <- scale <-
-selected <- command line; several methods merge one after the other. A layer is a flat mapping from
-dotted keys to values, so a merge is a dictionary update and cannot turn a value into a group.
+Merge rule: base <- task <- method <- method.per_task[task] <- model <- length <- scale <- selected
+<- command line; several methods merge one after the other. What a method sets is its definition: a
+general value of a model, length or scale does not override it, only their entries for that method
+(`per_method`), a selection or the command line do. In the same way, a general value of a length or
+scale does not override what a model sets for itself. Epochs and steps are one value, the length of
+training; under `length=longer` it comes from an entry for that length, or is refused as missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from stablebert.config.files import flatten, load_conf
@@ -16,86 +22,158 @@ from stablebert.errors import ConfigError
 
 SELECTORS = ("task", "method", "length", "scale")
 """The keys that select entries of the files in `conf/`."""
+GROUPS = {f"per_{selector}": selector for selector in SELECTORS[:3]}
+"""Keys of an entry that hold its values for one task, method or length, by name."""
+NOT_SETTINGS = {"tasks": ("length",), "models": FACTS, "selected": ("provenance",)}
+"""Keys of an entry, by file, that are neither settings nor groups of settings."""
+LENGTH = {"trainer.epochs": "trainer.max_steps", "trainer.max_steps": "trainer.epochs"}
+"""The two keys of the length of training; setting one of them sets the other to null."""
 
 
-def file_layers(selection: Mapping[str, str], overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return all layers below the command line, in merge order.
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value, and the entry of `conf/` that sets it."""
+
+    value: Any
+    file: str = ""
+    path: tuple[str, ...] = ()
+
+    @property
+    def is_general(self) -> bool:
+        """True if the value is not for one method."""
+        return "per_method" not in self.path and self.file != "selected"
+
+    @property
+    def is_for_length(self) -> bool:
+        """True if the value is for one length of training."""
+        return bool({"per_length", "length"} & set(self.path)) or self.file == "selected"
+
+    @property
+    def origin(self) -> str:
+        """The entry, for messages: `conf/methods.yaml (reinit per_task rte)`."""
+        return f"conf/{self.file}.yaml" + (f" ({' '.join(self.path)})" if self.path else "")
+
+
+Settings = Mapping[str, Setting]
+"""Settings by dotted key: flat, so that a merge cannot turn a value into a group."""
+
+
+def merge_files(selection: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
+    """Merge the files of `conf/`.
 
     Args:
         selection: Value of each of `SELECTORS`.
         overrides: Values of the command line, which may name the model.
 
+    Returns:
+        A setting of every key; `model.like` is the entry of `conf/models.yaml` in use.
+
     Raises:
         ConfigError: If a file has an unknown key or a value that is not allowed.
     """
-
-    def layer(file: str, *path: str, without: Sequence[str] = ()) -> dict[str, Any]:
-        entry: Any = load_conf(file)
-        for name in path:
-            entry = entry.get(name) or {}
-        settings = {key: value for key, value in entry.items() if key not in without}
-        where = f"{file}.yaml: {' '.join(path)}" if path else f"{file}.yaml"
-        return entry_values(settings, selection, where)
-
-    task, length, scale = (selection[key] for key in ("task", "length", "scale"))
-    methods = selection["method"].split("+")
-    below = [layer("base"), layer("tasks", task, without=["length"])]
-    below += [layer("methods", method) for method in methods]
-    above = [
-        layer("tasks", task, "length", length),
-        layer("scales", scale),
-        *(layer("selected", scale, task, method, without=["provenance"]) for method in methods),
-    ]
-    if len(methods) > 1:  # the selection for the combination of methods
-        above.append(layer("selected", scale, task, selection["method"], without=["provenance"]))
+    selectors = tuple(selection[key] for key in SELECTORS)
     # The model's entry merges before the scale, which may be what names the model.
-    model = merge(*below, *above, overrides)
+    model = {**values_of(_merge_files(*selectors, AUTO)), **overrides}
     entry = model["model.like"]
     if entry == AUTO:
         entry = recognize(model["model.name"], model["model.revision"]) or AUTO
-    return [*below, layer("models", entry, without=FACTS), *above, {"model.like": entry}]
+    return _merge_files(*selectors, entry)
 
 
-def entry_values(
-    entry: Mapping[str, Any], selection: Mapping[str, str], where: str
-) -> dict[str, Any]:
-    """Return an entry's values, overridden by its values for the selected task, methods and length.
+@cache
+def _merge_files(task: str, method: str, length: str, scale: str, model: str) -> Settings:
+    """Merge the files with one entry of `conf/models.yaml`."""
+    selection = {"task": task, "method": method, "length": length}
+    methods = method.split("+")
+    settings: Settings = {}
+    definition: set[str] = set()
+
+    def add(*path: str) -> None:
+        """Merge an entry, except for general values of keys in the definition."""
+        nonlocal settings
+        entry = entry_settings(selection, *path)
+        own = {key for key, s in entry.items() if key in definition and s.is_general}
+        settings = merge(settings, {key: s for key, s in entry.items() if key not in own})
+
+    def define(*entries: tuple[str, ...]) -> None:
+        """Merge entries, and keep the values that they set from being overridden."""
+        for path in entries:
+            add(*path)
+        keys = {key for path in entries for key in entry_settings(selection, *path)}
+        definition.update(keys, (LENGTH[key] for key in keys & LENGTH.keys()))
+
+    add("base")
+    add("tasks", task)
+    define(*(("methods", name) for name in methods))
+    define(("models", model))
+    add("tasks", task, "length", length)
+    add("scales", scale)
+    for name in dict.fromkeys([*methods, method]):  # the combination last
+        add("selected", scale, task, name)
+    return MappingProxyType({**settings, "model.like": Setting(model, "models")})
+
+
+@cache
+def method_settings(task: str, method: str, length: str, scale: str, model: str) -> Settings:
+    """Return all settings for one method: its definition, and what other entries set for it."""
+    selection = {"task": task, "method": method, "length": length}
+    others = [("models", model), ("tasks", task, "length", length), ("scales", scale)]
+    entries = [entry_settings(selection, *path) for path in others]
+    return merge(
+        entry_settings(selection, "methods", method),
+        *({key: s for key, s in entry.items() if not s.is_general} for entry in entries),
+        entry_settings(selection, "selected", scale, task, method),
+    )
+
+
+def entry_settings(selection: Mapping[str, str], file: str, *path: str) -> dict[str, Setting]:
+    """Return an entry's settings, overridden by those for the selected task, methods and length.
 
     Args:
-        entry: Nested values. `per_task`, `per_method` and `per_length` hold entries by name.
         selection: Value of `task`, `method` and `length`.
-        where: File and entry, for errors.
+        file: Name of a file of `conf/`.
+        path: Path of the entry in the file; without an entry there are no settings.
 
     Raises:
         ConfigError: If the entry has an unknown key or a value that is not allowed.
     """
-    groups = {f"per_{selector}": selector for selector in ("task", "method", "length")}
-    values = {}
-    for key, raw in flatten({k: v for k, v in entry.items() if k not in groups}).items():
+    entry: Any = load_conf(file)
+    for name in path:
+        entry = entry.get(name) or {}
+    settings = {}
+    own = {k: v for k, v in entry.items() if k not in (*GROUPS, *NOT_SETTINGS.get(file, ()))}
+    for key, raw in flatten(own).items():
+        setting = Setting(None, file, path)
+        where = f"conf/{file}.yaml: {' '.join(path)}"
         if key not in KEYS:
-            raise ConfigError([f"conf/{where}: {describe_unknown_key(key)}"])
+            raise ConfigError([f"{where}: {describe_unknown_key(key)}"])
         try:  # as text: files follow the same rules as the command line
-            values[key] = parse_value(str(raw), key)
+            settings[key] = replace(setting, value=parse_value(str(raw), key))
         except ValueError:
             advice = f"{key} takes {describe_allowed_values(key)}"
-            raise ConfigError([f"conf/{where}: {key}={raw}: {advice}"]) from None
-    for group, selector in groups.items():
+            raise ConfigError([f"{where}: {key}={raw}: {advice}"]) from None
+    for group, selector in GROUPS.items():
         for name in selection[selector].split("+"):
-            inner = entry.get(group, {}).get(name, {})
-            values |= entry_values(inner, selection, where) if inner else {}
-    return values
+            if entry.get(group, {}).get(name):
+                settings |= entry_settings(selection, file, *path, group, name)
+    return settings
 
 
-def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+def merge(*layers: Settings) -> dict[str, Setting]:
     """Merge layers, later ones overriding earlier ones.
 
     Of `trainer.epochs` and `trainer.max_steps` only the one set last remains; the other is None.
     """
-    values: dict[str, Any] = {}
+    settings: dict[str, Setting] = {}
     for layer in layers:
-        values |= layer
-        if layer.get("trainer.max_steps") is not None:
-            values["trainer.epochs"] = None
-        elif layer.get("trainer.epochs") is not None:
-            values["trainer.max_steps"] = None
-    return values
+        settings |= layer
+        for key in ("trainer.max_steps", "trainer.epochs"):
+            if key in layer and layer[key].value is not None:
+                settings[LENGTH[key]] = replace(layer[key], value=None)
+                break
+    return settings
+
+
+def values_of(settings: Settings) -> dict[str, Any]:
+    """Return the values of settings by dotted key."""
+    return {key: setting.value for key, setting in settings.items()}

@@ -3,10 +3,10 @@ import shutil
 import pytest
 import yaml
 
-from stablebert.config import files, recognition
+from stablebert.config import files, merge, recognition
 
 CACHES = (
-    *(files.load_conf, recognition.recognize),
+    *(files.load_conf, merge._merge_files, merge.method_settings, recognition.recognize),
     *(recognition._entries_by_id, recognition._model_config),
 )
 

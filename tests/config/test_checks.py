@@ -27,7 +27,11 @@ REFUSED = {
         "method=standard+mixout: standard is the baseline that methods differ from; drop it"),
     "methods_agree": ("method=wd+pretrained_wd",
         "method=pretrained_wd+wd: pretrained_wd has optimizer.weight_decay=0.001 and "
-        "optimizer.decay_to=start, wd has optimizer.weight_decay=0.01 and optimizer.decay_to=zero"),
+        "optimizer.decay_to=start, wd has optimizer.weight_decay=0.01 and optimizer.decay_to=zero; "
+        "set optimizer.weight_decay and optimizer.decay_to to combine them"),
+    "method_has_values": ("scale=paper method=reinit",
+        "method=reinit: conf/methods.yaml has no reinit.num_layers for task=rte; add it to "
+        "per_task, or set reinit.num_layers"),
     "reinitialized_is_trained": ("method=reinit reinit.num_layers=3 trainable.top_layers=2",
         "trainable.top_layers=2: reinit.num_layers=3 would freeze layers at random weights; train "
         "at least 3"),
@@ -55,6 +59,8 @@ ACCEPTED = [
     "scale=mini length=longer trainer.max_steps=400",
     "scale=mini task=qqp length=longer trainer.max_steps=9",
     "method=bitfit+wd",
+    "method=mosbach+bitfit optimizer.lr=1e-3",
+    "method=reinit reinit.num_layers=0",
     "method=reinit reinit.num_layers=2 trainable.top_layers=2",
     "task=mnli intermediate.task=rte",
     "optimizer.decay_to=start optimizer.weight_decay=0.1",
@@ -72,8 +78,17 @@ def test_every_rule_has_a_test():
     assert [rule.check.__name__ for rule in RULES] == list(REFUSED)
 
 
+# changes of conf/ without which a rule has nothing to refuse
+CONF = {
+    "method_has_values": {
+        "methods": {"reinit": {"per_task": {"cola": {"reinit": {"num_layers": 1}}}}}
+    }
+}
+
+
 @pytest.mark.parametrize("rule", REFUSED)
-def test_a_contradiction_is_refused(rule):
+def test_a_contradiction_is_refused(rule, conf):
+    conf(**CONF.get(rule, {}))
     overrides, message = REFUSED[rule]
     assert problem(*overrides.split()) == message
 
@@ -83,7 +98,7 @@ def test_a_valid_neighbor_is_accepted(overrides):
     compose(overrides.split())
 
 
-@pytest.mark.parametrize("methods", ["bitfit+layernorm", "mosbach+bert_adam"])
+@pytest.mark.parametrize("methods", ["bitfit+layernorm", "mosbach+bert_adam", "mosbach+bitfit"])
 def test_methods_that_set_a_key_differently_are_refused(methods):
     assert " has " in problem(f"method={methods}")
 
@@ -91,6 +106,26 @@ def test_methods_that_set_a_key_differently_are_refused(methods):
 def test_removing_the_steps_of_longer_is_refused():
     message = problem("scale=mini", "length=longer", "trainer.max_steps=null")
     assert message.endswith("drop it or trainer.max_steps=null")
+
+
+def test_a_depth_on_the_command_line_replaces_a_missing_entry(conf):
+    conf(**CONF["method_has_values"])
+    assert compose(["scale=paper", "method=reinit", "reinit.num_layers=0"]).reinit.num_layers == 0
+
+
+def test_methods_with_selected_values_that_differ_are_refused(conf):
+    steps = {m: {"per_length": {"longer": {"trainer": {"max_steps": n}}}}
+             for m, n in (("reinit", 300), ("mixout", 400))}  # fmt: skip
+    conf(selected={"demo": {"rte": steps}})
+    assert problem("method=reinit+mixout", "length=longer").endswith(
+        "reinit has trainer.max_steps=300, mixout has trainer.max_steps=400; "
+        "set trainer.max_steps to combine them"
+    )
+
+
+def test_methods_with_different_values_combine_if_both_have_one_selected(conf):
+    conf(selected={"demo": {"rte": {"mosbach+bitfit": {"optimizer": {"lr": 0.5}}}}})
+    assert compose(["method=bitfit+mosbach"]).optimizer.lr == 0.5
 
 
 @pytest.fixture

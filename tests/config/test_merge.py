@@ -5,44 +5,77 @@ import yaml
 
 from stablebert.config import files, schema
 from stablebert.config.compose import compose
-from stablebert.config.merge import merge
+from stablebert.config.merge import Setting, merge, values_of
 from stablebert.config.serialize import flat_values
-from stablebert.config.values import choices_of
-from tests.helpers.config import problem
+from stablebert.config.values import choices_of, parse_value
+from stablebert.tasks import TASKS
+from tests.helpers.config import problem, problems
+
+PLACES = {
+    "base": ("base", ()),
+    "task": ("tasks", ("rte",)),
+    "method": ("methods", ("mine",)),
+    "method.per_task": ("methods", ("mine", "per_task", "rte")),
+    "model": ("models", ("me/bert",)),
+    "model.per_method": ("models", ("me/bert", "per_method", "mine")),
+    "length": ("tasks", ("rte", "length", "longer")),
+    "scale": ("scales", ("here",)),
+    "scale.per_method": ("scales", ("here", "per_method", "mine")),
+    "selected": ("selected", ("here", "rte", "mine")),
+}
+
+
+def rates(conf, *layers):
+    """Return the learning rate after each of these layers is added to a copy of `conf/`.
+
+    The layers, named as in `PLACES` or "command line", set 0.01, 0.02, ...
+    """
+    content = {
+        "base": yaml.safe_load((files.CONF / "base.yaml").read_text()),
+        "tasks": {"rte": {"length": {"longer": {"trainer": {"max_steps": 7}}}}},
+        "methods": {"mine": {}},
+        "models": {"me/bert": {"layers": 3}},
+        "scales": {"here": {"model": {"name": "me/bert"}}},
+        "selected": {"here": {"rte": {"mine": {"provenance": {"seeds": [100], "score": 0.5}}}}},
+    }
+    overrides = ["task=rte", "method=mine", "length=longer", "scale=here"]
+    result = []
+    for number, layer in enumerate(layers, 1):
+        if layer == "command line":
+            overrides.append(f"optimizer.lr={number / 100}")
+        else:
+            file, path = PLACES[layer]
+            entry = content[file]
+            for name in path:
+                entry = entry.setdefault(name, {})
+            entry.setdefault("optimizer", {})["lr"] = number / 100
+        conf(**content)
+        result.append(compose(overrides).optimizer.lr)
+    return result
 
 
 def test_each_layer_overrides_the_one_before(conf):
-    rates = (f"0.0{i}" for i in range(1, 10))
-    base = yaml.safe_load((files.CONF / "base.yaml").read_text())
-    tasks = yaml.safe_load((files.CONF / "tasks.yaml").read_text())
+    layers = ["base", "task", "length", "scale", "selected", "command line"]
+    assert rates(conf, *layers) == [0.01, 0.02, 0.03, 0.04, 0.05, 0.06]
 
-    def lr(rate):
-        return {"optimizer": {"lr": float(rate)}}
 
-    def expect(rate, *overrides):
-        cfg = compose(["task=rte", "method=mine", "length=longer", "scale=here", *overrides])
-        assert cfg.optimizer.lr == float(rate)
+def test_a_general_value_does_not_override_what_a_method_sets(conf):
+    layers = ["base", "task", "method", "method.per_task", "model", "length", "scale"]
+    assert rates(conf, *layers) == [0.01, 0.02, 0.03, 0.04, 0.04, 0.04, 0.04]
 
-    conf(methods={"mine": {}}, scales={"here": {"model": {"name": "me/bert"}}})
-    conf(base=base | {"optimizer": base["optimizer"] | {"lr": float(rate := next(rates))}})
-    expect(rate)
-    conf(tasks={"rte": tasks["rte"] | lr(rate := next(rates))})
-    expect(rate)
-    conf(methods={"mine": lr(rate := next(rates))})
-    expect(rate)
-    conf(methods={"mine": lr(rate) | {"per_task": {"rte": lr(rate := next(rates)), "cola": lr(1)}}})
-    expect(rate)
-    conf(models={"me/bert": {"layers": 3} | lr(rate := next(rates))})
-    expect(rate)
-    longer = lr(rate := next(rates)) | {"trainer": {"max_steps": 7}}
-    conf(tasks={"rte": {"length": {"longer": longer}} | lr(1)})
-    expect(rate)
-    conf(scales={"here": {"model": {"name": "me/bert"}} | lr(rate := next(rates))})
-    expect(rate)
-    selected = lr(rate := next(rates)) | {"provenance": {"seeds": [100, 101], "score": 0.5}}
-    conf(selected={"here": {"rte": {"mine": selected}}})
-    expect(rate)
-    expect("0.5", "optimizer.lr=0.5")
+
+def test_an_entry_for_the_method_overrides_what_a_method_sets(conf):
+    layers = ["method", "model.per_method", "scale.per_method", "selected", "command line"]
+    assert rates(conf, *layers) == [0.01, 0.02, 0.03, 0.04, 0.05]
+
+
+def test_a_general_value_does_not_override_what_a_model_sets(conf):
+    layers = ["base", "task", "model", "length", "scale", "selected", "command line"]
+    assert rates(conf, *layers) == [0.01, 0.02, 0.03, 0.03, 0.03, 0.06, 0.07]
+
+
+def test_an_entry_of_a_scale_for_the_method_overrides_what_a_model_sets(conf):
+    assert rates(conf, "model", "scale", "scale.per_method") == [0.01, 0.01, 0.03]
 
 
 def test_a_scale_holds_values_per_task_method_and_length(conf):
@@ -94,13 +127,13 @@ def test_a_key_under_a_value_does_not_turn_it_into_a_group(conf, override):  # d
 
 
 def test_steps_replace_the_epochs_of_an_earlier_layer():
-    merged = merge({"trainer.epochs": 3}, {"trainer.max_steps": 50})
-    assert merged == {"trainer.epochs": None, "trainer.max_steps": 50}
+    merged = merge({"trainer.epochs": Setting(3)}, {"trainer.max_steps": Setting(50)})
+    assert values_of(merged) == {"trainer.epochs": None, "trainer.max_steps": 50}
 
 
 def test_epochs_replace_the_steps_of_an_earlier_layer():
-    merged = merge({"trainer.max_steps": 50}, {"trainer.epochs": 3})
-    assert merged == {"trainer.epochs": 3, "trainer.max_steps": None}
+    merged = merge({"trainer.max_steps": Setting(50)}, {"trainer.epochs": Setting(3)})
+    assert values_of(merged) == {"trainer.epochs": 3, "trainer.max_steps": None}
 
 
 def test_steps_on_the_command_line_replace_the_epochs():
@@ -129,6 +162,109 @@ def test_a_selection_for_a_combination_applies_to_it_alone(conf):
                                     "reinit+mixout": {"mixout": {"p": 0.5}}}}})  # fmt: skip
     rates = [compose([f"method={m}", "scale=mini"]).mixout.p for m in ("mixout", "mixout+reinit")]
     assert rates == [0.3, 0.5]
+
+
+# ---------------------------------------------------------------- definitions survive
+
+CONF = {
+    name: yaml.safe_load((files.CONF / f"{name}.yaml").read_text())
+    for name in ("methods", "models", "scales", "selected", "tasks")
+}
+MODELS = [
+    *("google-bert/bert-large-uncased", "xlnet/xlnet-large-cased", "FacebookAI/roberta-large"),
+    *("google/electra-large-discriminator", "facebook/bart-large"),
+]
+"""One model without settings of its own, and every model that has some."""
+WITHOUT_STEPS = {("longer", task) for task, entry in CONF["tasks"].items() if not entry}
+
+
+def keys_of(entry):
+    """Return the dotted keys that an entry sets, anywhere in it."""
+    keys = set()
+    for key in files.flatten(entry or {}):
+        names = key.split(".")
+        while names[0].startswith("per_"):
+            names = names[2:]
+        keys.add(".".join(names))
+    return keys
+
+
+def definition(entry, task):
+    """Return the values that a method or model sets for a task."""
+    facts = {"per_task", "per_method", "per_length", "layers", "aliases", "config", "paper"}
+    values = files.flatten({key: value for key, value in (entry or {}).items() if key not in facts})
+    values |= files.flatten((entry or {}).get("per_task", {}).get(task, {}))
+    if values.get("trainer.max_steps"):  # epochs and steps are one value
+        values["trainer.epochs"] = None
+    elif values.get("trainer.epochs"):
+        values["trainer.max_steps"] = None
+    return values
+
+
+def keys_for_method(scale, model, method, task):
+    """Return the keys that entries for a method set."""
+    entries = [CONF["scales"][scale], CONF["models"][model]]
+    entries = [entry.get("per_method", {}).get(method) for entry in entries]
+    selected = CONF["selected"].get(scale, {}).get(task, {}).get(method, {})
+    entries.append({key: value for key, value in selected.items() if key != "provenance"})
+    return set().union(*map(keys_of, entries))
+
+
+@pytest.mark.parametrize("scale", choices_of("scale"))
+@pytest.mark.parametrize("length", choices_of("length"))
+@pytest.mark.parametrize("method", [m for m in choices_of("method") if m != "longer"])
+def test_what_a_method_or_model_sets_survives(scale, length, method):
+    for task, model in itertools.product(TASKS, MODELS):
+        overrides = [f"scale={scale}", f"length={length}", f"method={method}", f"task={task}"]
+        overrides += [f"model.name={model}", "data.source=hub"]
+        own = definition(CONF["models"][model], task) | definition(CONF["methods"][method], task)
+        if length == "longer" and "trainer.epochs" in own:
+            assert any("has its own length" in problem for problem in problems(*overrides))
+        elif (task, method) != ("mnli", "intermediate") and (length, task) not in WITHOUT_STEPS:
+            values = flat_values(compose(overrides))
+            for key in own.keys() - keys_for_method(scale, model, method, task):
+                assert (key, values[key]) == (key, parse_value(str(own[key]), key))
+
+
+def test_all_models_with_settings_are_listed_here():
+    settings = {"optimizer", "trainer", "data", "per_task"}
+    assert {name for name, entry in CONF["models"].items() if settings & {*entry}} == {*MODELS[1:]}
+
+
+def test_steps_that_a_model_trains_for_are_not_those_of_longer():
+    assert problem("scale=paper", "model.name=roberta-large", "length=longer") == (
+        "length=longer: conf/models.yaml (FacebookAI/roberta-large per_task rte) has its own "
+        "length of training, trainer.max_steps=2036, and no per_length entry for longer; add it, "
+        "or set trainer.max_steps=N"
+    )
+
+
+def test_epochs_that_a_method_sets_are_not_those_of_longer():
+    assert "conf/methods.yaml (mosbach) has its own length of training, trainer.epochs=20" in (
+        problem("scale=demo", "method=mosbach", "length=longer")
+    )
+
+
+def test_a_model_may_have_steps_of_its_own_for_longer(conf):
+    own = {"trainer": {"max_steps": 50}, "per_length": {"longer": {"trainer": {"max_steps": 90}}}}
+    conf(models={"me/bert": own})
+    overrides = ["scale=paper", "model.name=me/bert"]
+    assert compose(overrides).trainer.max_steps == 50
+    assert compose([*overrides, "length=longer"]).trainer.max_steps == 90
+
+
+def test_steps_on_the_command_line_replace_those_of_the_model_under_longer():
+    overrides = ["scale=paper", "model.name=roberta-large", "length=longer"]
+    assert compose([*overrides, "trainer.max_steps=4000"]).trainer.max_steps == 4000
+
+
+def test_a_combination_keeps_the_definitions_of_both_methods():
+    cfg = compose(["scale=mini", "method=llrd+mosbach", "model.name=roberta-large", "task=rte"])
+    assert (cfg.trainer.epochs, cfg.trainer.max_steps, cfg.optimizer.layer_decay) == (
+        20,
+        None,
+        0.95,
+    )
 
 
 # ---------------------------------------------------------------- the values that ship
