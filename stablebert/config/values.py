@@ -12,11 +12,16 @@ from stablebert.config.schema import KEYS, RETIRED_KEYS, NameIn
 _BOOLS = {"true": True, "1": True, "yes": True, "on": True}
 _BOOLS |= {"false": False, "0": False, "no": False, "off": False}
 _NULL = {"null", "none", "~"}
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _ITEM = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,]*?)\s*(?:,|$)""")
 
 
 def parse_value(text: str, key: str) -> Any:
     """Parse the value of `key` by the type of the key, never by the look of the text.
+
+    Numbers are plain decimal: no underscores, no other digits than 0 to 9, and in integers no
+    leading zeros, which some readers take for octal numbers.
 
     Raises:
         ValueError: If the text is not an allowed value; see `describe_allowed_values`.
@@ -39,13 +44,13 @@ def _parse_as(text: str, hint: Any) -> Any:
     bare = unquote(text.strip())
     value: Any = None
     if hint is str:
-        value = text if bare == text.strip() else bare
+        value = bare
     elif hint is bool:
         value = _BOOLS.get(bare.lower())
     elif hint is int:
-        value = int(bare)
-    elif hint is float:
-        value = float(bare) if isfinite(float(bare)) else None
+        value = int(bare) if _INTEGER.fullmatch(bare) else None
+    elif hint is float:  # adding 0.0 makes -0.0 positive
+        value = float(bare) + 0.0 if _NUMBER.fullmatch(bare) and isfinite(float(bare)) else None
     elif origin is Literal:
         value = bare if bare in args else None
     elif origin is Annotated:

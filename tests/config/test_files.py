@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stablebert.config import files
 from stablebert.config.files import documented_keys, flatten, load_conf, load_yaml, model_folder
@@ -29,12 +30,54 @@ def test_a_number_in_scientific_notation_is_a_number():
     assert load_conf("base")["optimizer"]["lr"] == 2e-5
 
 
-def test_a_key_given_twice_is_refused(conf):
+def test_a_key_given_twice_in_conf_is_refused(conf):
     path = files.CONF / "base.yaml"
-    path.write_text(path.read_text() + "\nseed: 1\n")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, "seed: 1"]))
     conf()
-    with pytest.raises(Exception, match="duplicate key seed"):
+    first = next(n for n, line in enumerate(lines, 1) if line.startswith("seed:"))
+    with pytest.raises(ConfigError) as error:
         load_conf("base")
+    last = len(lines) + 1
+    assert str(error.value) == (f"{path}:{last}: seed is given twice, in lines {first} and {last}")
+
+
+@pytest.mark.parametrize(
+    "content", ["a: 1\n\na: 2", "b:\n  a: 1\n\n  a: 1", '{a: 1,\n\n"a": 1}', "- {a: 1,\n\na: {}}"]
+)
+def test_a_key_given_twice_is_refused_with_both_lines(tmp_path, content):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(content)
+    first = 1 + content.startswith("b")
+    with pytest.raises(ConfigError, match=f"a is given twice, in lines {first} and {first + 2}$"):
+        load_yaml(path)
+
+
+def test_a_key_may_override_one_that_is_merged_in(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}")
+    assert load_yaml(path)["b"] == {"x": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("010", 8), ("1_0", 10), ("0x10", 16), ("1:30", 90), ("0b11", 3),
+                         ("1_0.5", 10.5), ("1:30.5", 90.5), ("00.5", 0.5)],
+)  # fmt: skip
+def test_a_number_that_yaml_reads_as_another_one_is_refused(tmp_path, text, number):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"a: 1\nb: [{text}]")
+    with pytest.raises(ConfigError) as error:
+        load_yaml(path)
+    assert str(error.value) == (
+        f"{path}:2: YAML reads {text} as the number {number}; write it that way"
+    )
+
+
+@pytest.mark.parametrize("text", ["0", "10", "-3", "0.5", "2.0e-5", ".5", "0.0", "1e3", "008"])
+def test_plain_numbers_are_read_as_yaml_reads_them(tmp_path, text):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"a: {text}")
+    assert load_yaml(path) == yaml.safe_load(f"a: {text}")
 
 
 def test_base_holds_every_key_once_and_in_order():
@@ -69,7 +112,7 @@ def test_a_file_that_is_not_yaml_is_refused_by_name(tmp_path, content):
         load_yaml(path)
 
 
-@pytest.mark.parametrize("content", [*BAD_YAML, b"a: ${b", b"a: ${b}"], ids=ascii)
+@pytest.mark.parametrize("content", BAD_YAML, ids=ascii)
 def test_a_file_of_conf_that_is_not_yaml_is_refused_by_name(conf, content):
     (files.CONF / "scales.yaml").write_bytes(content)
     conf()

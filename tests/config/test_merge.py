@@ -148,7 +148,7 @@ def test_epochs_on_the_command_line_replace_the_steps_of_a_scale(conf):
 
 
 def test_a_large_task_trains_longer_if_the_steps_are_given():
-    cfg = compose(["scale=mini", "task=mnli", "length=longer", "trainer.max_steps=50_000"])
+    cfg = compose(["scale=mini", "task=mnli", "length=longer", "trainer.max_steps=50000"])
     assert (cfg.length, cfg.trainer.max_steps) == ("longer", 50000)
 
 
