@@ -4,19 +4,26 @@ A sweep file is an ordinary W&B sweep configuration with `method: grid` and flat
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from stablebert.config.compose import compose
 from stablebert.config.files import SWEEPS, load_yaml
 from stablebert.config.schema import KEYS, RunConfig
-from stablebert.config.values import did_you_mean, is_list_key
+from stablebert.config.sweep_command import command_problems, fixed_overrides
+from stablebert.config.values import did_you_mean, is_list_key, parse_value
 from stablebert.errors import ConfigError
 from stablebert.filesystem import expand_path
+
+SEED_KEYS = {"seed", "seed_init", "seed_data"}
+"""Keys that distinguish the runs of a cell."""
+MOST_RUNS = 100_000
+"""Limit on the runs of a grid; the plan of one of this size takes ten seconds."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class Sweep:
             if not equals or key not in KEYS:
                 near = did_you_mean(key, KEYS)
                 problems.append(f"{override} is not of the form KEY=VALUES with a known key{near}")
+            elif key == "force":
+                problems.append(f"{override}: a grid does not repeat finished runs; drop it")
             elif key in replacements:
                 problems.append(f"{override}: {key} is given twice")
             else:
@@ -58,10 +67,17 @@ class Sweep:
     def combinations(self) -> list[dict[str, str]]:
         """Return the parameters of every run, in W&B's order.
 
-        W&B sorts the names, varies the last one fastest, and drops repeated values.
+        W&B sorts the names, varies the last one fastest, and drops repeated values. Here values
+        are repeated if they are equal when parsed, whatever their spelling.
+
+        Raises:
+            ConfigError: If there are more than `MOST_RUNS`.
         """
         names = sorted(self.parameters)
-        values = [dict.fromkeys(self.parameters[name]) for name in names]
+        values = [_distinct(name, self.parameters[name]) for name in names]
+        if (count := prod(map(len, values))) > MOST_RUNS:
+            limit = f"a grid has at most {MOST_RUNS:,}; narrow it"
+            raise ConfigError([f"{self.name}: {count:,} runs, but {limit}"])
         return [dict(zip(names, combination, strict=True)) for combination in product(*values)]
 
     def configs(self) -> list[RunConfig]:
@@ -76,7 +92,7 @@ class Sweep:
     @property
     def roots(self) -> list[Path]:
         """The folders that hold its records (`paths.runs`)."""
-        return sorted({expand_path(cfg.paths.runs) for _, cfg in self.points})
+        return sorted(map(expand_path, {cfg.paths.runs for _, cfg in self.points}))
 
     @cached_property
     def points(self) -> list[tuple[dict[str, str], RunConfig]]:
@@ -85,20 +101,51 @@ class Sweep:
         Raises:
             ConfigError: If any is invalid; it holds every problem of every combination once.
         """
-        points: list[tuple[dict[str, str], RunConfig]] = []
         problems: dict[str, None] = {}
+
+        def compose_or_note(*overrides: str) -> RunConfig | None:
+            try:
+                return compose(overrides)
+            except ConfigError as error:
+                problems.update(dict.fromkeys(error.problems))
+                return None
+
         fixed_overrides = [
             item for item in self.fixed_overrides if item.partition("=")[0] not in self.parameters
         ]
+        seed_keys = SEED_KEYS & self.parameters.keys()
+        seeds: dict[tuple[str, str], Any] = {}
+        for key in seed_keys:
+            for text in self.parameters[key]:
+                try:
+                    seeds[key, text] = parse_value(text, key)
+                except ValueError:
+                    compose_or_note(f"{key}={text}")
+        cells: dict[tuple[str, ...], RunConfig | None] = {}
+        points: list[tuple[dict[str, str], RunConfig]] = []
         for combination in self.combinations():
-            overrides = [f"{key}={value}" for key, value in combination.items()]
-            try:
-                points.append((combination, compose([*fixed_overrides, *overrides])))
-            except ConfigError as error:
-                problems |= dict.fromkeys(error.problems)
+            values = {key: text for key, text in combination.items() if key not in SEED_KEYS}
+            cell = tuple(values.values())
+            if cell not in cells:  # checked once, as no check depends on a seed
+                overrides = [f"{key}={text}" for key, text in values.items()]
+                cells[cell] = compose_or_note(*fixed_overrides, *overrides)
+            if cfg := cells[cell]:
+                own: dict[str, Any] = {key: seeds.get((key, combination[key])) for key in seed_keys}
+                points.append((combination, replace(cfg, **own)))
         if problems:
             raise ConfigError([f"{self.name}: {problem}" for problem in problems])
         return points
+
+
+def _distinct(key: str, texts: Iterable[str]) -> list[str]:
+    """Return values without repetition; those that are not allowed are refused later."""
+    distinct: dict[object, str] = {}
+    for text in texts:
+        try:
+            distinct.setdefault(parse_value(text, key), text)
+        except ValueError:
+            distinct.setdefault((text,), text)
+    return list(distinct.values())
 
 
 def _split_values(key: str, text: str) -> tuple[str, ...]:
@@ -106,8 +153,11 @@ def _split_values(key: str, text: str) -> tuple[str, ...]:
         return (text,)
     values: list[str] = []
     for item in text.split(","):
-        span = re.fullmatch(r"\s*([0-9]{1,10})\.\.([0-9]{1,10})\s*", item)
+        span = re.fullmatch(r"\s*(0|[1-9][0-9]{0,18})\.\.(0|[1-9][0-9]{0,18})\s*", item)
         if span and int(span[1]) <= int(span[2]):  # an empty range is refused later, as a value
+            if (count := int(span[2]) - int(span[1]) + 1) > MOST_RUNS:
+                limit = f"a grid has at most {MOST_RUNS:,} runs"
+                raise ConfigError([f"{key}={text}: {count:,} values, but {limit}"])
             values += map(str, range(int(span[1]), int(span[2]) + 1))
         else:
             values.append(item.strip())
@@ -127,7 +177,16 @@ def read_sweep(path: str) -> Sweep:
         names = shipped_sweeps()
         suggestion = did_you_mean(Path(path).stem, names)
         raise ConfigError([f"{path} is not a sweep file; shipped: {', '.join(names)}{suggestion}"])
-    return parse_sweep(file.stem, load_yaml(file), str(file))
+    content = load_yaml(file)
+    names = [str(name) for name in content] if isinstance(content, dict) else []
+    if unknown_names := [name for name in names if name not in _SWEEP_KEYS]:
+        raise ConfigError(
+            [
+                f"{file}: {name} is not a key of a W&B sweep{did_you_mean(name, _SWEEP_KEYS)}"
+                for name in unknown_names
+            ]
+        )
+    return parse_sweep(file.stem, content, str(file))
 
 
 def shipped_sweeps() -> list[str]:
@@ -144,26 +203,46 @@ def parse_sweep(name: str, content: Any, where: str) -> Sweep:
         where: Origin of the content, for errors.
 
     Raises:
-        ConfigError: If it is not a flat grid.
+        ConfigError: If it is not a flat grid of `stablebert train` runs.
     """
     parameters = content.get("parameters") if isinstance(content, dict) else None
     if not isinstance(parameters, dict) or content.get("method") != "grid":
         raise ConfigError([f"{where}: a sweep needs `method: grid` and `parameters`"])
-    problems = []
+    problems = [f"`{key}`: {why}" for key, why in _NOT_A_GRID.items() if content.get(key)]
     grid: dict[str, tuple[str, ...]] = {}
     for key, entry in parameters.items():
+        values = entry.get("values", [entry.get("value")]) if isinstance(entry, dict) else None
         if key not in KEYS:
-            problems.append(f"{where}: parameter {key} is not a key{did_you_mean(key, KEYS)}")
+            nested = "; write nested parameters as one dotted name"
+            advice = nested if isinstance(entry, dict) and "parameters" in entry else ""
+            problems.append(f"parameter {key} is not a key{advice or did_you_mean(str(key), KEYS)}")
+        elif key == "force":
+            problems.append("parameter force: a grid does not repeat finished runs; drop it")
         elif not isinstance(entry, dict) or len(entry.keys() & {"value", "values"}) != 1:
-            problems.append(f"{where}: parameter {key} needs either `value` or `values`")
+            problems.append(f"parameter {key} needs either `value` or `values`")
+        elif extra := entry.keys() - {"value", "values"}:
+            problems.append(f"parameter {key}: a grid has no `{min(map(str, extra))}`")
+        elif isinstance(values, list) and values:
+            grid[key] = tuple(str(value) for value in values)
         else:
-            values = entry["values"] if "values" in entry else [entry["value"]]
-            if isinstance(values, list) and values:
-                grid[key] = tuple(str(value) for value in values)
-            else:
-                problems.append(f"{where}: parameter {key}: `values` must be a list, not {values}")
+            problems.append(f"parameter {key}: `values` must be a list, not {values}")
+    command, program = content.get("command"), content.get("program")
+    problems += command_problems(command, program, parameters)
     if problems:
-        raise ConfigError(problems)
-    command = [str(argument) for argument in content.get("command") or []]
-    fixed_overrides = tuple(argument for argument in command if argument.partition("=")[0] in KEYS)
-    return Sweep(name, grid, fixed_overrides)
+        raise ConfigError([f"{where}: {problem}" for problem in problems])
+    return Sweep(name, grid, fixed_overrides(command, program))
+
+
+_NOT_A_GRID = {
+    "run_cap": "W&B stops after that many runs, a local grid would not; narrow the parameters",
+    "early_terminate": "W&B would end some runs early; `stablebert grid --prune` does so locally",
+    "scheduler": "jobs of W&B Launch are not supported; name a `command`",
+    "job": "jobs of W&B Launch are not supported; name a `command`",
+    "image_uri": "jobs of W&B Launch are not supported; name a `command`",
+}
+"""Keys of a W&B sweep that change which runs are trained, or by what, and why that is refused."""
+_SWEEP_KEYS = {
+    *("apiVersion", "kind", "controller", "description", "program", "entity", "project"),
+    *("method", "command", "name", "metric", "metrics", "parameters", *_NOT_A_GRID),
+}
+"""Keys of a W&B sweep; its schema allows no others."""

@@ -1,9 +1,11 @@
 """The plan of a sweep: its runs that are done, missing or crashed."""
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ConfigError
@@ -43,8 +45,16 @@ def make_plan(
     finished_keys = {record.key for record in records}
     plan = Plan()
     runs = {run.key: run for run in map(identities.run, configs)}
+    folders: dict[Path, set[str]] = {}  # of each cell: one look instead of three for every run
     for run in runs.values():
-        if run.key in finished_keys or _has_finished_since(run):
+        cell = run.folder.parent
+        if cell not in folders:
+            folders[cell] = set(os.listdir(cell)) if cell.is_dir() else set()
+        if run.key in finished_keys:
+            plan.done.append(run)
+        elif run.folder.name not in folders[cell]:
+            plan.missing.append(run)
+        elif _has_finished_since(run):
             plan.done.append(run)
         elif (run.folder / CRASH).exists() or (run.folder / RESULT).exists():
             plan.crashed.append(run)  # a damaged record counts as a crash

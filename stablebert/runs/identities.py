@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from stablebert.config.identity import prerequisite
 from stablebert.config.recognition import RecognitionError, check_recognition
@@ -11,6 +12,7 @@ from stablebert.hub import GLUE
 from stablebert.runs.locate import identify, locate_data, locate_model
 from stablebert.runs.record import RunRecord
 from stablebert.runs.run import Run
+from stablebert.runs.seeds import Seeds
 from stablebert.tasks import TASKS
 
 Address = tuple[str, str, str | None, str]
@@ -37,6 +39,7 @@ class Identities:
             for part, content in (("data", record.data), ("model", record.model)):
                 counts = self._contents.setdefault((part, record.scale, record.task), Counter())
                 counts[content] += 1
+        self._cells: dict[RunConfig, Run] = {}
         self._missing: dict[Address, ActionableError] = {}
         self._assumed: dict[tuple[str, str], dict[str, None]] = {}
 
@@ -50,13 +53,20 @@ class Identities:
         ]
 
     def run(self, cfg: RunConfig) -> Run:
-        """Identify the run of a configuration.
+        """Identify the run of a configuration; all seeds of a cell are identified at once.
 
         Raises:
             ContentError: If data or model cannot be located, and the records do not agree on one
                 content.
             RecognitionError: If the configuration lacks the settings of its model.
         """
+        cell = replace(cfg, seed=0, seed_init=None, seed_data=None)
+        if cell not in self._cells:
+            self._cells[cell] = self._identify(cell)
+        run = self._cells[cell]
+        return Run(cfg, run.config_id, run.folder.with_name(Seeds.of(cfg).folder))
+
+    def _identify(self, cfg: RunConfig) -> Run:
         task, data, model = TASKS[cfg.task].config, cfg.data, cfg.model
         intermediate = prerequisite(cfg)
         return identify(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from stablebert.config import sweep as sweep_module
 from stablebert.config.compose import compose
 from stablebert.config.files import CONF, SWEEPS
 from stablebert.config.sweep import Sweep, parse_sweep, read_sweep
@@ -155,15 +156,184 @@ def test_an_invalid_override_of_a_grid_is_refused(overrides, message):
         read_sweep("table1").narrow(overrides)
 
 
+COMMAND = ["${env}", "${interpreter}", "-m", "stablebert", "train", "${args_no_hyphens}"]
+
+
+def parse(parameters, command=COMMAND, **others):
+    """Parse a sweep, each parameter of which has one value."""
+    parameters = {key: {"value": value} for key, value in parameters.items()}
+    content = {"method": "grid", "parameters": parameters, "command": command, **others}
+    return parse_sweep("x", content, "x.yaml")
+
+
+def refusals(*arguments, **others):
+    """Return the problems of a sweep that must be refused."""
+    with pytest.raises(ConfigError) as error:
+        parse(*arguments, **others)
+    return error.value.problems
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        COMMAND,
+        [".venv/bin/stablebert", "train", "${args_no_hyphens}"],
+        ["${env}", "CUDA_VISIBLE_DEVICES=0", "${program}", "train", "${args_no_hyphens}"],
+        ["nice", *COMMAND],
+        [*COMMAND, "wandb.tags=[x]"],
+    ],
+)
+def test_a_command_that_trains_is_accepted(command):
+    assert parse({"task": "rte"}, command, program="stablebert").configs()[0].task == "rte"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (None, "there is no `command`, and W&B's own is `python PROGRAM --KEY=VALUE...`"),
+        ("stablebert train ${args_no_hyphens}", "`command` must be a list and a call of"),
+        ([], "`command` must be a call of `stablebert train`"),
+        (["python", "train.py", "${args_no_hyphens}"], "`command` must be a call of"),
+        (["stablebert", "config", "${args_no_hyphens}"], "`command` must be a call of"),
+        (COMMAND[:-1], "`command` does not give the parameters to the run; end it with ${args_no"),
+        ([*COMMAND, "optimizer.lrr=1e-9"], "unknown key optimizer.lrr; did you mean optimizer.lr"),
+        ([*COMMAND, "--seed=1"], "--seed=1: unknown key --seed; did you mean seed?"),
+        ([*COMMAND, "--quiet"], "--quiet: expected KEY=VALUE"),
+        ([*COMMAND, "task=rte"], "`command` sets task, which is a parameter, too"),
+        ([*COMMAND, "data.source=${envvar:ABSENT}"], "environment variable ABSENT is not set"),
+    ],
+)
+def test_a_command_that_means_something_else_is_refused(command, message):
+    (problem,) = refusals({"task": "rte"}, command)
+    assert message in problem
+
+
+@pytest.mark.parametrize(
+    "macro",
+    [
+        *("${args}", "${args_no_equals}", "${args_no_boolean_flags}", "${args_json}"),
+        *("${args_json_file}", "${args_append_hydra}", "${args_override_hydra}", "${env}"),
+    ],
+)
+def test_other_macros_are_refused(macro):
+    assert refusals({"task": "rte"}, [*COMMAND[:-1], macro])[1] == (
+        f"x.yaml: `command`: {macro} is not in the form KEY=VALUE; use ${{args_no_hyphens}}"
+    )
+
+
+def test_an_environment_variable_is_replaced_as_by_the_agent(monkeypatch):
+    monkeypatch.setenv("GLUE", "/data")
+    sweep = parse({"task": "rte", "scale": "mini"}, [*COMMAND, "data.source=${envvar:GLUE}/glue"])
+    assert sweep.configs()[0].data.source == "/data/glue"
+
+
+def test_an_override_of_the_command_may_be_replaced_when_narrowing():
+    sweep = parse({"task": "rte"}, [*COMMAND, "scale=paper"]).narrow(["scale=mini"])
+    assert sweep.configs()[0].scale == "mini"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("run_cap", 3),
+        ("early_terminate", {"type": "hyperband", "min_iter": 3}),
+        ("scheduler", {"job": "x"}),
+        ("job", "x"),
+        ("image_uri", "x"),
+    ],
+)
+def test_a_key_that_changes_the_runs_is_refused(key, value):
+    (problem,) = refusals({"task": "rte"}, **{key: value})
+    assert problem.startswith(f"x.yaml: `{key}`: ")
+
+
+def test_an_unknown_key_of_a_file_is_refused(tmp_path):
+    path = tmp_path / "x.yaml"
+    content = content_of("table1") | {"commandx": [], "settings": {}}
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError) as error:
+        read_sweep(str(path))
+    assert error.value.problems == [
+        f"{path}: commandx is not a key of a W&B sweep; did you mean command?",
+        f"{path}: settings is not a key of a W&B sweep",
+    ]
+
+
+def test_a_key_given_twice_in_a_file_is_refused(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text((SWEEPS / "table1.yaml").read_text() + "\n  seed: {value: 1}\n")
+    with pytest.raises(ConfigError, match="seed is given twice, in lines"):
+        read_sweep(str(path))
+
+
+@pytest.mark.parametrize("refused", ["parameter", "override"])
+def test_a_grid_does_not_take_force(refused):
+    with pytest.raises(ConfigError, match="a grid does not repeat finished runs; drop it"):
+        parse({"force": True}) if refused == "parameter" else parse({}).narrow(["force=true"])
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "count"),
+    [
+        ("seed", [0, "0", " 0", 1], 2),
+        ("optimizer.lr", ["1e-3", 0.001, "0.0010"], 1),
+        ("task", ["rte", "'rte'"], 1),
+        ("optimizer.bias_correction", [True, "yes", "true"], 1),
+        ("seed_init", [None, "null"], 1),
+    ],
+)
+def test_values_that_are_equal_when_parsed_are_one_value(key, values, count):
+    content = {"method": "grid", "command": COMMAND, "parameters": {key: {"values": values}}}
+    assert len(parse_sweep("x", content, "x").configs()) == count
+
+
+def test_a_grid_has_a_largest_size():
+    with pytest.raises(ConfigError, match=r"^seed=0\.\.9999999: 10,000,000 values, but a grid has"):
+        read_sweep("table1").narrow(["seed=0..9999999"])
+
+
+def test_the_product_of_the_values_is_limited():
+    sweep = read_sweep("table1").narrow(["seed=0..99999"])
+    with pytest.raises(ConfigError, match=r"^table1: 4,800,000 runs, but a grid has"):
+        sweep.configs()
+
+
+def test_each_cell_of_a_grid_is_composed_once(monkeypatch):
+    compositions = []
+    monkeypatch.setattr(sweep_module, "compose", lambda o: compositions.append(o) or compose(o))
+    assert len(read_sweep("table1").narrow(["task=rte", "seed=0..99"]).configs()) == 400
+    assert sum("task=rte" in overrides for overrides in compositions) == 4
+
+
+@pytest.mark.parametrize("key", ["seed", "seed_init", "seed_data"])
+def test_an_invalid_seed_is_refused(key):
+    with pytest.raises(ConfigError, match=f"x: {key}=08: {key} takes an integer from 0 to"):
+        parse({key: "08"}).configs()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("method: random\nparameters: {}", "`method: grid`"),
         ("[]", "`method: grid`"),
         ("method: grid\nparameters: {sed: {value: 1}}", "did you mean seed"),
+        ("method: bayes\nparameters: {seed: {value: 1}}", "`method: grid`"),
         ("method: grid\nparameters: {seed: {min: 0, max: 3}}", "either `value` or `values`"),
+        ("method: grid\nparameters: {seed: {value: 0, values: [1]}}", "either `value` or"),
+        (
+            "method: grid\nparameters: {seed: {values: [0], probabilities: [1]}}",
+            "no `probabilities`",
+        ),
+        (
+            "method: grid\nparameters: {seed: {values: [0], distribution: q_normal}}",
+            "no `distribution`",
+        ),
+        ("method: grid\nparameters: {1: {value: 0}}", "parameter 1 is not a key"),
         ("method: grid\nparameters: {seed: {values: 3}}", "`values` must be a list, not 3"),
-        ("method: grid\nparameters: {trainer: {parameters: {}}}", "trainer is not a key"),
+        (
+            "method: grid\nparameters: {trainer: {parameters: {}}}",
+            "trainer is not a key; write nested",
+        ),
     ],
 )
 def test_a_sweep_that_is_not_a_flat_grid_is_refused(text, message):

@@ -16,7 +16,7 @@ from stablebert.runs.identities import Identities
 from stablebert.runs.record import read_record
 from stablebert.training.lifecycle import train_run
 from tests.helpers.models import copy_model
-from tests.helpers.runs import SWEEP, check_is_complete, history_of, join_arguments, runs_of
+from tests.helpers.runs import SEEDS, SWEEP, check_is_complete, history_of, join_arguments, runs_of
 from tests.helpers.scripted_workers import ScriptedWorkers, crash, finish
 
 # ---------------------------------------------------------------- refused before anything is read
@@ -44,7 +44,7 @@ def test_invalid_arguments_are_refused(arguments, message, capsys):
 def demo_grid(tmp_path, monkeypatch):
     """Function that runs three seeds of the demo with workers that answer without training."""
     path = tmp_path / "seeds.yaml"
-    path.write_text("method: grid\nparameters: {seed: {values: [0, 1, 2]}}")
+    path.write_text(SEEDS)
     arguments = [str(path), "scale=demo", "task=rte", f"paths.runs={tmp_path / 'runs'}", "--fresh"]
 
     def run(answer, *flags):

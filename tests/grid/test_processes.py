@@ -28,6 +28,7 @@ from stablebert.runs.record import read_record
 from stablebert.runs.run import Job
 from tests.helpers.cage import Cage, work_in_cage
 from tests.helpers.runs import (
+    SEEDS,
     check_is_complete,
     history_of,
     join_arguments,
@@ -120,7 +121,7 @@ def test_a_terminal_shows_a_bar_per_worker_and_one_for_all_runs(sweep_arguments)
 def pruned(run_defaults, tmp_path_factory):
     """Runs and output of three seeds, of which the best is finished after 8 of 20 steps."""
     folder = tmp_path_factory.mktemp("pruned")
-    (folder / "seeds.yaml").write_text("method: grid\nparameters: {seed: {values: [0, 1, 2]}}")
+    (folder / "seeds.yaml").write_text(SEEDS)
     more = {"task": "rte", "paths.runs": folder / "runs", "optimizer.lr": "1e-2"}
     steps = {"trainer.max_steps": "20", "trainer.evaluations": "5", "trainer.threads": "1"}
     defaults = {**run_defaults, **more, **steps}

@@ -32,6 +32,12 @@ parameters:
   trainer.threads: {value: 1}
 """
 """A sweep of eight runs of four steps each."""
+SEEDS = """
+method: grid
+command: [stablebert, train, "${args_no_hyphens}"]
+parameters: {seed: {values: [0, 1, 2]}}
+"""
+"""A sweep of three seeds."""
 
 
 def join_arguments(defaults, overrides):

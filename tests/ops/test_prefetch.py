@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from stablebert.cli.main import main
+from stablebert.config.files import SWEEPS
 from stablebert.hub import HubError
 from stablebert.ops import prefetch
 from stablebert.ops.items import HubItem
@@ -26,8 +27,9 @@ def sweep_file(tmp_path):
         **{"scale": {"value": "mini"}, "model.name": {"value": "me/bert"}},
         "trainer.max_steps": {"value": 2},
     }
+    content = yaml.safe_load((SWEEPS / "table1.yaml").read_text("utf-8"))
     file = tmp_path / "sweep.yaml"
-    file.write_text(yaml.safe_dump({"method": "grid", "parameters": parameters}))
+    file.write_text(yaml.safe_dump(content | {"parameters": parameters}))
     return str(file)
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from stablebert.config.compose import compose
 from stablebert.config.identity import config_id
+from stablebert.config.sweep import read_sweep
+from stablebert.runs import identities as identities_module
 from stablebert.runs.identities import ContentError, Identities
 from stablebert.runs.locate import locate
 from tests.helpers.records import make_cell, make_record
@@ -104,3 +106,20 @@ def test_a_run_that_starts_from_another_one_is_identified():
     run = Identities([record_of(), record_of("mnli")]).run(absent_config("method=intermediate"))
     start = config_id(absent_config("task=mnli"), data=DATA, model=MODEL)
     assert run.config_id == config_id(run.cfg, data=DATA, model=MODEL, start=start)
+
+
+def test_all_seeds_of_a_cell_are_identified_at_once(monkeypatch):
+    calls = []
+    original = identities_module.identify
+
+    def count(*args, **kwargs):
+        calls.append(args)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(identities_module, "identify", count)
+    overrides = ["scale=demo", "data.source=demo:70", "task=rte", "seed=0..4", "seed_init=0,1"]
+    configs = read_sweep("table1").narrow(overrides).configs()
+    identify = Identities([]).run
+    runs = [identify(cfg) for cfg in configs]
+    assert (len(calls), len({run.key for run in runs})) == (4, 4 * 10)
+    assert runs == [Identities([]).run(cfg) for cfg in configs]
