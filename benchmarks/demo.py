@@ -128,9 +128,10 @@ def rates(runs: Path) -> str:
     for (rate, method), cells in sorted(results.items(), key=lambda item: item[0]):
         scores = [f"{result.val.mean():.1f} ± {result.val.std(ddof=1):.1f}" for result in cells]
         mean = f"{np.mean([result.val.mean() for result in cells]):.1f}"
-        failed_count, n = sum(result.failed for result in cells), sum(result.n for result in cells)
-        rows.append([f"{rate:g}", method, *scores, mean, f"{failed_count} of {n}"])
-    return markdown_table(["rate", "method", *tasks, "mean", "failed"], rows)
+        counts = [sum(r.failed for r in cells), sum(r.at_chance for r in cells)]
+        n = sum(result.n for result in cells)
+        rows.append([f"{rate:g}", method, *scores, mean, *(f"{count} of {n}" for count in counts)])
+    return markdown_table(["rate", "method", *tasks, "mean", "failed", "at chance"], rows)
 
 
 def summaries(sweep: str, overrides: Sequence[str], runs: Path) -> list[CellResult]:

@@ -1,6 +1,5 @@
 """Links, headings, wording and names of commands in the documentation; the code of the README."""
 
-import json
 import re
 import statistics
 from itertools import chain
@@ -177,26 +176,40 @@ def test_nothing_refers_to_documents_that_are_not_here(name):
 
 
 def test_numbers_in_the_readme_are_those_of_the_records():
-    scores, failed = {}, {}
+    from stablebert.report.chance import is_at_chance
+    from stablebert.runs.record import parse_record
+
+    runs = {}
     for name in ("table1", "bias_correction"):
-        lines = text_of(ROOT / f"results/demo/{name}.jsonl").splitlines()
-        for run in map(json.loads, lines):
-            cell = run["method"], run["length"]
-            if run["seed"] < 20 and run["task"] in ("rte", "mrpc", "stsb", "cola"):
-                by_seed = scores.setdefault((*cell, run["task"]), {})
-                by_seed[run["seed"]] = 100 * run["test_at_best"]
-                failed.setdefault(cell, {})[run["task"], run["seed"]] = run["status"] == "failed"
+        for line in text_of(ROOT / f"results/demo/{name}.jsonl").splitlines():
+            run = parse_record(line)
+            if run.seed < 20 and run.task in ("rte", "mrpc", "stsb", "cola"):
+                runs.setdefault((run.method, run.length), {})[run.task, run.seed] = run
     row = r"^\| (\w+) \| (3epochs|longer) \| (.*) \|$"
     rows = re.findall(row, text_of(ROOT / "README.md"), re.MULTILINE)
     assert len(rows) == 5
     for method, length, cells in rows:
-        *texts, failures = cells.split(" | ")
+        *texts, failures, chances = cells.split(" | ")
+        own = runs[method, length]
         for task, text in zip(("rte", "mrpc", "stsb", "cola"), texts, strict=True):
-            values = list(scores[method, length, task].values())
-            assert len(values) == 20
+            values = [100 * own[task, seed].test_at_best for seed in range(20)]
             assert text == f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
-        runs = failed[method, length]
-        assert failures == f"{sum(runs.values())} of {len(runs)}"
+        assert failures == f"{sum(run.status == 'failed' for run in own.values())} of {len(own)}"
+        assert chances == f"{sum(map(is_at_chance, own.values()))} of {len(own)}"
+
+
+@pytest.mark.slow
+def test_verdicts_on_the_demo_page_are_those_of_the_report(tmp_path, capsys):
+    from stablebert.cli.main import main
+
+    page = " ".join(text_of(ROOT / "docs/demo.md").split())
+    commands = re.findall(r"stablebert report (.*?seed=\S+)", page)
+    assert len(commands) == 2
+    for command in commands:
+        main(["report", *command.split(), "--out", str(tmp_path)])
+        verdicts = [x for x in capsys.readouterr().out.splitlines() if "significantly higher" in x]
+        assert verdicts
+        assert [line for line in verdicts if line not in page] == []
 
 
 @pytest.mark.slow

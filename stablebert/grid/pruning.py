@@ -118,7 +118,8 @@ def run_pruned_grid(
     keys = {run.key for run in pruning.survivors([*done, *runs], records_by_key)}
     survivors = [run for run in runs if run.key in keys]
     say(f"finishing {len(survivors)} of {len(runs)} seeds")
-    jobs = [Job(run) for run in survivors]
+    cells = group_by_cell([*done, *runs])
+    jobs = [Job(run, pruned_from=tuple(r.seeds for r in cells[run.config_id])) for run in survivors]
     second = run_grid(jobs, workers=workers, gpus=gpus, records=records, say=say)
     for run in survivors:
         if record := read_record(run.folder):

@@ -12,10 +12,10 @@ from stablebert.report.cells import (
     task_title,
     varying_parameters,
 )
-from stablebert.report.compare import AnalyzedCell
+from stablebert.report.compare import FAMILIES, AnalyzedCell, Comparison
 from stablebert.report.join import JoinedRecords
 from stablebert.report.paper import paper_scores
-from stablebert.report.statistics import IQM_MIN_RUNS
+from stablebert.report.statistics import IQM_MIN_RUNS, MIN_RUNS
 from stablebert.report.tables import TRIALS, baseline_names, has_paper_layout
 from stablebert.runs.record import RunRecord
 from stablebert.runs.seeds import format_seeds
@@ -50,28 +50,45 @@ def _definitions(rows: Sequence[AnalyzedCell]) -> list[str]:
         "the weights that scored best on validation.",
         _run_counts(rows),
     ]
-    score = "mean" if has_paper_layout(cells) else "mean validation score"
-    lines.append(
-        f"Bold or *: the best {score} of each task, and every one that is not significantly worse "
-        "(one-tailed Student t-test, p < .05, uncorrected, as in the paper). Not significantly "
-        "worse does not mean equivalent."
-    )
-    if comparisons := sum(row.comparison is not None for row in rows):
-        lines.append(
-            f"Compared with {baseline_names(rows)}: difference of means with Welch's interval; "
-            "one-tailed p-values for a higher mean (Student's test, as in the paper; Welch's test; "
-            f"Welch's p with Holm's correction over {count_of(comparisons, 'comparison')}); "
-            "P(better): probability that a run beats a run of the baseline, ties counting half; "
-            "sd ratio: ratio of standard deviations, with the one-tailed Brown-Forsythe p for a "
-            "smaller spread, plain and with Holm's correction; detectable: the smallest true "
-            "difference that this many runs would detect with power .8 (one-tailed, level .05)."
-        )
+    lines += _rules(rows)
     lines.append(
         f"IQM: interquartile mean with a bootstrap interval, for {IQM_MIN_RUNS} runs or more; it "
         f"hides failures of up to a quarter of the runs. Best of {TRIALS}: expected validation "
         f"score of the best of {TRIALS} runs by validation, and expected test score of that run "
         "(other numbers of runs: -trials.csv)."
     )
+    return lines
+
+
+def _rules(rows: Sequence[AnalyzedCell]) -> list[str]:
+    """Return the lines on verdicts, marks, and comparisons."""
+    score = "mean" if has_paper_layout([row.cell for row in rows]) else "mean validation score"
+    lines = [
+        f"Verdicts: only complete cells of the same seeds are compared, of {MIN_RUNS} or more runs "
+        "each, with two-sided tests corrected for their number: if all cells are equal, the "
+        "sentences contain a false verdict with probability .05 at most.",
+        f"Bold or *: the best {score} of each task, and every one that is not significantly worse "
+        "(Welch's test, corrected in the same way over all pairs of cells of a task). Not "
+        "significantly worse does not mean equivalent. Tasks with incomplete cells have no marks; "
+        "those of the paper's rule (one-tailed Student test, uncorrected) are in the CSV.",
+    ]
+    if m := sum(isinstance(row.comparison, Comparison) for row in rows):
+        lines.append(
+            f"Compared with {baseline_names(rows)}: difference of means with Welch's interval; "
+            "p Student: the paper's one-tailed test for a higher mean (interval and p are "
+            "uncorrected, and no verdict rests on them); p Welch: two-sided; p Holm: the same with "
+            f"Holm's correction over {count_of(m, 'comparison')}, times {FAMILIES} because means "
+            "and spreads are judged; P(better): probability that a run beats one of the baseline, "
+            "ties counting half; sd ratio: ratio of standard deviations; p sd: two-sided "
+            "Brown-Forsythe test, and corrected like p Holm; detectable: the smallest true "
+            f"difference that this many runs would detect with power .8 at level .05 / "
+            f"{FAMILIES * m}."
+        )
+    if searches := dict.fromkeys(row.cell.method for row in rows if row.cell.settings > 1):
+        lines.append(
+            f"Settings of {', '.join(searches)} were selected by validation score: their p-values "
+            "are multiplied by the number of settings before Holm's correction."
+        )
     return lines
 
 
@@ -91,9 +108,11 @@ def _run_counts(rows: Sequence[AnalyzedCell]) -> str:
     seeds = [seeds for row in rows for seeds in row.cell.seeds]
     n = sum(row.result.n for row in rows)
     failed_count = sum(row.result.failed for row in rows)
+    at_chance = sum(row.result.at_chance for row in rows)
     return (
         f"{n} of {count_of(len(seeds), 'run')}: {count_of(len(rows), 'cell')}, seeds "
-        f"{format_seeds(seeds)}; {len(seeds) - n} missing, {failed_count} failed. "
+        f"{format_seeds(seeds)}; {len(seeds) - n} missing, {failed_count} failed, "
+        f"{at_chance} at chance. "
         "Failed: at the last step, no more accurate on the whole dev set than the majority class "
         "(STS-B: no positive correlation); failed runs count in every number. At chance: at the "
         "last step, not significantly better on the dev set than chance (one-sided, level .05: "

@@ -25,6 +25,10 @@ class Cell:
     config_id: str
     seeds: tuple[Seeds, ...]
     """Seeds that the sweep expects, in order and without repetitions."""
+    settings: int = 1
+    """Number of settings among which a search by validation score selected this one."""
+    open_settings: int = 0
+    """Number of those settings that lack runs."""
 
 
 def varying_parameters(cells: Sequence[Cell]) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stablebert.report.cells import IDENTITY, MODEL, Cell, parameter_text, varying_parameters
-from stablebert.report.compare import AnalyzedCell, Comparison
+from stablebert.report.compare import AnalyzedCell, Comparison, Obstacle, shortcoming
 from stablebert.report.files import csv_text
 from stablebert.report.paper import paper_model, paper_scores
 from stablebert.report.statistics import describe_scores, expected_best_of_k
@@ -12,13 +12,14 @@ from stablebert.runs.record import RunRecord
 
 _COMPARISON = (
     *("p_student", "p_welch", "p_holm", "improvement", "sd_ratio", "p_sd", "p_sd_holm"),
-    "detectable",
+    *("detectable", "mean_verdict", "spread_verdict"),
 )
 _COLUMNS = (
-    *("config_id", "n", "missing", "mean", "sd", "median", "min", "max", "failed", "at_chance"),
-    *("marked", "val_mean", "iqm", "iqm_low", "iqm_high"),
+    *("config_id", "n", "missing", "shortcoming", "mean", "sd", "median", "min", "max"),
+    *("failed", "at_chance", "marked", "marked_by_paper", "val_mean", "iqm", "iqm_low", "iqm_high"),
     *(f"best_val_of_{TRIALS}", f"chosen_of_{TRIALS}"),
-    *("baseline", "difference", "difference_low", "difference_high", *_COMPARISON),
+    *("baseline", "not_compared", "difference", "difference_low", "difference_high"),
+    *_COMPARISON,
     *("paper_mean", "paper_sd", "paper_n", "paper_table", "data", "model", "precision", "commit"),
 )
 _CURVES = ("best_val", "best_val_sd", "chosen_test", "chosen_test_sd")
@@ -74,7 +75,9 @@ def _score_values(row: AnalyzedCell) -> dict[str, object]:
     values: dict[str, object] = {"n": result.n, "missing": len(result.missing)}
     if result.n:
         values |= vars(describe_scores(result.test))
-        values |= {"failed": result.failed, "at_chance": result.at_chance, "marked": row.marked}
+        values |= {"failed": result.failed, "at_chance": result.at_chance}
+        values |= {"marked": row.marked, "marked_by_paper": row.marked_by_paper}
+        values["shortcoming"] = shortcoming(result)
         values["val_mean"] = float(result.val.mean())
     if iqm := iqm_of(result):
         values |= {"iqm": iqm.value, "iqm_low": iqm.low, "iqm_high": iqm.high}
@@ -83,11 +86,14 @@ def _score_values(row: AnalyzedCell) -> dict[str, object]:
     return values
 
 
-def _comparison_values(comparison: Comparison | None) -> dict[str, object]:
+def _comparison_values(comparison: Comparison | Obstacle | None) -> dict[str, object]:
     if comparison is None:
         return {}
+    baseline = comparison.baseline.config_id
+    if isinstance(comparison, Obstacle):
+        return {"baseline": baseline, "not_compared": comparison.reason}
     return {
-        "baseline": comparison.baseline.config_id,
+        "baseline": baseline,
         "difference": comparison.difference.value,
         "difference_low": comparison.difference.low,
         "difference_high": comparison.difference.high,

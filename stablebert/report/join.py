@@ -5,7 +5,7 @@ are listed, and a cell never mixes precisions or packings. Scores are x 100.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,11 +31,18 @@ class CellResult:
     """Best validation score, x 100, shape `(n,)`."""
     missing: tuple[Seeds, ...]
     """Expected seeds without a record."""
+    pruned: bool
+    """True if validation selected these runs among seeds of which others have no record."""
 
     @property
     def n(self) -> int:
         """Number of finished runs."""
         return len(self.records)
+
+    @property
+    def is_complete(self) -> bool:
+        """True if the cell has all its runs, and these were not selected by their scores."""
+        return not (self.missing or self.pruned)
 
     @property
     def failed(self) -> int:
@@ -78,7 +85,8 @@ def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedR
             matches.setdefault(record.key, record)
         else:
             others.append(record)
-    results = [_cell_result(cell, matches) for cell in cells]
+    finished_keys = {*matches, *(record.key for record in others)}
+    results = [_cell_result(cell, matches, finished_keys) for cell in cells]
     _refuse_mixtures(results)
     similar = _similar_records(cells, others)
     lines = [f"{' '.join(key)}: {format_seeds(seeds)}" for key, seeds in sorted(similar.items())]
@@ -86,7 +94,9 @@ def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedR
     return JoinedRecords(results=results, similar=lines, unrelated=unrelated_count)
 
 
-def _cell_result(cell: Cell, matches: Mapping[Key, RunRecord]) -> CellResult:
+def _cell_result(
+    cell: Cell, matches: Mapping[Key, RunRecord], finished_keys: Set[Key]
+) -> CellResult:
     keys = [(cell.config_id, seeds) for seeds in cell.seeds]
     records = tuple(matches[key] for key in keys if key in matches)
     return CellResult(
@@ -95,6 +105,11 @@ def _cell_result(cell: Cell, matches: Mapping[Key, RunRecord]) -> CellResult:
         test=100 * np.array([record.test_at_best for record in records], dtype=np.float64),
         val=100 * np.array([record.val_best for record in records], dtype=np.float64),
         missing=tuple(key[1] for key in keys if key not in matches),
+        pruned=any(
+            (cell.config_id, Seeds(*pair)) not in finished_keys
+            for record in records
+            for pair in record.pruned_from or ()
+        ),
     )
 
 

@@ -31,31 +31,41 @@ def best_of_search(
     """Replace each cell with the setting of its method with the highest mean validation score.
 
     Only settings with all their seeds take part, the table's own among them. The cell's own
-    setting stays if there is none.
+    setting stays if there is none. A selected cell has the number of settings of its search, and
+    of those that lack runs, on which verdicts depend; a search without runs is none.
 
     Args:
         cells: Cells of the table.
-        candidates: Cells of the searches; one that the table has too counts once.
+        candidates: Cells of the searches; of those with the same configuration one counts.
         records: Records of both.
 
     Returns:
         The cells, and one line per selected setting.
     """
-    join_result = join_records([*candidates, *cells], records)
-    results = {result.cell.config_id: result for result in join_result.results}
+    results = join_records([*candidates, *cells], records).results
+    searched, own_results = results[: len(candidates)], results[len(candidates) :]
     keys = varying_parameters(candidates)
     best_cells, notes = [], []
-    for cell in cells:
-        settings = [c for c in candidates if _kind(c) == _kind(cell)]
-        if not settings:
+    for own in own_results:
+        cell = own.cell
+        candidates_of_cell = [r for r in searched if _kind(r.cell) == _kind(cell)]
+        if not candidates_of_cell:
             best_cells.append(cell)
             continue
-        results_by_id = {c.config_id: results[c.config_id] for c in [*settings, cell]}
-        complete_results = [r for r in results_by_id.values() if r.n and not r.missing]
-        best = max(complete_results, key=lambda r: r.val.mean(), default=results[cell.config_id])
-        best_cells.append(replace(best.cell, params=cell.params))
-        setting = _describe_setting(best.cell, settings, keys)
-        notes.append(_describe_choice(best, setting, len(complete_results), len(results_by_id)))
+        settings = {r.cell.config_id: r for r in [*candidates_of_cell, own]}
+        complete_results = [r for r in settings.values() if r.is_complete]
+        best = max(complete_results, key=lambda r: r.val.mean(), default=own)
+        has_search = any(r.n for r in settings.values() if r is not own)
+        best_cells.append(
+            replace(
+                best.cell,
+                params=cell.params,
+                settings=len(settings) if has_search else 1,
+                open_settings=len(settings) - len(complete_results) if has_search else 0,
+            )
+        )
+        setting = _describe_setting(best.cell, [r.cell for r in candidates_of_cell], keys)
+        notes.append(_describe_choice(best, setting, len(complete_results), len(settings)))
     return best_cells, notes
 
 

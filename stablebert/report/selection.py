@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from stablebert.config.files import load_yaml
-from stablebert.report.cells import Cell, count_of, varying_parameters
+from stablebert.report.cells import Cell, count_of, describe_cell, varying_parameters
 from stablebert.report.join import CellResult, join_records
 from stablebert.report.records import ReportError
 from stablebert.runs.files import write_text
@@ -50,6 +50,11 @@ def write_selection(
             f"{count_of(len(results), 'cell')}; "
             f"run them first with `stablebert grid {sweep}`"
         )
+    if pruned := [describe_cell(result.cell) for result in results if result.pruned]:
+        raise ReportError(
+            f"{sweep}: seeds selected by validation (seed pruning) in {', '.join(pruned)}; run all "
+            f"seeds with `stablebert grid {sweep}`, without --prune"
+        )
     groups: dict[tuple[str, str, str], list[CellResult]] = {}
     for result in results:
         cell = result.cell
@@ -71,7 +76,9 @@ def _searched_key(cells: Sequence[Cell], sweep: str) -> str:
             f"{sweep} varies {' and '.join(keys) or 'nothing that can be selected'}; "
             f"`stablebert select` needs a sweep of exactly one of {', '.join(SELECTABLE)}"
         )
-    other_keys = sorted(set(varying_parameters(cells)) - {"scale", "task", "method", keys[0]})
+    other_keys = sorted(set(varying_parameters(cells)) - {"scale", keys[0]})
+    if len({cell.length for cell in cells}) > 1:
+        other_keys.append("length")
     if other_keys:
         raise ReportError(
             f"{sweep} varies {', '.join(other_keys)} besides {keys[0]}; narrow it to one value "

@@ -1,10 +1,10 @@
-"""Sentences that summarize a table's comparisons and failed runs."""
+"""Sentences that summarize a table's comparisons, failed runs, and runs at chance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stablebert.report.cells import Cell, parameter_text, task_title
-from stablebert.report.compare import AnalyzedCell, Comparison
-from stablebert.report.statistics import ALPHA
+from stablebert.report.compare import AnalyzedCell, Comparison, Obstacle
+from stablebert.report.join import CellResult
 
 
 def summarize_findings(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
@@ -14,7 +14,7 @@ def summarize_findings(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> l
         rows: All cells of the table.
         labels: Parameters that distinguish cells of the same task.
     """
-    contrasts: dict[tuple[str, str], dict[str, Comparison]] = {}
+    contrasts: dict[tuple[str, str], dict[str, Comparison | Obstacle]] = {}
     for row in rows:
         if row.comparison:
             key = _row_name(row.cell, labels), _row_name(row.comparison.baseline, labels)
@@ -32,36 +32,45 @@ def _row_name(cell: Cell, labels: Sequence[str]) -> str:
     return " ".join(texts) or cell.method
 
 
-def _contrast(name: str, baseline: str, by_task: dict[str, Comparison]) -> str:
-    """Return the sentence of a row: `reinit against standard: significantly higher on ...`.
-
-    "Higher" and "smaller spread" mean a Holm-adjusted one-tailed p below `ALPHA`; "lower" means a
-    Welch interval below zero.
-    """
-    higher = [task for task, c in by_task.items() if c.p_holm < ALPHA]
-    lower = [task for task, c in by_task.items() if c.difference.high < 0]
-    groups = {
-        "significantly higher on": higher,
-        "significantly lower on": lower,
-        "inconclusive on": [task for task in by_task if task not in (*higher, *lower)],
+def _contrast(name: str, baseline: str, by_task: dict[str, Comparison | Obstacle]) -> str:
+    """Return the sentence of a row: `reinit against standard: significantly higher on ...`."""
+    groups: dict[str, list[str]] = {
+        "significantly higher on": [],
+        "significantly lower on": [],
+        "inconclusive on": [],
+        "significantly smaller spread over seeds on": [],
+        "significantly larger spread over seeds on": [],
+        "not compared on": [],
     }
-    parts = [
-        f"{verdict} {', '.join(f'{task} {by_task[task].difference.value:+.1f}' for task in tasks)}"
-        for verdict, tasks in groups.items()
-        if tasks
-    ]
-    if steadier := [task for task, c in by_task.items() if c.p_sd_holm < ALPHA]:
-        parts.append(f"significantly smaller spread over seeds on {', '.join(steadier)}")
+    for task, c in by_task.items():
+        if isinstance(c, Obstacle):
+            groups["not compared on"].append(f"{task} ({c.reason})")
+            continue
+        verdict = f"significantly {c.mean_verdict} on" if c.mean_verdict else "inconclusive on"
+        groups[verdict].append(f"{task} {c.difference.value:+.1f}")
+        if c.spread_verdict:
+            groups[f"significantly {c.spread_verdict} spread over seeds on"].append(task)
+    parts = [f"{verdict} {', '.join(tasks)}" for verdict, tasks in groups.items() if tasks]
     return f"{name} against {baseline}: {'; '.join(parts)}."
 
 
 def _failures(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
-    counts: dict[str, tuple[int, int]] = {}
+    """Return the numbers of failed runs and of runs at chance, row by row."""
+    if not any(row.result.n for row in rows):
+        return []
+    results: dict[str, list[CellResult]] = {}
     for row in rows:
-        name = _row_name(row.cell, labels)
-        failed_count, n = counts.get(name, (0, 0))
-        counts[name] = failed_count + row.result.failed, n + row.result.n
-    if not any(failed_count for failed_count, _ in counts.values()):
-        return ["No run failed."] if any(n for _, n in counts.values()) else []
-    texts = [f"{count} of {n} with {name}" for name, (count, n) in counts.items() if n]
-    return [f"Failed runs: {', '.join(texts)}."]
+        results.setdefault(_row_name(row.cell, labels), []).append(row.result)
+    n = {name: sum(r.n for r in own) for name, own in results.items()}
+    failed = {name: sum(r.failed for r in own) for name, own in results.items()}
+    at_chance = {name: sum(r.at_chance for r in own) for name, own in results.items()}
+    return [
+        f"{_counts('Failed runs', failed, n) or 'No run failed.'} "
+        f"{_counts('Runs at chance', at_chance, n) or 'No run ended at chance.'}"
+    ]
+
+
+def _counts(title: str, counts: Mapping[str, int], n: Mapping[str, int]) -> str:
+    """Return `Failed runs: 2 of 12 with standard, ...`, empty if there are none."""
+    texts = [f"{count} of {n[name]} with {name}" for name, count in counts.items() if n[name]]
+    return f"{title}: {', '.join(texts)}." if any(counts.values()) else ""

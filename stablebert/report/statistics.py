@@ -2,15 +2,15 @@
 
 Conventions: `a` with shape `(n_a,)` holds the scores of the baseline's runs and `b` with shape
 `(n_b,)` those of the cell compared with it, one score per seed, higher is better. Runs are
-independent. One-tailed p-values are small if `b` is better (or less variable). A score that is not
-finite is an error: a run whose loss became NaN is a failed run with a score, never a gap.
+independent. Tests are two-sided, except for the paper's. A score that is not finite is an error: a
+run whose loss became NaN is a failed run with a score, never a gap.
 
 m, s^2, and n are a cell's mean, sample variance (divisor n - 1), and number of runs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, nan, sqrt
+from math import comb, copysign, inf, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,8 +21,9 @@ ALPHA = 0.05
 POWER = 0.8
 IQM_MIN_RUNS = 10
 """Fewest runs for an interquartile mean."""
-SPREAD_MIN_RUNS = 5
-"""Fewest runs per cell for a test of spreads."""
+MIN_RUNS = 5
+"""Fewest runs per cell for a verdict. With fewer, runs that fail by chance look like an effect: if
+half of all runs fail, one of 32 pairs of equal cells has three failures against none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,16 @@ class Interval:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """Result of a test of two cells."""
+
+    t: float
+    """Student's t, positive if the second cell has the higher value."""
+    p: float
+    """Two-sided p-value."""
 
 
 def as_scores(values: ArrayLike, at_least: int = 1) -> FloatArray:
@@ -179,13 +190,13 @@ def mean_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval
     return Interval(value=value, low=value - half, high=value + half)
 
 
-def welch_test(a: ArrayLike, b: ArrayLike) -> float:
-    """Return the one-tailed p-value of Welch's t-test that `b` has the higher mean.
+def welch_test(a: ArrayLike, b: ArrayLike) -> Contrast:
+    """Return the result of Welch's t-test for different means.
 
     t = (m_b - m_a) / e, with e and df as in `mean_difference`. Shapes `(n_a,)` and `(n_b,)`, two
     runs or more in each.
     """
-    return _upper_tail(*_welch(a, b))
+    return _two_sided(*_welch(a, b), runs=(len(as_scores(a)), len(as_scores(b))))
 
 
 def student_test(a: ArrayLike, b: ArrayLike) -> float:
@@ -194,10 +205,11 @@ def student_test(a: ArrayLike, b: ArrayLike) -> float:
     t = (m_b - m_a) / (s sqrt(1 / n_a + 1 / n_b)) with df = n_a + n_b - 2 and the pooled variance
     s^2 = ((n_a - 1) s_a^2 + (n_b - 1) s_b^2) / df. Assumes normal scores of equal variance. This is
     the paper's test (Tables 1, 2, and 7). Shapes `(n_a,)` and `(n_b,)`, two runs or more in each.
+    If no score varies, the p-value is 0, 1, or 1/2 (equal means).
     """
     difference = _moments(b)[0] - _moments(a)[0]
     error, df = _pooled_error(a, b)
-    return _upper_tail(difference, error, df)
+    return float(special.stdtr(df, -_ratio(difference, error)))
 
 
 def _welch(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
@@ -216,13 +228,19 @@ def _pooled_error(a: ArrayLike, b: ArrayLike) -> tuple[float, int]:
     return sqrt(variance * (1 / n_a + 1 / n_b)), df
 
 
-def _upper_tail(difference: float, error: float, df: float) -> float:
-    """Return P(T >= difference / error); 0, 1, or 1/2 (equal means) if no score varies."""
-    return float(special.stdtr(df, -_ratio(difference, error)))
+def _two_sided(difference: float, error: float, df: float, runs: tuple[int, int]) -> Contrast:
+    """Return t = difference / error and its p-value.
+
+    If no score varies, t is infinite, and the p-value is that of the permutation test: two of all
+    ways to divide the runs into two cells separate them like this.
+    """
+    t = _ratio(difference, error)
+    p = 2 * float(special.stdtr(df, -abs(t))) if error or not t else 2 / comb(sum(runs), runs[0])
+    return Contrast(t=t, p=p)
 
 
 def _ratio(difference: float, error: float) -> float:
-    return difference / error if error else (inf * difference if difference else 0.0)
+    return difference / error if error else copysign(inf, difference) if difference else 0.0
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
@@ -235,29 +253,58 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
     return float((np.sign(gap).mean() + 1) / 2)
 
 
-def brown_forsythe_test(a: ArrayLike, b: ArrayLike) -> tuple[float, float]:
-    """Return the ratio of spreads and the one-tailed p-value that `b` varies less.
+def spread_ratio(a: ArrayLike, b: ArrayLike) -> float:
+    """Return the ratio of sample standard deviations s_b / s_a, NaN for 0 / 0."""
+    sd_a, sd_b = sqrt(_moments(a)[1]), sqrt(_moments(b)[1])
+    return sd_b / sd_a if sd_a else inf if sd_b else nan
 
-    Levene's test about the medians. Its F for two cells is the square of Student's t between the
-    distances |x - median|, so the sign of that t makes the test one-tailed. It tolerates
-    non-normal scores. Identical cells give p = 1/2.
+
+def brown_forsythe_test(a: ArrayLike, b: ArrayLike) -> Contrast:
+    """Return the result of the Brown-Forsythe test for different spreads.
+
+    A t-test between the distances |x - median|, which tolerates non-normal scores. It is Welch's,
+    not Student's as in Levene's F: if one cell has no failed run and the other a few, the variances
+    of the distances differ, and Student's p-values would be several times too small.
 
     Args:
-        a: Scores of the baseline, shape `(n_a,)`, two runs or more.
-        b: Scores of the other cell, shape `(n_b,)`, two runs or more.
+        a: Scores of the baseline, shape `(n_a,)`, `MIN_RUNS` or more: distances of few runs are not
+            free (those of two runs are equal).
+        b: Scores of the other cell, shape `(n_b,)`, `MIN_RUNS` or more.
 
     Returns:
-        s_b / s_a (NaN for 0 / 0), and the p-value. The p-value is NaN if a cell has fewer than
-        `SPREAD_MIN_RUNS` runs: their distances are not free (those of two runs are equal).
+        The result, whose t is positive if `b` varies more.
 
     References:
         Brown and Forsythe, "Robust Tests for the Equality of Variances", JASA 69, 1974.
     """
+    x, y = as_scores(a, MIN_RUNS), as_scores(b, MIN_RUNS)
+    return welch_test(abs(x - np.median(x)), abs(y - np.median(y)))
+
+
+def spread_permutation_test(
+    a: ArrayLike, b: ArrayLike, *, seed: int, permutations: int = 20_000
+) -> float:
+    """Return the p-value of the Brown-Forsythe test by permuting the scores of both cells.
+
+    It is right whatever the distribution, if both cells have the same one. The p-value of
+    `brown_forsythe_test` is not if a part of the runs fails: where half of them do, the median is
+    between the two groups of scores, all distances from it are equal, and t is far too large.
+
+    Args:
+        a: Scores of the baseline, shape `(n_a,)`, two runs or more.
+        b: Scores of the other cell, shape `(n_b,)`, two runs or more.
+        seed: Seed of the permutations.
+        permutations: Number of random permutations.
+    """
     x, y = as_scores(a, 2), as_scores(b, 2)
-    enough = min(len(x), len(y)) >= SPREAD_MIN_RUNS
-    p = student_test(abs(y - np.median(y)), abs(x - np.median(x))) if enough else nan
-    sd_a, sd_b = (sqrt(_moments(cell)[1]) for cell in (x, y))
-    return (sd_b / sd_a if sd_a else inf if sd_b else nan), p
+    scores = np.tile(np.concatenate([x, y]), (permutations + 1, 1))
+    scores[1:] = np.random.default_rng(seed).permuted(scores[1:], axis=1)  # row 0 as it is
+    cells = scores[:, : len(x)], scores[:, len(x) :]
+    distances = [abs(cell - np.median(cell, axis=1, keepdims=True)) for cell in cells]
+    difference = abs(distances[1].mean(axis=1) - distances[0].mean(axis=1))
+    error = np.sqrt(sum(d.var(axis=1, ddof=1) / d.shape[1] for d in distances))
+    t = difference / np.maximum(error, 1e-9)  # rounding leaves an error of about 1e-15
+    return float(np.mean(t >= t[0] - 1e-9))
 
 
 def detectable_difference(
@@ -265,17 +312,17 @@ def detectable_difference(
 ) -> float:
     """Return the smallest true difference of means that these numbers of runs would detect.
 
-    Solves P(T > t_df(1 - alpha)) = power for the noncentrality d of Student's one-tailed test, then
+    Solves P(T > t_df(1 - alpha / 2)) = power for the noncentrality d of Student's test, then
     returns d s sqrt(1 / n_a + 1 / n_b). Takes the pooled s of the cells for the true one.
 
     Args:
         a: Scores of the baseline, shape `(n_a,)`, two runs or more.
         b: Scores of the other cell, shape `(n_b,)`, two runs or more.
-        alpha: Level of the test.
+        alpha: Level of the two-sided test.
         power: Probability of detecting the difference.
     """
     error, df = _pooled_error(a, b)
-    critical = special.stdtrit(df, 1 - alpha)
+    critical = special.stdtrit(df, 1 - alpha / 2)
     return float(special.nctdtrinc(df, 1 - power, critical)) * error
 
 
@@ -305,12 +352,11 @@ def holm_adjust(p: ArrayLike) -> FloatArray:
     return np.minimum(adjusted_p, 1.0)
 
 
-def not_worse_than_best(cells: Sequence[ArrayLike], alpha: float = ALPHA) -> list[bool]:
+def marks_of_the_paper(cells: Sequence[ArrayLike], alpha: float = ALPHA) -> list[bool]:
     """Return which cells the paper would print bold.
 
     These are the cell with the best mean and every cell that it does not beat by the one-tailed
-    Student test at level `alpha`, without correction for multiple tests. "Not significantly worse"
-    is not "as good": with few seeds it holds for every cell.
+    Student test at level `alpha`, without correction for multiple tests.
 
     Args:
         cells: One array of shape `(n_i,)` per cell, two runs or more in each.

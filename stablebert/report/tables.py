@@ -12,7 +12,7 @@ from stablebert.report.cells import (
     task_title,
     varying_parameters,
 )
-from stablebert.report.compare import AnalyzedCell
+from stablebert.report.compare import AnalyzedCell, Comparison
 from stablebert.report.join import CellResult
 from stablebert.report.paper import paper_model, paper_scores
 from stablebert.report.render import Entry, Table
@@ -126,8 +126,12 @@ def _test_entry(result: CellResult, marked: bool) -> Entry:
     notes = []
     if result.failed:
         notes.append(f"failed {result.failed}/{result.n}")
+    if result.at_chance:
+        notes.append(f"at chance {result.at_chance}/{result.n}")
     if result.n and result.missing:
-        notes.append(f"n={result.n} of {result.n + len(result.missing)}")
+        notes.append(f"n={result.n} of {len(result.cell.seeds)}")
+    if result.pruned:
+        notes.append("pruned by validation")
     return Entry(text=_mean_sd(result.test), marked=marked, notes=tuple(notes))
 
 
@@ -192,25 +196,39 @@ def best_of_trials(result: CellResult) -> tuple[float, float] | None:
 def comparison_tables(rows: Sequence[AnalyzedCell]) -> list[Table]:
     """Return a table of every comparison with a baseline; no table without comparisons."""
     labels = row_labels([row.cell for row in rows])
+    head = ["Δ mean [95% CI]", "p Student", "p Welch", "p Holm", "P(better)", "sd ratio", "p sd"]
+    head += ["p sd Holm", "detectable Δ"]
     body = []
     for row in rows:
-        if c := row.comparison:
-            texts = [
-                _format_interval(c.difference, "+"),
-                *(_format_p(p) for p in (c.p_student, c.p_welch, c.p_holm)),
-                f"{c.improvement:.2f}",
-                "-" if isnan(c.sd_ratio) else f"{c.sd_ratio:.2f}",
-                *(_format_p(p) for p in (c.p_sd, c.p_sd_holm)),
-                f"{c.detectable:.1f}",
-            ]
-            entries = [Entry(text=text) for text in texts]
-            body.append([*_label_entries(row.cell, labels), *entries])
+        if isinstance(row.comparison, Comparison):
+            entries = [Entry(text=text) for text in _comparison_texts(row.comparison)]
+        elif row.comparison:
+            reason = Entry(notes=(row.comparison.reason,))
+            entries = [reason, *[EMPTY] * (len(head) - 1)]
+        else:
+            continue
+        body.append([*_label_entries(row.cell, labels), *entries])
     if not body:
         return []
-    head = ["task", *labels, "Δ mean [95% CI]", "p Student", "p Welch", "p Holm", "P(better)"]
-    head += ["sd ratio", "p sd", "p sd Holm", "detectable Δ"]
-    title = f"Compared with {baseline_names(rows)} (test score x 100)"
-    return [Table(title=title, head=head, rows=body, labels=1 + len(labels))]
+    return [
+        Table(
+            title=f"Compared with {baseline_names(rows)} (test score x 100)",
+            head=["task", *labels, *head],
+            rows=body,
+            labels=1 + len(labels),
+        )
+    ]
+
+
+def _comparison_texts(c: Comparison) -> list[str]:
+    return [
+        _format_interval(c.difference, "+"),
+        *(_format_p(p) for p in (c.p_student, c.p_welch, c.p_holm)),
+        f"{c.improvement:.2f}",
+        "-" if isnan(c.sd_ratio) else f"{c.sd_ratio:.2f}",
+        *(_format_p(p) for p in (c.p_sd, c.p_sd_holm)),
+        f"{c.detectable:.1f}",
+    ]
 
 
 def baseline_names(rows: Sequence[AnalyzedCell]) -> str:

@@ -77,6 +77,9 @@ class RunRecord:
     versions: dict[str, str | None]
     start: dict[str, Any] | None = None
     """`task`, `config_id`, `val_best` and `seconds` of the run whose encoder it started from."""
+    pruned_from: list[list[int]] | None = None
+    """Seeds of all runs of the cell among which seed pruning selected this one, as [init, data];
+    None if nothing was selected."""
 
     @property
     def seeds(self) -> Seeds:
@@ -123,7 +126,7 @@ def parse_record(text: str | bytes) -> RunRecord:
     data = json.loads(text)
     if not isinstance(data, dict):
         raise ValueError(f"expected a record, got a {type(data).__name__}")
-    if data.keys() != FIELDS and data.keys() != FIELDS - _OPTIONAL:
+    if not FIELDS - _OPTIONAL <= data.keys() <= FIELDS:
         raise ValueError(f"not a record of this version; differs in {sorted(FIELDS ^ set(data))}")
     invalid = [name for name in _TEXTS if not isinstance(data[name], str)]
     invalid += [name for name in _NUMBERS if not _is_number(data[name])]
@@ -138,7 +141,7 @@ def parse_record(text: str | bytes) -> RunRecord:
 
 FIELDS = frozenset(field.name for field in fields(RunRecord))
 """Names of all fields of a record."""
-_OPTIONAL = {"start"}
+_OPTIONAL = {"start", "pruned_from"}
 """Fields that older records lack."""
 _TEXTS = (
     *("task", "method", "length", "scale", "config_id", "metric", "status", "precision"),

@@ -63,6 +63,7 @@ class Job:
     run: LocatedRun
     keep_encoder: bool = False
     stop_after: float | None = None
+    pruned_from: tuple[Seeds, ...] = ()
 
     @property
     def is_done(self) -> bool:

@@ -173,7 +173,7 @@ class Session:
         cfg, folder = self._run.cfg, self._run.folder
         if self._job.keep_encoder:
             save_encoder(outcome.model, folder / ENCODER, tokenizer=self._run.model)
-        record = make_record(self._run, outcome)
+        record = make_record(self._run, outcome, pruned_from=self._job.pruned_from)
         if (folder / RESULT).exists() and not cfg.force:
             log.warning("another process finished this run first: its record is kept")
             self._history.discard()

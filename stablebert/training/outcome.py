@@ -5,6 +5,7 @@ import platform
 import resource
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import nn
 from stablebert.glue.metrics import compute_metrics, majority_score, predictions_from_logits
 from stablebert.runs.record import Metrics, RunRecord, read_record
 from stablebert.runs.run import LocatedRun
+from stablebert.runs.seeds import Seeds
 from stablebert.tasks import TASKS, Task
 from stablebert.training.loggers import finite_or_none
 from stablebert.training.module import Predictions
@@ -49,7 +51,7 @@ class Outcome:
     device: str
 
 
-def make_record(run: LocatedRun, outcome: Outcome) -> RunRecord:
+def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] = ()) -> RunRecord:
     """Make the record of a run: scores, failure, predicted classes, and how it was obtained."""
     cfg, task = run.cfg, TASKS[run.cfg.task]
     dev_at_last = outcome.test_at_last
@@ -107,6 +109,7 @@ def make_record(run: LocatedRun, outcome: Outcome) -> RunRecord:
         model=run.model_identity,
         versions=versions(),
         start=_origin(run.start) if run.start else None,
+        pruned_from=[list(seeds) for seeds in pruned_from] or None,
     )
 
 

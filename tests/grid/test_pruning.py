@@ -117,6 +117,15 @@ def test_all_seeds_are_validated_before_the_best_are_finished(workers, tmp_path)
     assert "finishing 2 of 5 seeds" in lines
 
 
+def test_survivors_know_all_seeds_that_they_were_selected_from(workers, tmp_path):
+    """Reports do not judge a cell whose runs were selected by their scores."""
+    runs = [make_run(tmp_path, f"seed={seed}") for seed in range(4)]
+    finished = make_run(tmp_path, "seed=9")
+    run_pruned(runs, [make_run_record(finished)], done=[finished])
+    started = {job.pruned_from for job in workers.jobs if job.stop_after is None}
+    assert started == {tuple(run.seeds for run in [finished, *runs])}
+
+
 def test_a_validated_seed_is_not_validated_again(workers, tmp_path):
     runs = [make_run(tmp_path, f"seed={seed}") for seed in range(3)]
     run_pruned(runs)

@@ -25,11 +25,11 @@ def text(tmp_path_factory):
 @pytest.mark.parametrize(
     "line",
     [
-        "7 of 10 runs: 3 cells, seeds 0..3; 3 missing, 4 failed. ",
+        "7 of 10 runs: 3 cells, seeds 0..3; 3 missing, 4 failed, 7 at chance. ",
         "missing: RTE standard 3epochs (rte-standard-3epochs-mini): seeds 3\n",
         "no runs in 1 cell: MRPC standard 3epochs (mrpc-standard-3epochs-mini)\n",
         "Score x 100: accuracy for RTE; MCC for CoLA; F1 for MRPC. ",
-        "Not significantly worse does not mean equivalent.\n",
+        "Not significantly worse does not mean equivalent.",
         "scale: mini\n",
         "model: org/bert@fedcba987654\n",
         "data: sha256:0123456789ab\n",
@@ -44,7 +44,7 @@ def test_the_caption_has_the_line(text, line):
 def test_a_grid_over_two_seeds_is_reported_whole(tmp_path):
     cell = make_cell(seeds=product(range(10), range(10)))
     records = [make_record(cell, seeds) for seeds in cell.seeds]
-    line = "100 of 100 runs: 1 cell, seeds 0..9/0..9; 0 missing, 0 failed. "
+    line = "100 of 100 runs: 1 cell, seeds 0..9/0..9; 0 missing, 0 failed, 0 at chance. "
     assert line in report([cell], records, tmp_path)
 
 
@@ -77,6 +77,12 @@ def test_cells_of_different_precision_get_a_warning(tmp_path, precision, warned)
     records = [make_record(cells[0], s) for s in (0, 1)]
     records += [make_record(cells[1], s, precision=precision) for s in (0, 1)]
     assert ("in different precisions" in report(cells, records, tmp_path)) is warned
+
+
+def test_the_correction_for_a_search_is_explained(tmp_path):
+    cell = replace(make_cell(method="llrd"), settings=6)
+    line = "Settings of llrd were selected by validation score: their p-values are multiplied"
+    assert line in report([make_cell(), cell], [], tmp_path)
 
 
 def test_marks_of_a_search_are_about_validation(tmp_path):

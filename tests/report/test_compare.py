@@ -1,12 +1,19 @@
 """Comparing cells with baselines, and marking the best."""
 
-import math
+from dataclasses import replace
 
 import pytest
 
-from stablebert.report.compare import baseline_of, compare_with_baselines, mark_best_cells
+from stablebert.report.compare import (
+    Obstacle,
+    baseline_of,
+    compare_with_baselines,
+    mark_as_in_paper,
+    mark_best_cells,
+)
 from stablebert.report.join import join_records
-from tests.helpers.records import join_scores, make_cell, make_record
+from stablebert.report.statistics import detectable_difference
+from tests.helpers.records import join_scores, make_cell, make_record, make_seeds
 
 BASE, LONGER = make_cell(), make_cell(length="longer")
 REINIT, ELSEWHERE = make_cell(method="reinit"), make_cell("cola", "reinit")
@@ -38,9 +45,16 @@ def test_a_sweep_without_standard_has_no_baseline():
     assert baseline_of(cells[1], cells, ["depth"]) is None
 
 
+BASELINE = [0.50, 0.55, 0.60, 0.65, 0.70]
+
+
+def shift(scores, by):
+    return [score + by for score in scores]
+
+
 @pytest.fixture(scope="module")
 def comparisons():
-    scores = {"standard": [0.5, 0.6, 0.7], "reinit": [0.8, 0.9, 1.0], "bad": [0.1, 0.2]}
+    scores = {"standard": BASELINE, "reinit": shift(BASELINE, 0.3), "bad": shift(BASELINE, -0.2)}
     return compare_with_baselines(join_scores(**scores))
 
 
@@ -60,56 +74,196 @@ def test_the_ratio_of_deviations_is_cell_over_baseline(comparisons):
     assert comparisons[1].sd_ratio == pytest.approx(1.0)
 
 
-def test_holm_correction_is_over_all_comparisons_of_the_table(comparisons):
+def test_holm_correction_is_over_all_comparisons_and_doubled_for_means_and_spreads(comparisons):
     good, bad = comparisons[1:]
-    assert good.p_holm == pytest.approx(2 * good.p_welch)
-    assert bad.p_holm == pytest.approx(max(bad.p_welch, good.p_holm))
+    assert good.p_holm == pytest.approx(2 * 2 * good.p_welch)
+    assert bad.p_holm == pytest.approx(2 * bad.p_welch)
 
 
-def test_spreads_of_fewer_than_five_runs_are_left_out_of_holm_correction():
-    few, calm = [0.5, 0.6], [0.50, 0.51, 0.50, 0.51, 0.50]
-    scores = {"standard": [0.1, 0.9, 0.2, 0.8, 0.5], "calm": calm, "few": few}
-    _, with_five, with_two = compare_with_baselines(join_scores(**scores))
-    assert with_five.p_sd_holm == with_five.p_sd
-    assert math.isnan(with_two.p_sd_holm)
+def test_a_verdict_on_means_has_a_direction(comparisons):
+    assert [c.mean_verdict for c in comparisons[1:]] == ["higher", "lower"]
 
 
-def test_the_detectable_difference_is_in_points(comparisons):
-    assert 10 < comparisons[1].detectable < 100
+def test_the_detectable_difference_is_that_of_the_corrected_test(comparisons):
+    expected = detectable_difference([50, 55, 60, 65, 70], [80, 85, 90, 95, 100], alpha=0.05 / 4)
+    assert comparisons[1].detectable == pytest.approx(expected)
 
 
-def test_a_cell_with_one_run_is_not_compared():
-    assert compare_with_baselines(join_scores(standard=[0.5, 0.6], reinit=[0.9])) == [None, None]
-
-
-def test_the_best_cell_and_those_it_does_not_beat_are_marked():
-    results = join_scores(standard=[0.1, 0.2, 0.3], near=[0.8, 0.9, 1.0], best=[0.9, 1.0, 1.0])
-    assert mark_best_cells(results, by="test") == [False, True, True]
+WILD, CALM = [0.50, 0.70, 0.51, 0.70, 0.50, 0.71], [0.60, 0.61, 0.60, 0.61, 0.60, 0.62]
 
 
 @pytest.mark.parametrize(
-    "scores",
+    ("standard", "reinit", "verdict"),
+    [(WILD, CALM, "smaller"), (CALM, WILD, "larger"), (WILD, WILD, "")],
+)
+def test_a_verdict_on_spreads_has_a_direction(standard, reinit, verdict):
+    _, c = compare_with_baselines(join_scores(standard=standard, reinit=reinit))
+    assert (c.mean_verdict, c.spread_verdict) == ("", verdict)
+
+
+# One test of these would be significant; the first of twelve is not.
+NARROW = [0.598, 0.599, 0.600, 0.601, 0.602]
+
+
+@pytest.mark.parametrize(
+    ("scores", "p_value", "verdict"),
     [
-        pytest.param({"standard": [0.5, 0.6], "reinit": [0.9]}, id="a cell has one run"),
-        pytest.param({"standard": [0.5, 0.6]}, id="there is only one cell"),
+        pytest.param(shift(BASELINE, 0.13), "p_welch", "mean_verdict", id="higher"),
+        pytest.param(shift(BASELINE, -0.13), "p_welch", "mean_verdict", id="lower"),
+        pytest.param(NARROW, "p_sd", "spread_verdict", id="smaller spread"),
     ],
 )
-def test_no_cell_is_marked_if(scores):
-    assert not any(mark_best_cells(join_scores(**scores), by="test"))
+def test_a_verdict_needs_the_correction(scores, p_value, verdict):
+    others = {f"other{i}": BASELINE for i in range(11)}
+    _, c, *_ = compare_with_baselines(join_scores(standard=BASELINE, reinit=scores, **others))
+    assert getattr(c, p_value) < 0.05
+    assert getattr(c, verdict) == ""
+
+
+def test_failed_runs_are_no_verdict_on_spreads():
+    """Two and ten failed runs of twenty: Brown-Forsythe gives 1e-5, permutation .013."""
+    two, ten = [0.5] * 2 + [0.7] * 18, [0.5] * 10 + [0.7] * 10
+    others = {f"other{i}": two for i in range(11)}
+    _, c, *_ = compare_with_baselines(join_scores(standard=two, reinit=ten, **others))
+    assert 0.01 < c.p_sd < 0.015
+    assert c.spread_verdict == ""
+
+
+def test_the_p_values_of_a_searched_setting_are_multiplied_by_the_number_of_settings():
+    base, other = join_scores(standard=BASELINE, llrd=shift(BASELINE, 0.2))
+    searched = replace(other, cell=replace(other.cell, settings=6))
+    (_, plain), (_, corrected) = (compare_with_baselines([base, r]) for r in (other, searched))
+    assert corrected.p_holm == pytest.approx(6 * plain.p_holm)
+    assert corrected.p_sd_holm == 1
+
+
+# ---------------------------------------------------------------- cells that cannot be judged
+
+
+def incomplete(result):
+    """The result without its last run."""
+    (cell, records) = result.cell, result.records
+    return join_records([cell], records[:-1]).results[0]
+
+
+def pruned(result):
+    """The result of seeds that seed pruning selected among itself and one more."""
+    started = [[i, i] for i in range(result.n + 1)]
+    records = [replace(record, pruned_from=started) for record in result.records]
+    return join_records([result.cell], records).results[0]
+
+
+def partly_searched(result):
+    return replace(result, cell=replace(result.cell, settings=5, open_settings=2))
+
+
+UNJUDGED = [
+    pytest.param(incomplete, "5 of 6 runs", id="incomplete"),
+    pytest.param(pruned, "6 runs selected by seed pruning", id="pruned"),
+    pytest.param(partly_searched, "2 of 5 settings of its search lack runs", id="partly searched"),
+]
+
+
+@pytest.fixture
+def six_runs():
+    """Results of a baseline and a better cell with six seeds."""
+    return join_scores(standard=WILD, reinit=shift(WILD, 0.2))
+
+
+@pytest.mark.parametrize(("change", "reason"), UNJUDGED)
+def test_a_cell_is_not_compared_if_it_is(six_runs, change, reason):
+    base, other = six_runs
+    assert compare_with_baselines([base, change(other)]) == [
+        None,
+        Obstacle(baseline=base.cell, reason=reason),
+    ]
+
+
+@pytest.mark.parametrize(("change", "reason"), UNJUDGED)
+def test_nothing_is_compared_with_a_baseline_that_is(six_runs, change, reason):
+    base, other = change(six_runs[0]), six_runs[1]
+    _, obstacle = compare_with_baselines([base, other])
+    assert obstacle == Obstacle(baseline=base.cell, reason=f"standard 3epochs: {reason}")
+
+
+@pytest.mark.parametrize(("change", "reason"), UNJUDGED)
+def test_no_cell_of_a_task_is_marked_if_one_is(six_runs, change, reason):
+    base, other = six_runs
+    assert mark_best_cells([base, other], by="test") == [False, True]
+    assert mark_best_cells([base, change(other)], by="test") == [False, False]
+    assert mark_as_in_paper([base, change(other)], by="test") == [False, False]
+
+
+def test_cells_of_other_seeds_are_not_compared(six_runs):
+    base, other = six_runs
+    cell = replace(other.cell, seeds=make_seeds([*range(5), (5, 6)]))
+    records = [replace(r, seed_data=6) if r.seed == 5 else r for r in other.records]
+    results = [base, *join_records([cell], records).results]
+    assert compare_with_baselines(results)[1].reason == "other seeds than the baseline"
+    assert mark_best_cells(results, by="test") == [False, False]
+
+
+def test_cells_of_four_runs_are_not_compared():
+    results = join_scores(standard=BASELINE[:4], reinit=shift(BASELINE[:4], 0.3))
+    assert compare_with_baselines(results)[1].reason == "4 runs, fewer than 5"
+    assert mark_best_cells(results, by="test") == [False, False]
+
+
+def test_an_obstacle_does_not_count_as_a_comparison(six_runs):
+    base, other = six_runs
+    alone = compare_with_baselines([base, other])[1]
+    few = join_scores(few=[0.5, 0.6])
+    assert compare_with_baselines([base, *few, other])[2] == alone
+
+
+def test_a_cell_without_runs_is_not_compared():
+    assert compare_with_baselines(join_scores(standard=BASELINE, reinit=[])) == [None, None]
+
+
+# ---------------------------------------------------------------- marks
+
+BEST = shift(BASELINE, 0.3)
+NEAR = shift(BASELINE, 0.25)
+
+
+def test_the_best_cell_and_those_it_does_not_beat_are_marked():
+    results = join_scores(standard=BASELINE, near=NEAR, best=BEST)
+    assert mark_best_cells(results, by="test") == [False, True, True]
+
+
+def test_equal_cells_are_both_marked():
+    results = join_scores(standard=[0.5] * 5, reinit=[0.5] * 5)
+    assert mark_best_cells(results, by="test") == [True, True]
+
+
+def test_marks_are_corrected_over_all_pairs_and_the_papers_are_not():
+    """The difference has p = .03, which one-tailed and uncorrected is enough for the paper."""
+    results = join_scores(standard=BASELINE, reinit=shift(BASELINE, 0.13))
+    assert mark_best_cells(results, by="test") == [True, True]
+    assert mark_as_in_paper(results, by="test") == [False, True]
+
+
+def test_a_single_cell_is_not_marked():
+    assert mark_best_cells(join_scores(standard=BASELINE), by="test") == [False]
 
 
 def test_cells_without_runs_do_not_prevent_marks():
-    results = join_scores(standard=[0.5, 0.6], reinit=[0.9, 0.9], llrd=[])
+    results = join_scores(standard=BASELINE, reinit=BEST, llrd=[])
     assert mark_best_cells(results, by="test") == [False, True, False]
 
 
 @pytest.mark.parametrize(("by", "marks"), [("test", [False, True]), ("val", [True, False])])
 def test_marks_are_by_the_requested_score(by, marks):
-    cells = [make_cell(), make_cell(method="reinit")]
+    cells = [make_cell(seeds=range(5)), make_cell(method="reinit", seeds=range(5))]
     scores = {cells[0].method: (0.2, 0.9), cells[1].method: (0.8, 0.3)}
     records = [
-        make_record(cell, seed, scores[cell.method][0] + seed / 100, val=scores[cell.method][1])
+        make_record(
+            cell,
+            seed,
+            scores[cell.method][0] + seed / 100,
+            val=scores[cell.method][1] + seed / 100,
+        )
         for cell in cells
-        for seed in (0, 1)
+        for seed in range(5)
     ]
     assert mark_best_cells(join_records(cells, records).results, by=by) == marks

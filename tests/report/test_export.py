@@ -25,6 +25,12 @@ def rows(tmp_path_factory):
         ("n", ["12", "12"]),
         ("baseline", ["", "rte-standard-3epochs-mini"]),
         ("marked", ["False", "True"]),
+        ("marked_by_paper", ["False", "True"]),
+        ("shortcoming", ["", ""]),
+        ("not_compared", ["", ""]),
+        ("mean_verdict", ["", "higher"]),
+        ("spread_verdict", ["", "larger"]),
+        ("at_chance", ["12", "7"]),
         ("paper_mean", ["69.5", "72.6"]),
         ("paper_sd", ["2.5", "1.6"]),
         ("paper_n", ["20", "20"]),
@@ -63,6 +69,23 @@ def test_the_interquartile_mean_needs_ten_runs(tmp_path, n, present):
     cell = make_cell(seeds=range(10))
     write_report([cell], [make_record(cell, s, s / 10) for s in range(n)], out=tmp_path, name="t")
     assert bool(read_csv(tmp_path / "t.csv")[0]["iqm"]) is present
+
+
+def test_a_cell_that_is_not_compared_says_why(tmp_path):
+    cells = [make_cell(method=m, seeds=range(5)) for m in ("standard", "reinit")]
+    records = [make_record(c, s, s / 10) for c in cells for s in range(5)][:-1]
+    write_report(cells, records, out=tmp_path, name="t")
+    row = read_csv(tmp_path / "t.csv")[1]
+    names = ("shortcoming", "baseline", "not_compared", "difference", "mean_verdict", "marked")
+    baseline = "rte-standard-3epochs-mini"
+    assert [row[name] for name in names] == [
+        "4 of 5 runs",
+        baseline,
+        "4 of 5 runs",
+        "",
+        "",
+        "False",
+    ]
 
 
 @pytest.fixture

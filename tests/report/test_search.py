@@ -1,5 +1,7 @@
 """Settings of a table's methods from separate searches."""
 
+from dataclasses import replace
+
 import pytest
 
 from stablebert.cli.main import main
@@ -46,6 +48,55 @@ def test_a_setting_that_lacks_a_seed_takes_no_part():
     cells, (line,) = best_of_search(TABLE, SETTINGS, RECORDS[:-1])
     assert cells[1].config_id == SETTINGS[1].config_id
     assert "best of 3 settings with all seeds (4 in total)" in line
+
+
+def test_a_setting_whose_seeds_were_pruned_takes_no_part():
+    pruned = [
+        replace(r, pruned_from=[[0, 0], [1, 1], [2, 2]])
+        if r.config_id == SETTINGS[2].config_id
+        else r
+        for r in RECORDS
+    ]
+    assert best_of_search(TABLE, SETTINGS, pruned)[0][1].config_id == SETTINGS[1].config_id
+
+
+def counts(cell):
+    return cell.settings, cell.open_settings
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        pytest.param(RECORDS, (4, 0), id="a finished search"),
+        pytest.param(RECORDS[:-1], (4, 1), id="a search that lacks a run"),
+        pytest.param(RECORDS[:6], (1, 0), id="no search"),
+    ],
+)
+def test_a_selected_cell_says_what_it_was_selected_from(records, expected):
+    cells, _ = best_of_search(TABLE, SETTINGS, records)
+    assert counts(cells[1]) == expected
+
+
+def test_a_cell_without_a_search_was_selected_from_nothing_else():
+    cells, _ = best_of_search(TABLE, SETTINGS, RECORDS)
+    assert [counts(cells[i]) for i in (0, 2)] == [(1, 0), (1, 0)]
+
+
+def test_settings_of_one_configuration_count_once():
+    same = replace(SETTINGS[0], params=SETTINGS[0].params | {"optimizer.lr": "0.00001"})
+    cells, (line,) = best_of_search(TABLE, [*SETTINGS, same], RECORDS)
+    assert counts(cells[1]) == (4, 0)
+    assert "(4 in total)" in line
+
+
+def test_a_setting_with_the_configuration_of_another_method_keeps_its_own():
+    """`wd` with a weight decay of 0 is `standard`."""
+    own = make_cell(method="wd")
+    nothing = replace(make_cell(method="wd"), config_id=TABLE[0].config_id)
+    records = runs([TABLE[0], own], [0.9, 0.6])
+    cells, _ = best_of_search([own, TABLE[0]], [nothing], records)
+    assert [c.method for c in cells] == ["wd", "standard"]
+    assert cells[0].config_id == TABLE[0].config_id
 
 
 def test_the_tables_own_setting_may_be_the_best():

@@ -92,10 +92,26 @@ def test_an_incomplete_search_selects_nothing(path):
     assert path.read_text() == before
 
 
+def test_a_pruned_search_selects_nothing(path):
+    """Of seeds 0 to 2 of the first value, pruning finished the two that validated best."""
+    cells = searched_cells("reinit.num_layers", [1, 2])
+    records = runs(cells, [0.6, 0.7])
+    records[:2] = [replace(r, pruned_from=[[0, 0], [1, 1], [2, 2]]) for r in records[:2]]
+    with pytest.raises(
+        ReportError, match=r"seed pruning\) in RTE reinit .*num_layers=1\); run all"
+    ):
+        write_selection(cells, records, sweep="depth", path=path)
+
+
 DEPTH, STEPS = (searched_cells(key, [1]) for key in ("reinit.num_layers", "trainer.max_steps"))
 ALSO_RATE = [
     make_cell(method="reinit", **{"reinit.num_layers": "1", "optimizer.lr": lr})
     for lr in ("1e-5", "2e-5")
+]
+
+ALSO_LENGTH = [
+    make_cell(method="reinit", length=length, **{"reinit.num_layers": "1"})
+    for length in ("3epochs", "longer")
 ]
 
 
@@ -105,6 +121,7 @@ ALSO_RATE = [
         ([make_cell()], "table varies nothing that can be selected"),
         ([*DEPTH, *STEPS], "table varies reinit.num_layers and trainer.max_steps"),
         (ALSO_RATE, "table varies optimizer.lr besides reinit.num_layers"),
+        (ALSO_LENGTH, "table varies length besides reinit.num_layers; narrow it .* length=VALUE"),
     ],
 )
 def test_a_sweep_must_vary_exactly_one_selectable_parameter(path, cells, problem):

@@ -8,12 +8,14 @@ from stablebert.report.sentences import summarize_findings
 from tests.helpers.records import make_cell, make_record
 
 SCORES = {
-    ("rte", "standard"): [0.50, 0.52, 0.54, 0.56],
-    ("rte", "reinit"): [0.80, 0.82, 0.84, 0.82],
-    ("cola", "standard"): [0.1, 0.3, 0.2, 0.4],
-    ("cola", "reinit"): [0.2, 0.3, 0.2, 0.4],
-    ("mrpc", "standard"): [0.80, 0.82, 0.84, 0.82],
-    ("mrpc", "reinit"): [0.50, 0.52, 0.54, 0.56],
+    ("rte", "standard"): [0.50, 0.52, 0.54, 0.56, 0.53],
+    ("rte", "reinit"): [0.80, 0.82, 0.84, 0.82, 0.83],
+    ("cola", "standard"): [0.1, 0.3, 0.2, 0.4, 0.3],
+    ("cola", "reinit"): [0.2, 0.3, 0.2, 0.4, 0.3],
+    ("mrpc", "standard"): [0.80, 0.82, 0.84, 0.82, 0.83],
+    ("mrpc", "reinit"): [0.50, 0.52, 0.54, 0.56, 0.53],
+    ("stsb", "standard"): [0.80, 0.82, 0.84, 0.82, 0.83],
+    ("stsb", "reinit"): [0.90, 0.92, 0.94, 0.92],
 }
 
 
@@ -23,7 +25,7 @@ def analyze(cells, records):
 
 @pytest.fixture(scope="module")
 def sentences():
-    cells = {key: make_cell(*key, seeds=range(4)) for key in SCORES}
+    cells = {key: make_cell(*key, seeds=range(5)) for key in SCORES}
     records = [
         make_record(cells[key], seed, score, status="failed" if score < 0.25 else "ok")
         for key, scores in SCORES.items()
@@ -34,38 +36,48 @@ def sentences():
 
 def test_a_row_is_contrasted_with_its_baseline_task_by_task(sentences):
     assert sentences[0] == (
-        "reinit against standard: significantly higher on RTE +29.0; significantly lower on MRPC "
-        "-29.0; inconclusive on CoLA +2.5."
+        "reinit against standard: significantly higher on RTE +29.2; significantly lower on MRPC "
+        "-29.2; inconclusive on CoLA +2.0; not compared on STS-B (4 of 5 runs)."
     )
 
 
-def test_failed_runs_are_counted_by_row(sentences):
-    assert sentences[1] == "Failed runs: 2 of 12 with standard, 2 of 12 with reinit."
+def test_failed_runs_and_runs_at_chance_are_counted_by_row(sentences):
+    assert sentences[1] == (
+        "Failed runs: 2 of 20 with standard, 2 of 19 with reinit. "
+        "Runs at chance: 5 of 20 with standard, 4 of 19 with reinit."
+    )
 
 
-def test_a_significantly_smaller_spread_is_reported():
-    wild, calm = [0.5, 0.7, 0.5, 0.7, 0.5, 0.7], [0.6, 0.61, 0.6, 0.61, 0.6, 0.61]
+WILD, CALM = [0.5, 0.7, 0.51, 0.7, 0.5, 0.71], [0.6, 0.61, 0.6, 0.61, 0.6, 0.62]
+
+
+@pytest.mark.parametrize(
+    ("standard", "reinit", "word"), [(WILD, CALM, "smaller"), (CALM, WILD, "larger")]
+)
+def test_a_significantly_different_spread_is_reported(standard, reinit, word):
     cells = [make_cell(seeds=range(6)), make_cell(method="reinit", seeds=range(6))]
     records = [
         make_record(cell, seed, score)
-        for cell, scores in zip(cells, (wild, calm), strict=True)
+        for cell, scores in zip(cells, (standard, reinit), strict=True)
         for seed, score in enumerate(scores)
     ]
     sentence, _ = summarize_findings(analyze(cells, records), ["method"])
-    assert sentence.endswith("; significantly smaller spread over seeds on RTE.")
+    assert sentence.endswith(f"; significantly {word} spread over seeds on RTE.")
 
 
 def test_other_parameters_are_named_with_their_values():
     cells = [make_cell(method="reinit", depth=d) for d in ("1", "2")]
     records = [make_record(cells[0]), make_record(cells[1], status="failed")]
     assert summarize_findings(analyze(cells, records), ["depth"]) == [
-        "Failed runs: 0 of 1 with depth=1, 1 of 1 with depth=2."
+        "Failed runs: 0 of 1 with depth=1, 1 of 1 with depth=2. No run ended at chance."
     ]
 
 
 def test_without_failed_runs_one_sentence_says_so():
     cell = make_cell()
-    assert summarize_findings(analyze([cell], [make_record(cell)]), []) == ["No run failed."]
+    assert summarize_findings(analyze([cell], [make_record(cell)]), []) == [
+        "No run failed. No run ended at chance."
+    ]
 
 
 def test_without_runs_there_is_nothing_to_say():

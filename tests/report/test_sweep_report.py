@@ -16,9 +16,13 @@ from tests.helpers.records import make_cell, make_record, store_record
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    cells = [make_cell(method=m, seeds=range(4)) for m in ("standard", "reinit")]
-    records = [make_record(cells[0], s, x) for s, x in enumerate([0.50, 0.52, 0.54, 0.56])]
-    records += [make_record(cells[1], s, x) for s, x in enumerate([0.80, 0.82, 0.84])]
+    cells = [
+        make_cell(t, m, seeds=range(5)) for t in ("rte", "cola") for m in ("standard", "reinit")
+    ]
+    records = [make_record(cells[0], s, x) for s, x in enumerate([0.50, 0.52, 0.54, 0.56, 0.53])]
+    records += [make_record(cells[1], s, x) for s, x in enumerate([0.80, 0.82, 0.84, 0.82, 0.81])]
+    records += [make_record(cells[2], s, 0.04 * s) for s in range(5)]
+    records += [make_record(cells[3], s, 0.7, status="failed") for s in range(4)]
     write_report(cells, records, out=folder, name="table1")
     return folder
 
@@ -28,13 +32,21 @@ def test_a_report_has_four_files(folder):
     assert sorted(f.name for f in folder.iterdir()) == [f"table1{ending}" for ending in endings]
 
 
-def test_the_markdown_has_marks_and_notes(folder):
-    line = "| reinit | 3epochs | **82.0 ± 2.0**<br>n=3 of 4 |"
-    assert line in (folder / "table1.md").read_text()
-
-
-def test_the_latex_has_marks(folder):
-    assert r"\textbf{82.0 $\pm$ 2.0}" in (folder / "table1.tex").read_text()
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("table1.md", "| reinit | 3epochs | **81.8 ± 1.5** |"),
+        ("table1.md", "| 70.0 ± 0.0<br>failed 4/4<br>n=4 of 5 |"),
+        ("table1.md", "| 8.0 ± 6.3<br>at chance 3/5 |"),
+        ("table1.md", "| CoLA | reinit | -<br>4 of 5 runs | - |"),
+        ("table1.tex", r"\textbf{81.8 $\pm$ 1.5}"),
+        ("table1.tex", r"70.0 $\pm$ 0.0 {\scriptsize failed 4/4} {\scriptsize n=4 of 5}"),
+        ("table1.tex", r"{\scriptsize at chance 3/5}"),
+        ("table1.tex", r"CoLA & reinit & - {\scriptsize 4 of 5 runs}"),
+    ],
+)
+def test_files_have_marks_and_notes(folder, file, text):
+    assert text in (folder / file).read_text()
 
 
 def test_a_sweep_without_cells_is_refused(tmp_path):

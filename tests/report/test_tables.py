@@ -8,38 +8,45 @@ from tests.helpers.records import make_cell, make_record, table_lines
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
-    """Report on two tasks and methods: one cell whose runs failed, one incomplete, one empty."""
+    """Report on three tasks: one whose runs failed, one with an incomplete cell, one complete."""
     cells = [
-        make_cell(t, m, seeds=range(4)) for t in ("cola", "rte") for m in ("standard", "reinit")
+        make_cell(t, m, seeds=range(5))
+        for t in ("cola", "rte", "mrpc")
+        for m in ("standard", "reinit")
     ]
-    records = [make_record(cells[2], s, x) for s, x in enumerate([0.50, 0.52, 0.54, 0.56])]
-    records += [make_record(cells[3], s, x) for s, x in enumerate([0.80, 0.82, 0.84])]
-    records += [make_record(cells[0], s, 0.0, status="failed") for s in range(4)]
+    records = [make_record(cells[2], s, x) for s, x in enumerate([0.50, 0.52, 0.54, 0.56, 0.53])]
+    records += [make_record(cells[3], s, x) for s, x in enumerate([0.80, 0.82, 0.84, 0.82])]
+    records += [make_record(cells[4], s, x) for s, x in enumerate([0.80, 0.82, 0.81, 0.82, 0.83])]
+    records += [make_record(cells[5], s, x) for s, x in enumerate([0.90, 0.92, 0.91, 0.92, 0.93])]
+    records += [make_record(cells[0], s, 0.0, status="failed") for s in range(5)]
     return write_report(cells, records, out=tmp_path_factory.mktemp("report"), name="table1")
 
 
 def test_scores_are_in_the_papers_layout(text):
-    assert table_lines(text, "Test score x 100: RTE, CoLA") == [
-        "method length RTE paper (BERT-large) CoLA paper (BERT-large)",
-        "standard 3epochs 53.0 ± 2.6 69.5 ± 2.5 0.0 ± 0.0 63.0 ± 1.5",
-        "failed 4/4",
-        "reinit 3epochs 82.0 ± 2.0* 72.6 ± 1.6 - 63.9 ± 1.9",
-        "n=3 of 4",
+    assert table_lines(text, "Test score x 100: RTE, MRPC, CoLA") == [
+        "method length RTE paper (BERT-large) MRPC paper (BERT-large) CoLA paper (BERT-large)",
+        "standard 3epochs 53.0 ± 2.2 69.5 ± 2.5 81.6 ± 1.1 90.8 ± 1.3 0.0 ± 0.0 63.0 ± 1.5",
+        "at chance 5/5 failed 5/5",
+        "at chance 5/5",
+        "reinit 3epochs 82.0 ± 1.6 72.6 ± 1.6 91.6 ± 1.1* 91.4 ± 0.8 - 63.9 ± 1.9",
+        "n=4 of 5",
     ]
 
 
 def test_distributions_are_shown_per_cell(text):
-    assert table_lines(text, "Distribution over seeds")[1:] == [
-        "CoLA standard 4 4/4 4/4 0.0 0.0 0.0 - - - cola-standard-3epochs-mini",
+    assert table_lines(text, "Distribution over seeds")[1:5] == [
+        "CoLA standard 5 5/5 5/5 0.0 0.0 0.0 - 0.0 0.0 cola-standard-3epochs-mini",
         "CoLA reinit 0 - - - - - - - - cola-reinit-3epochs-mini",
-        "RTE standard 4 0/4 4/4 53.0 50.0 56.0 - - - rte-standard-3epochs-mini",
-        "RTE reinit 3 0/3 0/3 82.0 80.0 84.0 - - - rte-reinit-3epochs-mini",
+        "RTE standard 5 0/5 5/5 53.0 50.0 56.0 - 55.3 55.3 rte-standard-3epochs-mini",
+        "RTE reinit 4 0/4 0/4 82.0 80.0 84.0 - - - rte-reinit-3epochs-mini",
     ]
 
 
-def test_comparisons_are_shown_where_both_cells_have_runs(text):
-    (line,) = table_lines(text, "Compared with standard 3epochs")[1:]
-    assert line.startswith("RTE reinit +29.0 [")
+def test_complete_cells_are_compared_and_others_say_why_not(text):
+    lines = table_lines(text, "Compared with standard 3epochs")[1:]
+    assert lines[:2] == ["RTE reinit - - - - - - - - -", "4 of 5 runs"]
+    assert lines[2].startswith("MRPC reinit +10.0 [")
+    assert len(lines) == 3
 
 
 def report(cells, records, folder):
@@ -66,13 +73,15 @@ def test_models_get_a_row_each(tmp_path):
 
 
 def test_other_parameters_get_a_row_each(tmp_path):
-    cells = [make_cell(method="reinit", **{"reinit.num_layers": d}) for d in ("1", "2")]
-    records = [make_record(cells[0], s, 0.6, val=0.9 - s / 100) for s in (0, 1)]
-    records += [make_record(cells[1], s, 0.8, val=0.5 + s / 100) for s in (0, 1)]
+    cells = [
+        make_cell(method="reinit", seeds=range(5), **{"reinit.num_layers": d}) for d in ("1", "2")
+    ]
+    records = [make_record(cells[0], s, 0.6, val=0.9 - s / 100) for s in range(5)]
+    records += [make_record(cells[1], s, 0.8, val=0.5 + s / 100) for s in range(5)]
     assert table_lines(report(cells, records, tmp_path), "Score x 100") == [
         "task reinit.num_layers best validation test",
-        "RTE 1 89.5 ± 0.7* 60.0 ± 0.0",  # validation decides a search
-        "RTE 2 50.5 ± 0.7 80.0 ± 0.0",
+        "RTE 1 88.0 ± 1.6* 60.0 ± 0.0",  # validation decides a search
+        "RTE 2 52.0 ± 1.6 80.0 ± 0.0",
     ]
 
 

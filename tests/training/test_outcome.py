@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stablebert.runs.record import parse_record
+from stablebert.runs.seeds import Seeds
 from stablebert.tasks import TASKS
 from stablebert.training.module import Predictions
 from stablebert.training.outcome import (
@@ -174,3 +175,10 @@ def test_the_peak_memory_of_a_cpu_is_that_of_the_process():
 def test_a_processor_without_a_model_name_has_some_name(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda *_: "processor: 0\n")
     assert device_name(CPU)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "stored"), [((), None), ([Seeds(0, 0), Seeds(1, 2)], [[0, 0], [1, 2]])]
+)
+def test_a_record_has_the_seeds_that_pruning_selected_from(seeds, stored):
+    assert make_record(make_run(), make_outcome(), pruned_from=seeds).pruned_from == stored
