@@ -14,7 +14,7 @@ from stablebert.report.cells import (
 )
 from stablebert.report.compare import FAMILIES, AnalyzedCell, Comparison
 from stablebert.report.join import JoinedRecords
-from stablebert.report.paper import paper_scores
+from stablebert.report.paper import paper_numbers
 from stablebert.report.statistics import IQM_MIN_RUNS, MIN_RUNS
 from stablebert.report.tables import TRIALS, baseline_names, has_paper_layout
 from stablebert.runs.record import RunRecord
@@ -33,7 +33,7 @@ def caption_lines(rows: Sequence[AnalyzedCell], join_result: JoinedRecords) -> l
     cells = [row.cell for row in rows]
     return [
         *_definitions(rows),
-        *([_about_the_paper({cell.scale for cell in cells})] if has_paper_layout(cells) else []),
+        *([_about_the_paper(cells)] if has_paper_layout(cells) else []),
         *_provenance(cells, [record for row in rows for record in row.result.records]),
         *_missing_runs(rows),
         *_other_records(join_result),
@@ -120,13 +120,14 @@ def _run_counts(rows: Sequence[AnalyzedCell]) -> str:
     )
 
 
-def _about_the_paper(scales: set[str]) -> str:
-    if not paper_scores():
+def _about_the_paper(cells: Sequence[Cell]) -> str:
+    if not paper_numbers():
         return "The paper's numbers (results/paper.csv) are not installed."
     text = (
-        "Paper: Zhang et al. (2021), Tables 1, 2, and 5: BERT-large on real GLUE, 20 seeds (full "
-        "MNLI: 3)."
+        "Paper: Zhang et al. (2021), Tables 1, 2, 5, and 7, on real GLUE, 20 seeds (full MNLI: 3); "
+        "its large models only."
     )
+    scales = {cell.scale for cell in cells}
     if "demo" in scales:
         text += " The demo tasks are generated: only the direction of an effect is comparable."
     elif "mini" in scales:

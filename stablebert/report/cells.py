@@ -23,6 +23,8 @@ class Cell:
     params: Mapping[str, object]
     """Parameters of the sweep, except the seed."""
     config_id: str
+    paper_model: str | None = None
+    """Paper's name of the model, None if the model is not one of the paper's."""
     seeds: tuple[Seeds, ...]
     """Seeds that the sweep expects, in order and without repetitions."""
     settings: int = 1

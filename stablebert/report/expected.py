@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from stablebert.config.recognition import paper_model
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep
 from stablebert.report.cells import Cell
@@ -66,6 +67,7 @@ def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
                 scale=run.cfg.scale,
                 params=dict(params),
                 config_id=run.config_id,
+                paper_model=paper_model(run.cfg),
                 seeds=tuple(sorted(set(map(Seeds.of, configs)))),
             )
         )

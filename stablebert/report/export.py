@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from stablebert.report.cells import IDENTITY, MODEL, Cell, parameter_text, varying_parameters
+from stablebert.report.cells import IDENTITY, Cell, parameter_text, varying_parameters
 from stablebert.report.compare import AnalyzedCell, Comparison, Obstacle, shortcoming
 from stablebert.report.files import csv_text
-from stablebert.report.paper import paper_model, paper_scores
+from stablebert.report.paper import PaperNumber, paper_score, reference_model
 from stablebert.report.statistics import describe_scores, expected_best_of_k
-from stablebert.report.tables import TRIALS, best_of_trials, iqm_of
+from stablebert.report.tables import TRIALS, best_of_trials, has_paper_layout, iqm_of
 from stablebert.runs.record import RunRecord
 
 _COMPARISON = (
@@ -20,21 +20,30 @@ _COLUMNS = (
     *(f"best_val_of_{TRIALS}", f"chosen_of_{TRIALS}"),
     *("baseline", "not_compared", "difference", "difference_low", "difference_high"),
     *_COMPARISON,
-    *("paper_mean", "paper_sd", "paper_n", "paper_table", "data", "model", "precision", "commit"),
+    *("paper_model", "paper_mean", "paper_sd", "paper_n", "paper_table"),
+    *("data", "model", "precision", "commit"),
 )
 _CURVES = ("best_val", "best_val_sd", "chosen_test", "chosen_test_sd")
 
 
-def cells_csv(rows: Sequence[AnalyzedCell]) -> str:
-    """Return one line per cell with all its statistics; numbers that it lacks are empty."""
-    parameters = varying_parameters([row.cell for row in rows])
-    keys = _key_columns(parameters)
+def cells_csv(rows: Sequence[AnalyzedCell], name: str) -> str:
+    """Return one line per cell with all its statistics; numbers that it lacks are empty.
+
+    Args:
+        rows: All cells of the report.
+        name: Name of the report, such as `table1`.
+    """
+    cells = [row.cell for row in rows]
+    keys = _key_columns(varying_parameters(cells))
+    reference, shows_paper = reference_model(cells), has_paper_layout(cells)
     lines = [
         {
             **_key_values(row.cell, keys),
             **_score_values(row),
             **_comparison_values(row.comparison),
-            **(_paper_values(row.cell) if set(parameters) <= {MODEL} else {}),
+            **_paper_values(
+                paper_score(row.cell, table=name, reference=reference) if shows_paper else None
+            ),
             **_provenance_values(row.result.records),
         }
         for row in rows
@@ -101,12 +110,11 @@ def _comparison_values(comparison: Comparison | Obstacle | None) -> dict[str, ob
     }
 
 
-def _paper_values(cell: Cell) -> dict[str, object]:
-    model = paper_model(parameter_text(cell, MODEL))
-    number = paper_scores().get((model, cell.task, cell.method, cell.length))
+def _paper_values(number: PaperNumber | None) -> dict[str, object]:
     if number is None:
         return {}
     return {
+        "paper_model": number.model,
         "paper_mean": number.value,
         "paper_sd": number.sd,
         "paper_n": number.n,

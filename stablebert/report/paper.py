@@ -1,10 +1,12 @@
 """The numbers that the paper prints in Tables 1 to 7, from `results/paper.csv`."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from stablebert.report.cells import Cell
 
 _HERE = Path(__file__).parent
 # A wheel carries the file next to this module, a checkout has it in results/.
@@ -46,32 +48,49 @@ def paper_numbers() -> tuple[PaperNumber, ...]:
     return ()
 
 
-@cache
-def paper_scores() -> Mapping[tuple[str, str, str, str], PaperNumber]:
-    """Return mean test scores by (model, task, method, length).
+TABLES_OF_SCORES = ("1", "2", "5", "7")
+"""Tables of mean test scores, the first taking precedence: Table 2 repeats some numbers of Table 1,
+and prints others twice. Table 4 is left out: the paper does not identify its runs."""
 
-    The model is BERT except in Table 7. Table 1 takes precedence over Table 2, which repeats some
-    of its numbers and twice prints others. Table 4 is left out: the paper does not identify its
-    runs.
+
+def paper_score(cell: Cell, *, table: str, reference: str | None = None) -> PaperNumber | None:
+    """Return the paper's mean test score of a cell's task, model, method, and length.
+
+    Args:
+        cell: The cell.
+        table: Name of the report, such as `table2`; numbers of that table take precedence.
+        reference: `reference_model` of the report's cells.
     """
-    scores: dict[tuple[str, str, str, str], PaperNumber] = {}
-    for number in paper_numbers():
-        if number.table in ("1", "2", "5", "7") and number.statistic == "test":
-            key = (number.model, number.task, number.method, number.length)
-            scores.setdefault(key, number)
-    return scores
+    key = (reference or cell.paper_model or "", cell.task, cell.method, cell.length)
+    tables = dict.fromkeys((table.removeprefix("table"), *TABLES_OF_SCORES))
+    return next((_scores()[t, *key] for t in tables if (t, *key) in _scores()), None)
+
+
+def reference_model(cells: Sequence[Cell]) -> str | None:
+    """Return the model whose numbers stand for all cells, None if each has its own.
+
+    At the scales demo and mini, no cell has the paper's data or model; a column that says so shows
+    the numbers of BERT-large.
+    """
+    scales = {cell.scale for cell in cells}
+    is_mini = scales <= {"demo", "mini"} and not any(cell.paper_model for cell in cells)
+    return "BERT" if is_mini or "demo" in scales else None
+
+
+@cache
+def _scores() -> Mapping[tuple[str, ...], PaperNumber]:
+    """Return mean test scores by (table, model, task, method, length)."""
+    return {
+        (p.table, p.model, p.task, p.method, p.length): p
+        for p in paper_numbers()
+        if p.table in TABLES_OF_SCORES and p.statistic == "test"
+    }
 
 
 @cache
 def paper_data() -> Mapping[tuple[str, str], PaperNumber]:
     """Return the numbers of Table 3 (the data) by (task, statistic)."""
     return {(p.task, p.statistic): p for p in paper_numbers() if p.table == "3"}
-
-
-def paper_model(name: str) -> str:
-    """Return the paper's name of a model, given its hub id or folder: BERT or one of Table 7."""
-    last = name.lower().rpartition("/")[2]
-    return next((m for m in ("XLNet", "RoBERTa", "ELECTRA", "BART") if m.lower() in last), "BERT")
 
 
 def differs_from_printed(ours: float, printed: str) -> bool:

@@ -51,7 +51,7 @@ def write_report(
     join_result = join_records(cells, records)
     paper_layout = has_paper_layout(cells)
     rows = analyze_cells(join_result.results, mark_by="test" if paper_layout else "val")
-    scores = paper_layout_tables(rows) if paper_layout else [list_table(rows)]
+    scores = paper_layout_tables(rows, name) if paper_layout else [list_table(rows)]
     document = Document(
         title=name,
         tables=[*scores, distribution_table(rows), *comparison_tables(rows)],
@@ -62,6 +62,6 @@ def write_report(
         ],
     )
     save_document(document, out)
-    save_text(out / f"{name}.csv", cells_csv(rows))
+    save_text(out / f"{name}.csv", cells_csv(rows, name))
     save_text(out / f"{name}-trials.csv", trials_csv(rows))
     return render_text(document)

@@ -14,7 +14,7 @@ from stablebert.report.cells import (
 )
 from stablebert.report.compare import AnalyzedCell, Comparison
 from stablebert.report.join import CellResult
-from stablebert.report.paper import paper_model, paper_scores
+from stablebert.report.paper import paper_score, reference_model
 from stablebert.report.render import Entry, Table
 
 _SMALL, _LARGE = ("rte", "mrpc", "stsb", "cola"), ("sst2", "qnli", "qqp", "mnli")
@@ -39,12 +39,17 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
 # ---------------------------------------------------------------- scores
 
 
-def paper_layout_tables(rows: Sequence[AnalyzedCell]) -> list[Table]:
+def paper_layout_tables(rows: Sequence[AnalyzedCell], name: str) -> list[Table]:
     """Return one table per block of tasks, with (model,) method, and length as rows.
 
     To the right of each task is a column with the paper's numbers.
+
+    Args:
+        rows: All cells of the report.
+        name: Name of the report, such as `table1`.
     """
     cells = [row.cell for row in rows]
+    reference = reference_model(cells)
     by_key = {
         (c.task, parameter_text(c, MODEL), c.method, c.length): row
         for c, row in zip(cells, rows, strict=True)
@@ -63,11 +68,18 @@ def paper_layout_tables(rows: Sequence[AnalyzedCell]) -> list[Table]:
             entries += [Entry(text=method), Entry(text=length)]
             for task in tasks:
                 row = by_key.get((task, model, method, length))
-                number = paper_scores().get((paper_model(model), task, method, length))
+                number = row and paper_score(row.cell, table=name, reference=reference)
                 entries.append(_test_entry(row.result, row.marked) if row else EMPTY)
                 entries.append(Entry(text=number.text) if number else EMPTY)
             body.append(entries)
-        tables.append(_block_table(tasks, body, cells[0].scale, show_model))
+        head = [
+            *(["model"] if show_model else []),
+            *("method", "length"),
+            *(text for task in tasks for text in _heads(task, cells[0].scale, reference)),
+        ]
+        titles = ", ".join(task_title(task, cells[0].scale) for task in tasks)
+        title = f"Test score x 100: {titles}"
+        tables.append(Table(title=title, head=head, rows=body, labels=2 + show_model))
     return tables
 
 
@@ -79,21 +91,12 @@ def _blocks_of_tasks(cells: Sequence[Cell]) -> list[list[str]]:
     return [block for block in blocks if block]
 
 
-def _block_table(
-    tasks: Sequence[str], body: Sequence[Sequence[Entry]], scale: str, show_model: bool
-) -> Table:
-    titles = [task_title(task, scale) for task in tasks]
-    head = [*(["model"] if show_model else []), "method", "length"]
-    for task, title in zip(tasks, titles, strict=True):
-        head += [title, _paper_head(task, scale)]
-    title = f"Test score x 100: {', '.join(titles)}"
-    return Table(title=title, head=head, rows=body, labels=2 + show_model)
-
-
-def _paper_head(task: str, scale: str) -> str:
-    if scale == "demo":
-        return f"paper (real {task_title(task, '')}, BERT-large)"
-    return "paper" if scale == "paper" else "paper (BERT-large)"
+def _heads(task: str, scale: str, reference: str | None) -> tuple[str, str]:
+    """Return the heads of a task's column and of the paper's next to it."""
+    title, real_title = task_title(task, scale), task_title(task, "")
+    if title != real_title:
+        return title, f"paper (real {real_title}, {reference}-large)"
+    return title, f"paper ({reference}-large)" if reference else "paper"
 
 
 def list_table(rows: Sequence[AnalyzedCell]) -> Table:

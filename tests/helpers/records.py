@@ -20,12 +20,24 @@ def make_seeds(seeds):
 
 
 def make_cell(
-    task="rte", method="standard", length="3epochs", scale="mini", seeds=(0, 1), **params
+    task="rte",
+    method="standard",
+    length="3epochs",
+    scale="mini",
+    seeds=(0, 1),
+    paper_model=None,
+    **params,
 ):
     """A cell whose `config_id` spells out its parameters."""
     identity = {"task": task, "method": method, "length": length, "scale": scale}
     config = "-".join([*identity.values(), *(f"{k}={v}" for k, v in params.items())])
-    return Cell(**identity, params=identity | params, config_id=config, seeds=make_seeds(seeds))
+    return Cell(
+        **identity,
+        params=identity | params,
+        config_id=config,
+        paper_model=paper_model,
+        seeds=make_seeds(seeds),
+    )
 
 
 def make_record(cell, seed=0, score=0.7, val=None, **changes):

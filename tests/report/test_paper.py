@@ -1,14 +1,25 @@
 """The paper's printed numbers: complete, unaltered, and accessible by what they are about."""
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from stablebert.config.identity import config_id
+from stablebert.config.sweep import read_sweep
 from stablebert.report import paper
-from stablebert.report.paper import differs_from_printed, paper_numbers, paper_scores
+from stablebert.report.expected import expected_cells
+from stablebert.report.paper import (
+    differs_from_printed,
+    paper_numbers,
+    paper_score,
+    reference_model,
+)
 from stablebert.report.sweep_report import write_report
 from stablebert.report.table3 import write_table3
-from tests.helpers.records import make_cell, make_record, table_lines
+from stablebert.runs.run import Run
+from tests.helpers.records import make_cell, make_record, read_csv, table_lines
 
 
 def test_every_table_has_all_its_numbers():
@@ -69,8 +80,8 @@ def test_scores_are_over_20_seeds_and_3_in_table_5():
         ("5", "no bias correction", "mnli", "test", "3epochs", "87.0 ± 0.4"),
         ("6", "RoBERTa", "stsb", "length", "", "3598 steps"),
         ("6", "BART", "mrpc", "batch_size", "", "64"),
-        ("7", "ELECTRA Re-init", "cola", "test", "", "61.3 ± 20.1"),
-        ("7", "XLNet Standard", "stsb", "test", "", "86.8 ± 20.4"),
+        ("7", "ELECTRA Re-init", "cola", "test", "3epochs", "61.3 ± 20.1"),
+        ("7", "XLNet Standard", "stsb", "test", "3epochs", "86.8 ± 20.4"),
     ],
 )
 def test_numbers_are_as_printed(table, row, task, statistic, length, text):
@@ -110,8 +121,10 @@ def test_a_contradiction_is_noted_in_both_tables(key):
 
 
 @pytest.mark.parametrize("key", CONTRADICTIONS)
-def test_table_1_takes_precedence_over_table_2(key):
-    assert paper_scores()["BERT", *key].text == CONTRADICTIONS[key][0]
+@pytest.mark.parametrize(("table", "i"), [("table1", 0), ("table2", 1), ("other", 0)])
+def test_a_report_shows_the_number_of_its_own_table_and_others_that_of_table_1(key, table, i):
+    cell = make_cell(*key, scale="paper", paper_model="BERT")
+    assert paper_score(cell, table=table).text == CONTRADICTIONS[key][i]
 
 
 def test_weight_decay_is_the_standard_method():
@@ -122,18 +135,102 @@ def test_weight_decay_is_the_standard_method():
     assert decay == standard
 
 
-@pytest.mark.parametrize(
-    ("name", "model"),
-    [
-        ("google-bert/bert-large-uncased", "BERT"),
-        ("FacebookAI/roberta-large", "RoBERTa"),
-        ("/models/xlnet-large-cased", "XLNet"),
-        ("google/electra-large-discriminator", "ELECTRA"),
-        ("facebook/bart-large", "BART"),
-    ],
+# ---------------------------------------------------------------- the numbers in reports
+
+
+class AnyContent:
+    """Identities of runs whose data and models are not available."""
+
+    def run(self, cfg):
+        return Run(cfg, config_id(cfg, data="data", model=cfg.model.name), Path())
+
+
+def shown_numbers(folder, sweep, *overrides):
+    """Report a sweep at scale paper; return its text and the paper's numbers in its CSV."""
+    cells = expected_cells(read_sweep(sweep).narrow(["seed=0", *overrides]), AnyContent())
+    text = write_report(cells, [], out=folder, name=sweep)
+    rows = read_csv(folder / f"{sweep}.csv")
+    names = ("paper_table", "paper_model", "task", "method", "length", "paper_mean", "paper_sd")
+    return text, Counter(tuple(row[name] for name in names) for row in rows if row["paper_mean"])
+
+
+def printed_numbers(table):
+    return Counter(
+        (p.table, p.model, p.task, p.method, p.length, p.value, p.sd)
+        for p in paper_numbers()
+        if (p.table, p.statistic) == (table, "test")
+    )
+
+
+REPORTS = [
+    ("1", "table1", []),
+    ("2", "table2", []),
+    ("5", "bias_correction", ["task=mnli"]),
+    ("7", "table7", []),
+]
+
+
+@pytest.mark.parametrize(("table", "sweep", "overrides"), REPORTS)
+def test_the_report_of_a_table_has_every_number_of_the_table(tmp_path, table, sweep, overrides):
+    text, numbers = shown_numbers(tmp_path, sweep, *overrides)
+    assert numbers == printed_numbers(table)
+    shown = Counter(re.findall(r"\d\d\.\d ± \d+\.\d", text))
+    assert shown == Counter(f"{mean} ± {sd}" for *_, mean, sd in numbers.elements())
+
+
+def test_the_report_on_the_data_has_every_number_of_table_3(tmp_path):
+    text = write_table3([], [], tmp_path)
+    numbers = Counter(
+        p.value
+        for p in paper_numbers()
+        if p.table == "3" and p.statistic.partition("_")[2] in ("rows", "val", "test")
+        if p.statistic.split("_")[0] in ("train", "val", "test", "majority")
+    )
+    assert sum(numbers.values()) == 5 * 8
+    assert not numbers - Counter(text.split())
+
+
+OTHERS = (
+    *("albert/albert-base-v2", "google-bert/bert-base-uncased", "google-bert/bert-large-cased"),
+    *("FacebookAI/roberta-base", "/absent/bert-large-uncased", "someone/roberta-large-mnli"),
 )
-def test_models_are_recognized_by_hub_id_or_folder(name, model):
-    assert paper.paper_model(name) == model
+
+
+@pytest.mark.parametrize("model", OTHERS)
+@pytest.mark.parametrize(("sweep", "overrides"), [(report[1], report[2]) for report in REPORTS])
+def test_another_model_has_no_number_of_the_paper(tmp_path, sweep, overrides, model):
+    depth = "reinit.num_layers=1"
+    text, numbers = shown_numbers(tmp_path, sweep, *overrides, f"model.name={model}", depth)
+    assert not numbers
+    assert "±" not in text.partition("Distribution over seeds")[0]
+
+
+def test_the_papers_models_have_no_numbers_of_one_another(tmp_path):
+    """RoBERTa was not trained longer, nor on 1,000 samples."""
+    _, numbers = shown_numbers(tmp_path, "table7", "task=rte_1k,qnli", "model.name=roberta-large")
+    assert not numbers
+
+
+def test_other_parameters_hide_the_papers_numbers(tmp_path):
+    _, numbers = shown_numbers(tmp_path, "training_length_cola")
+    assert not numbers
+
+
+@pytest.mark.parametrize("scale", ["demo", "mini"])
+def test_a_small_model_is_shown_next_to_bert_large(scale):
+    cells = [make_cell(scale=scale), make_cell("cola", scale=scale)]
+    assert reference_model(cells) == "BERT"
+    assert paper_score(cells[0], table="table1", reference="BERT").text == "69.5 ± 2.5"
+
+
+def test_next_to_a_model_of_the_paper_a_small_one_has_no_number():
+    cells = [make_cell(), make_cell("cola", paper_model="RoBERTa")]
+    assert reference_model(cells) is None
+    assert paper_score(cells[0], table="table7") is None
+
+
+def test_a_generated_task_never_has_the_number_of_the_real_one_without_saying_so():
+    assert reference_model([make_cell(scale="demo", paper_model="BERT")]) == "BERT"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +255,7 @@ def test_numbers_are_compared_after_rounding(ours, printed, differs):
 @pytest.fixture
 def no_paper(tmp_path, monkeypatch):
     """An installation without results/paper.csv."""
-    caches = (paper.paper_numbers, paper.paper_scores, paper.paper_data)
+    caches = (paper.paper_numbers, paper._scores, paper.paper_data)
     monkeypatch.setattr(paper, "_LOCATIONS", (tmp_path / "none.csv",))
     for cached in caches:
         cached.cache_clear()
