@@ -14,10 +14,11 @@ from stablebert.config.recognition import RecognitionError, describe_recognition
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import to_yaml
 from stablebert.errors import ActionableError, ConfigError
+from stablebert.report.run_summary import summarize_record
 from stablebert.runs.files import RESULT
 from stablebert.runs.inputs import check_inputs
 from stablebert.runs.locate import locate
-from stablebert.runs.record import RunRecord, read_record, summarize_record
+from stablebert.runs.record import RunRecord, read_record
 from stablebert.runs.run import Job, LocatedRun
 from stablebert.tracking.mirror import mirror_finished_run, mirror_refusal, started_by_agent
 

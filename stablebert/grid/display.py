@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from stablebert.report.run_summary import describe_status
 from stablebert.runs.early_score import EarlyScore
 from stablebert.runs.record import RunRecord
 
@@ -83,4 +84,4 @@ def describe_result(result: RunRecord | EarlyScore, seconds: float | None) -> st
         score = f"val {100 * result.val_score:.1f} at step {result.step} of {result.steps}"
         return f"{score} ({duration})"
     score = f"val {100 * result.val_best:.1f} test {100 * result.test_at_best:.1f}"
-    return f"{score} ({result.status}, {duration})"
+    return f"{score} ({describe_status(result)}, {duration})"

@@ -17,11 +17,12 @@ from stablebert.report.join import JoinedRecords
 from stablebert.report.paper import paper_numbers
 from stablebert.report.statistics import IQM_MIN_RUNS, MIN_RUNS
 from stablebert.report.tables import TRIALS, baseline_names, has_paper_layout
-from stablebert.runs.record import RunRecord
 from stablebert.runs.seeds import format_seeds
 from stablebert.tasks import TASKS
 
 METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1", "mcc": "MCC", "spearman": "Spearman"}
+PACKAGES = ("torch", "transformers")
+"""Packages on whose versions scores may depend."""
 MAX_SIMILAR = 6
 """Most lines about records of other configurations."""
 MAX_VALUES = 4
@@ -34,7 +35,7 @@ def caption_lines(rows: Sequence[AnalyzedCell], join_result: JoinedRecords) -> l
     return [
         *_definitions(rows),
         *([_about_the_paper(cells)] if has_paper_layout(cells) else []),
-        *_provenance(cells, [record for row in rows for record in row.result.records]),
+        *_provenance(rows),
         *_missing_runs(rows),
         *_other_records(join_result),
     ]
@@ -138,7 +139,9 @@ def _about_the_paper(cells: Sequence[Cell]) -> str:
 # ---------------------------------------------------------------- provenance
 
 
-def _provenance(cells: Sequence[Cell], records: Sequence[RunRecord]) -> list[str]:
+def _provenance(rows: Sequence[AnalyzedCell]) -> list[str]:
+    cells = [row.cell for row in rows]
+    records = [record for row in rows for record in row.result.records]
     varying_keys = varying_parameters(cells)
     fixed_keys = [key for key in cells[0].params if key not in (*IDENTITY, *varying_keys)]
     facts = {
@@ -156,8 +159,21 @@ def _provenance(cells: Sequence[Cell], records: Sequence[RunRecord]) -> list[str
         lines.append("Cells ran in different precisions, which may explain their differences.")
     return [
         *lines,
+        *_mixed_versions(rows),
         "config: hash of a cell's configuration, as in the folders of its runs and in the CSV.",
     ]
+
+
+def _mixed_versions(rows: Sequence[AnalyzedCell]) -> list[str]:
+    """Return a line for each cell whose runs used several versions of torch or transformers."""
+    lines = []
+    for row in rows:
+        for package in PACKAGES:
+            versions = [r.versions.get(package) or "unknown" for r in row.result.records]
+            if len(set(versions)) > 1:
+                counts = ", ".join(_count_values(versions))
+                lines.append(f"mixed versions: {describe_cell(row.cell)}: {package} {counts}")
+    return lines
 
 
 def _count_values(values: Iterable[str]) -> list[str]:

@@ -92,16 +92,6 @@ class RunRecord:
         return self.config_id, self.seeds
 
 
-def summarize_record(record: RunRecord) -> str:
-    """Return the scores of a record in one line, x 100."""
-    return (
-        f"{record.task} {record.method} {record.length} seed {record.seeds} ({record.status}): "
-        f"test {record.metric} {100 * record.test_at_best:.1f} with the weights of step "
-        f"{record.val_best_step} (val {100 * record.val_best:.1f}), "
-        f"{100 * record.test_at_last:.1f} with the last weights"
-    )
-
-
 def read_record(folder: Path) -> RunRecord | None:
     """Read the record of a run; return None if the run has not finished.
 

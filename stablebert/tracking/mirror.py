@@ -113,7 +113,12 @@ class Mirror:
         file = run.folder / RESULT
 
         def finish() -> None:
-            status = {"failed": int(record.status == "failed")}
+            from stablebert.report.chance import is_at_chance  # loads scipy, which few need
+
+            status = {
+                "failed": int(record.status == "failed"),
+                "at_chance": int(is_at_chance(record)),
+            }
             self._run.summary.update({**asdict(record), **status})
             if file.is_file():
                 # A file outside the W&B folder would be linked, with a warning.

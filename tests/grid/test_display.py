@@ -21,7 +21,7 @@ FAILED = make_run_record(RUN, 0.5, status="failed")
         (
             make_run_record(RUN, 0.5, status="failed"),
             None,
-            "val 50.0 test 50.0 (failed, elsewhere)",
+            "val 50.0 test 50.0 (failed, at chance, elsewhere)",
         ),
         (EarlyScore(5, 20, 0.625, 1.0), 3.0, "val 62.5 at step 5 of 20 (3 s)"),
         (EarlyScore(5, 20, 0.625, 1.0), None, "val 62.5 at step 5 of 20 (elsewhere)"),

@@ -66,6 +66,17 @@ def test_values_that_differ_between_runs_are_counted(tmp_path):
     assert "\ndevice: a (2 runs), b (1 run)\n" in report([cell], records, tmp_path)
 
 
+@pytest.mark.parametrize("package", ["torch", "transformers"])
+def test_a_cell_of_mixed_versions_is_reported(tmp_path, package):
+    cells = [make_cell(seeds=range(3)), make_cell("cola")]
+    records = [make_record(cells[0], s, versions={package: "12"[s // 2]}) for s in range(3)]
+    records += [make_record(cells[1], s, versions={package: "1"}) for s in range(2)]
+    text = report(cells, records, tmp_path)
+    name = "RTE standard 3epochs (rte-standard-3epochs-mini)"
+    assert f"\nmixed versions: {name}: {package} 1 (2 runs), 2 (1 run)\n" in text
+    assert text.count("mixed versions") == 1
+
+
 def test_parameters_that_all_cells_share_are_listed(tmp_path):
     cells = [make_cell(task, **{"trainer.epochs": "1"}) for task in ("rte", "cola")]
     assert "\nfixed: trainer.epochs=1\n" in report(cells, [], tmp_path)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from stablebert.runs.record import RecordError, parse_record, read_record, summarize_record
+from stablebert.runs.record import RecordError, parse_record, read_record
 from tests.helpers.runs import make_run, make_run_record, store_run_record
 
 
@@ -71,11 +71,3 @@ def test_a_field_of_another_type_is_named(fields, name, value):
 def test_every_invalid_field_is_reported(fields):
     with pytest.raises(ValueError, match="task=1, seed='2'"):
         parse_record(json.dumps({**fields, "task": 1, "seed": "2"}))
-
-
-def test_the_summary_shows_scores_times_100():
-    record = make_run_record(make_run(".", "task=mrpc", "seed=3"), 0.8125, test_at_last=0.5)
-    assert summarize_record(record) == (
-        "mrpc standard 3epochs seed 3 (ok): test f1 81.2 with the weights of step 9 (val 81.2), "
-        "50.0 with the last weights"
-    )

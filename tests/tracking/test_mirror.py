@@ -11,7 +11,9 @@ import pytest
 
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
+from stablebert.report.chance import is_at_chance
 from stablebert.runs.locate import locate
+from stablebert.runs.record import RunRecord
 from stablebert.tracking.mirror import STEP, Mirror, open_mirror, requested_mode
 from tests.helpers.sweeps import HANG_SECONDS, rows_of, wait_until
 
@@ -217,6 +219,7 @@ def test_the_summary_is_the_record(offline_runs, summary_of, mirror):
     for name in ("test_at_best", "predictions"):
         assert summary[name] == record[name]
     assert summary["failed"] == int(record["status"] == "failed")
+    assert summary["at_chance"] == int(is_at_chance(RunRecord(**record)))
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A custom W&B chart in Vega-Lite: the distribution of scores over seeds.
 
-For each task there is a box per cell, and each run is a point, red if the run failed.
+For each task there is a box per cell, and each run is a point: red if the run failed, orange if it
+ended at chance without failing.
 """
 
 import json
@@ -9,7 +10,7 @@ from typing import Any
 
 from stablebert.tracking.dashboard.selection import NAME
 
-_COLORS = {"domain": ["ok", "failed"], "range": ["#4c78a8", "#e45756"]}
+_COLORS = {"domain": ["ok", "at chance", "failed"], "range": ["#4c78a8", "#f58518", "#e45756"]}
 CHART: dict[str, Any] = {
     "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
     "title": "${string:title}",
@@ -21,6 +22,11 @@ CHART: dict[str, Any] = {
             "calculate": "datum['${field:method}'] + ' ' + datum['${field:length}'] + ' ' + "
             "datum['${field:config}']",
             "as": "cell",
+        },
+        {
+            "calculate": "datum['${field:status}'] == 'ok' && datum['${field:at_chance}'] == 1 ? "
+            "'at chance' : datum['${field:status}']",
+            "as": "outcome",
         },
     ],
     "facet": {"field": "${field:task}", "type": "nominal", "title": None},
@@ -43,7 +49,7 @@ CHART: dict[str, Any] = {
                 "mark": {"type": "point", "filled": True, "opacity": 0.7},
                 "encoding": {
                     "color": {
-                        "field": "${field:status}",
+                        "field": "outcome",
                         "type": "nominal",
                         "title": None,
                         "scale": _COLORS,
@@ -63,5 +69,5 @@ def chart_fields(score: str) -> dict[str, str]:
     Args:
         score: Summary key of the score to draw.
     """
-    fields = {key: key for key in ("task", "method", "length", "status")}
+    fields = {key: key for key in ("task", "method", "length", "status", "at_chance")}
     return fields | {"config": "config_id", "score": score}

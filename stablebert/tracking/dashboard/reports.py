@@ -97,6 +97,7 @@ def _score_panels(entity: str, table: str, task: str) -> list[Any]:
         score_distribution(entity, "test score", "test_at_best"),
         bar_plot("best validation score", "val_best"),
         bar_plot("share of failed runs", "failed"),
+        bar_plot("share of runs at chance", "at_chance"),
         line_plot("validation score", "val/score"),
         line_plot("bias ratio of all weights", *ratios, log_x=True),
         line_plot("weight change of the classifier", "weight_change/classifier"),

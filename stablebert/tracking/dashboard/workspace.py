@@ -51,7 +51,7 @@ def build_workspace(entity: str, project: str, *, num_layers: int, sweep: str | 
             pinned_columns=[
                 "run:state",
                 *(f"config:{key}.value" for key in ("task", "method", "length", "seeds")),
-                *(f"summary:{key}" for key in ("status", "val_best", "test_at_best")),
+                *(f"summary:{key}" for key in ("status", "at_chance", "val_best", "test_at_best")),
             ],
         ),
     )
@@ -72,6 +72,7 @@ def _panels(entity: str, num_layers: int) -> dict[str, list[Any]]:
         ],
         "failed runs": [
             bar_plot("share of failed runs", "failed"),
+            bar_plot("share of runs at chance", "at_chance"),
             line_plot("validation score, each run", "val/score", area="samples"),
             line_plot("training loss, each run", "train/loss", area="samples"),
         ],

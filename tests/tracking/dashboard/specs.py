@@ -69,5 +69,5 @@ def bars(metric):
 
 
 TEXT = ("Markdown Panel", "")
-DISTRIBUTION = ("Vega2", "config_id length method status task test_at_best")
+DISTRIBUTION = ("Vega2", "at_chance config_id length method status task test_at_best")
 BIAS_RATIO = line("bias_ratio/all bias_ratio/analytic")

@@ -8,6 +8,7 @@ from tests.tracking.dashboard.specs import BIAS_RATIO, DISTRIBUTION, TEXT, bars,
 
 TASK = [
     *(TEXT, bars("test_at_best"), DISTRIBUTION, bars("val_best"), bars("failed")),
+    bars("at_chance"),
     *(line("val/score"), BIAS_RATIO, line("weight_change/classifier"), line("train/loss")),
 ]
 DATA = [

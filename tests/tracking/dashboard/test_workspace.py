@@ -10,7 +10,7 @@ from tests.tracking.dashboard.specs import BIAS_RATIO, DISTRIBUTION, LAYERS, TEX
 EVERY_LAYER = r"(embeddings|layer_\d+|pooler|classifier)$"
 SECTIONS = {
     "scores": [bars("test_at_best"), DISTRIBUTION, bars("val_best"), line("val/score")],
-    "failed runs": [bars("failed"), line("val/score"), line("train/loss")],
+    "failed runs": [bars("failed"), bars("at_chance"), line("val/score"), line("train/loss")],
     "bias ratio": [
         *(BIAS_RATIO, TEXT, line(f"^bias_ratio/{EVERY_LAYER}")),
         *(line(f"bias_ratio/{layer}") for layer in LAYERS),
