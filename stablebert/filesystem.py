@@ -10,8 +10,8 @@ from pathlib import Path
 from stablebert.errors import ConfigError
 
 
-def expand_path(text: str | Path) -> Path:
-    """Return a path as typed by a user, with a leading `~` or `~name` replaced.
+def expand_path(key: str, text: str | Path) -> Path:
+    """Return the path that a user typed for a key, with a leading `~` or `~name` replaced.
 
     Raises:
         ConfigError: If there is no such user or home folder.
@@ -20,7 +20,7 @@ def expand_path(text: str | Path) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         advice = "there is no such user, or HOME is not set; write the whole path"
-        raise ConfigError([f"{text}: {advice}"]) from None
+        raise ConfigError([f"{key}={text}: {advice}"]) from None
 
 
 def read_bytes(path: str | Path) -> bytes:

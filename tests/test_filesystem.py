@@ -11,12 +11,12 @@ from stablebert.filesystem import expand_path, naming_file, read_bytes
 
 def test_the_home_folder_is_expanded(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert expand_path("~/runs") == tmp_path / "runs"
+    assert expand_path("paths.runs", "~/runs") == tmp_path / "runs"
 
 
 def test_the_home_of_an_unknown_user_is_refused():
-    with pytest.raises(ConfigError, match="~nosuchuser/x: there is no such user"):
-        expand_path("~nosuchuser/x")
+    with pytest.raises(ConfigError, match=r"paths\.runs=~nosuchuser/x: there is no such user"):
+        expand_path("paths.runs", "~nosuchuser/x")
 
 
 def test_a_file_is_read_whole(tmp_path):

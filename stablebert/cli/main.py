@@ -11,6 +11,7 @@ from stablebert.cli.help import describe_keys, describe_program, program_version
 from stablebert.cli.streams import discard_broken_output, prepare_streams
 from stablebert.errors import ActionableError, ConfigError, describe_os_error
 from stablebert.filesystem import naming_file
+from stablebert.text import escape_controls
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,14 +71,15 @@ def _dispatch(argv: Sequence[str]) -> int:
         return command.load()(arguments)
     except ConfigError as error:
         for problem in error.problems:
-            print(f"stablebert {name}: {problem}", file=sys.stderr)
+            print(f"stablebert {name}: {escape_controls(problem)}", file=sys.stderr)
         return 2
     except ActionableError as error:
-        print(f"stablebert {name}: {error}", file=sys.stderr)
+        text = escape_controls(str(error), keep="\n")
+        print(f"stablebert {name}: {text}", file=sys.stderr)
         return 1
 
 
 def _describe_unknown_command(name: str) -> str:
     near = get_close_matches(name, COMMANDS, n=1)
-    text = f"{name} is not a command; the commands are {', '.join(COMMANDS)}"
+    text = f"{escape_controls(name)} is not a command; the commands are {', '.join(COMMANDS)}"
     return text + (f"; did you mean {near[0]}?" if near else "")

@@ -30,7 +30,7 @@ def report(argv: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(argv)
     folders = committed_folders(options)
     if options.sweep == "table3":  # statistics of the data: any runs will do, no sweep needed
-        runs = expand_path(compose(options.overrides).paths.runs)
+        runs = expand_path("paths.runs", compose(options.overrides).paths.runs)
         records, problems = read_records(runs, *folders)
         print(write_table3(records, problems, options.out))
         return 0

@@ -16,10 +16,10 @@ from stablebert.config.serialize import to_yaml
 from stablebert.errors import ActionableError, ConfigError
 from stablebert.report.run_summary import summarize_record
 from stablebert.runs.files import RESULT
-from stablebert.runs.inputs import check_inputs
 from stablebert.runs.locate import locate
 from stablebert.runs.record import RunRecord, read_record
 from stablebert.runs.run import Job, LocatedRun
+from stablebert.text import escape_controls
 from stablebert.tracking.mirror import mirror_finished_run, mirror_refusal, started_by_agent
 
 
@@ -43,7 +43,7 @@ def train(overrides: Sequence[str]) -> int:
         traceback.print_exc()
         print(f"stablebert train: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(summarize_record(record))
+    print(escape_controls(summarize_record(record)))
     print(run.folder / RESULT)
     return 0
 
@@ -80,6 +80,8 @@ def _read_existing_record(run: LocatedRun) -> RunRecord | None:
 
 def _train(run: LocatedRun) -> RunRecord:
     try:
+        from stablebert.runs.inputs import check_inputs  # numpy: only if needed
+
         check_inputs([run])
     except ActionableError as error:
         mirror_refusal(error)

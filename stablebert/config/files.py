@@ -148,5 +148,5 @@ def documented_keys() -> Iterator[tuple[str, str]]:
 
 def model_folder(name: str) -> Path | None:
     """Return the local folder that `model.name` refers to, or None for a hub id."""
-    folder = PACKAGE / "demo/model" if name == DEMO else expand_path(name)
+    folder = PACKAGE / "demo/model" if name == DEMO else expand_path("model.name", name)
     return folder if folder.is_dir() else None

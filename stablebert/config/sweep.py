@@ -92,7 +92,8 @@ class Sweep:
     @property
     def roots(self) -> list[Path]:
         """The folders that hold its records (`paths.runs`)."""
-        return sorted(map(expand_path, {cfg.paths.runs for _, cfg in self.points}))
+        folders = {cfg.paths.runs for _, cfg in self.points}
+        return sorted(expand_path("paths.runs", folder) for folder in folders)
 
     @cached_property
     def points(self) -> list[tuple[dict[str, str], RunConfig]]:

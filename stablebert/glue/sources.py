@@ -113,7 +113,7 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
         return Source(task, f"{hub.GLUE}@{folder.name}", folder.name, files)
     if is_generated(str(source)):
         return _resolve_demo(str(source), task)
-    folder = expand_path(source)
+    folder = expand_path("data.source", source)
     if not folder.is_dir():
         raise DataError(
             f"data.source={str(source)!r} is not a folder; allowed: hub, demo or a folder"

@@ -84,7 +84,7 @@ def _do(job: Job, pipe: Connection, threads: int) -> tuple[str, Any]:
 
 def log_file(job: Job, number: int) -> Path:
     """Return the file that collects the output of a worker."""
-    return expand_path(job.run.cfg.paths.runs) / "logs" / f"worker{number}.log"
+    return expand_path("paths.runs", job.run.cfg.paths.runs) / "logs" / f"worker{number}.log"
 
 
 def _redirect_output(log: Path) -> None:

@@ -2,16 +2,21 @@
 
 import copy
 import logging
+import os
+import re
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
+from stablebert.filesystem import naming_file
 from stablebert.models.architectures import architecture_of, layers
 from stablebert.models.files import ModelError, describe_error, is_of_content
 from stablebert.models.folder import load_settings
@@ -180,6 +185,9 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
         model: Fine-tuned model; its embeddings may be partially trained.
         folder: Folder to write, replaced if it exists.
         tokenizer: Folder of the pre-trained model, whose other files are copied.
+
+    Raises:
+        OSError: If the folder cannot be written, as on a full disk; no draft is left.
     """
     embedding = model.get_input_embeddings()
     if isinstance(embedding, PartiallyTrainedEmbedding):
@@ -187,10 +195,26 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
     head = {id(p) for p in layers(model)["classifier"].parameters()}
     state = {n: p for n, p in model.state_dict(keep_vars=True).items() if id(p) not in head}
     draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    model.save_pretrained(draft, state_dict={n: p.detach() for n, p in state.items()})
-    for file in tokenizer.iterdir():
-        if file.suffix in {".json", ".txt", ".model"} and not (draft / file.name).exists():
-            shutil.copyfile(file, draft / file.name)
-    if folder.exists():
-        shutil.rmtree(folder)
-    draft.rename(folder)
+    try:
+        with naming_file(folder), _os_errors_of_safetensors():
+            model.save_pretrained(draft, state_dict={n: p.detach() for n, p in state.items()})
+        for file in tokenizer.iterdir():
+            if file.suffix in {".json", ".txt", ".model"} and not (draft / file.name).exists():
+                shutil.copyfile(file, draft / file.name)
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _os_errors_of_safetensors() -> Iterator[None]:
+    """Raise errors of the system as OSError, which safetensors raises as an error of its own."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"(?:os error|code:) (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error

@@ -39,7 +39,7 @@ def identify(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run
     start_id = start.config_id if start else None
     identifier = config_id(cfg, data=data, model=model, start=start_id)
     folder = run_folder(
-        expand_path(cfg.paths.runs),
+        expand_path("paths.runs", cfg.paths.runs),
         scale=cfg.scale,
         task=cfg.task,
         method=cfg.method,
@@ -87,4 +87,4 @@ def locate_model(name: str, revision: str | None) -> tuple[Path, str]:
 def cache_folder(path: str | None) -> Path:
     """Return the folder of prepared data: the configured one, or the user's cache."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "stablebert"
-    return expand_path(path or default)
+    return expand_path("paths.cache", path or default)

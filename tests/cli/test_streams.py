@@ -93,3 +93,9 @@ def test_a_full_standard_output_is_one_line():
 @pytest.mark.slow
 def test_a_closed_pipe_ends_the_command_silently():
     assert run_in_shell("| true") == (141, "")
+
+
+def test_what_is_typed_does_not_control_the_terminal(capsys):
+    assert main(["config", "task=\x1b[2J", "\x1b[31m"]) == 2
+    assert main(["\x1b[2J"]) == 2
+    assert "\x1b" not in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Loading of pre-trained folders, and the new head."""
 
+import errno
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from stablebert.models.architectures import layers
 from stablebert.models.files import ModelError
 from stablebert.models.loading import load_model, save_encoder
 from stablebert.models.surgery import train_embedding_rows
+from tests.helpers.disk import full_disk
 from tests.helpers.models import copy_model
 
 
@@ -216,3 +218,11 @@ def test_a_saved_encoder_replaces_an_older_one(saved, tiny_bert):
     save_encoder(bert, folder, tokenizer=tiny_bert)
     assert not (folder / "old").exists()
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_encoder_on_a_full_disk_is_a_system_error_and_leaves_no_draft(bert, tiny_bert, tmp_path):
+    """safetensors raises an error of its own, which would count as the run's fault."""
+    with full_disk(2000), pytest.raises(OSError, match=r"File too large: '.*/encoder'") as error:
+        save_encoder(bert, tmp_path / "encoder", tokenizer=tiny_bert)
+    assert error.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,10 @@ TRIAL_BYTES = 2**20
 def check_disk(cfg: RunConfig) -> Iterator[Finding]:
     """Write to the folders of records and of prepared data as runs do."""
     cache = cache_folder(cfg.paths.cache)
-    for key, folder in (("paths.runs", expand_path(cfg.paths.runs)), ("paths.cache", cache)):
+    for key, folder in (
+        ("paths.runs", expand_path("paths.runs", cfg.paths.runs)),
+        ("paths.cache", cache),
+    ):
         text = f"disk: {key}={folder}"
         if problem := write_problem(folder):
             advice = f"set {key} to a folder of yours with some room"
