@@ -6,6 +6,8 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "disabled"
 os.environ["WANDB_SILENT"] = "true"
+# commands that tests start end with them, also when a test is killed
+os.environ["STABLEBERT_END_WITH_PARENT"] = "1"
 
 import pytest
 

@@ -14,12 +14,14 @@ class Command:
         module: Module of `stablebert.cli`.
         summary: Its line in `stablebert --help`.
         takes_only_keys: Whether all of its arguments are `KEY=VALUE`.
+        advice_after_stop: What to do after a signal has stopped it.
     """
 
     name: str
     module: str
     summary: str
     takes_only_keys: bool = False
+    advice_after_stop: str = ""
 
     def load(self) -> Callable[[Sequence[str]], int]:
         """Import the function, which takes the arguments and returns the exit status."""
@@ -30,12 +32,15 @@ class Command:
 
 
 _ALL = [
-    Command("train", "runs", "Train one run: one configuration, one seed.", takes_only_keys=True),
-    Command("grid", "sweeps", "Train the missing runs of a sweep: SWEEP KEY=VALUES..."),
+    Command("train", "runs", "Train one run: one configuration, one seed.", takes_only_keys=True,
+            advice_after_stop="rerun the command to start over"),
+    Command("grid", "sweeps", "Train the missing runs of a sweep: SWEEP KEY=VALUES...",
+            advice_after_stop="finished runs are kept; rerun the command to resume"),
     Command("report", "reports", "Print a sweep's table; write Markdown, CSV and LaTeX."),
     Command("select", "reports", "Write the best settings of a search to conf/selected.yaml."),
     Command("collect", "reports", "Write all records to one FILE (.csv, .parquet, .jsonl)."),
-    Command("agent", "wandb", "Start agents of a W&B sweep, one per GPU."),
+    Command("agent", "wandb", "Start agents of a W&B sweep, one per GPU.",
+            advice_after_stop="W&B assigns its runs again; rerun the command to resume"),
     Command("dashboard", "wandb", "Create or update a W&B workspace and a report per table."),
     Command("prefetch", "sweeps", "Download what a sweep needs, for machines without a network."),
     Command("doctor", "machine", "Check that runs can work here; say how to fix what cannot.",

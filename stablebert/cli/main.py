@@ -1,6 +1,7 @@
 """The command line: `stablebert COMMAND KEY=VALUE...`. It answers without loading torch."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,6 +12,13 @@ from stablebert.cli.help import describe_keys, describe_program, program_version
 from stablebert.cli.streams import discard_broken_output, prepare_streams
 from stablebert.errors import ActionableError, ConfigError, describe_os_error
 from stablebert.filesystem import naming_file
+from stablebert.signals import (
+    END_WITH_PARENT,
+    end_with_parent,
+    signal_name,
+    stop_on_signals,
+    stop_signal,
+)
 from stablebert.text import escape_controls
 
 
@@ -18,41 +26,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: Command and arguments; None for those of the process.
+        argv: Command and arguments. None for those of the process, whose signals are then handled.
 
     An error of the system, such as a full disk, becomes one line that names the file; with
     STABLEBERT_DEBUG in the environment its traceback precedes the line. Any other exception is a
     bug and keeps its traceback.
 
     Returns:
-        Exit status: 0 for success, 1 if runs or files failed, 2 if the arguments are invalid, 130
-        after Ctrl-C, 143 after SIGTERM.
+        Exit status: 0 for success, 1 if runs or files failed, 2 if the arguments are invalid, and
+        128 + its number after a signal that asks to stop: 130 after Ctrl-C, 143 after SIGTERM.
     """
-    argv = (sys.argv[1:] if argv is None else argv) or [""]
+    if argv is None:
+        with stop_on_signals():
+            if END_WITH_PARENT in os.environ:
+                end_with_parent()
+            return main(sys.argv[1:])
+    name, *arguments = argv or [""]
     prepare_streams()
     try:
-        status = _dispatch(argv)
+        status = _dispatch(name, arguments)
         with naming_file("standard output"):
             sys.stdout.flush()
     except BrokenPipeError:  # `stablebert --help | head`
         discard_broken_output()
         return 141  # the shell's status for SIGPIPE
-    except OSError as error:
-        if error.errno is None:  # raised by a library for reasons of its own
+    except BaseException as error:  # libraries may wrap what a signal raises
+        number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else stop_signal()
+        if number:
+            print(_describe_stop(name, number, error), file=sys.stderr)
+            return 128 + number
+        if not isinstance(error, OSError) or error.errno is None:  # a library's own reasons
             raise
         discard_broken_output()
         if os.environ.get("STABLEBERT_DEBUG"):
             traceback.print_exc()
-        print(f"stablebert {argv[0]}: {describe_os_error(error)}", file=sys.stderr)
+        print(f"stablebert {name}: {describe_os_error(error)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
     return status
 
 
-def _dispatch(argv: Sequence[str]) -> int:
-    name, *arguments = argv
+def _dispatch(name: str, arguments: Sequence[str]) -> int:
     if name in ("-h", "--help", "help"):
         print(describe_program())
         return 0
@@ -83,3 +96,11 @@ def _describe_unknown_command(name: str) -> str:
     near = get_close_matches(name, COMMANDS, n=1)
     text = f"{escape_controls(name)} is not a command; the commands are {', '.join(COMMANDS)}"
     return text + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _describe_stop(name: str, number: int, error: BaseException) -> str:
+    text = f"stablebert {name}: stopped by {signal_name(number)}"
+    if isinstance(error, Exception):
+        text += f" ({type(error).__name__}: {error})"
+    advice = COMMANDS[name].advice_after_stop if name in COMMANDS else ""
+    return f"{text}: {advice}" if advice else text

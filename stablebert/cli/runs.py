@@ -1,24 +1,22 @@
 """Commands on one run: `train` and `config`."""
 
 import logging
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from stablebert.cli.arguments import print_errors
 from stablebert.config.compose import compose
 from stablebert.config.recognition import RecognitionError, describe_recognitions
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import to_yaml
-from stablebert.errors import ActionableError, ConfigError
+from stablebert.errors import ActionableError, ConfigError, mask_credentials
 from stablebert.report.run_summary import summarize_record
 from stablebert.runs.files import RESULT
 from stablebert.runs.locate import locate
 from stablebert.runs.record import RunRecord, read_record
 from stablebert.runs.run import Job, LocatedRun
+from stablebert.signals import stop_signal
 from stablebert.text import escape_controls
 from stablebert.tracking.mirror import mirror_finished_run, mirror_refusal, started_by_agent
 
@@ -27,21 +25,15 @@ def train(overrides: Sequence[str]) -> int:
     """Train one run unless it has a record; print its summary and the file of its record."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        with _exit_on_sigterm():
-            run = _locate_run(overrides)
-            record = _read_existing_record(run) or _train(run)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        # Lightning turns Ctrl-C into exit(1), and SIGTERM into an exit that looks like success
-        is_interrupt = KeyboardInterrupt in (type(stop), type(stop.__context__))
-        print("stopped: nothing recorded; rerun the command to start over", file=sys.stderr)
-        return 130 if is_interrupt else 143
+        run = _locate_run(overrides)
+        record = _read_existing_record(run) or _train(run)
     except (ActionableError, ConfigError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if stop_signal() or (isinstance(error, OSError) and error.errno is not None):
             raise
-        traceback.print_exc()
-        print(f"stablebert train: {type(error).__name__}: {error}", file=sys.stderr)
+        text = f"{traceback.format_exc()}stablebert train: {type(error).__name__}: {error}"
+        print(mask_credentials(text), file=sys.stderr)
         return 1
     print(escape_controls(summarize_record(record)))
     print(run.folder / RESULT)
@@ -90,19 +82,6 @@ def _train(run: LocatedRun) -> RunRecord:
 
     # a sweep hands out a run only once, so wait if it is being executed elsewhere
     return train_when_free(Job(run)) if started_by_agent() else train_run(run)
-
-
-@contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit, so that the run's files and mirror are closed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def config(overrides: Sequence[str]) -> int:

@@ -1,7 +1,6 @@
 """Commands on a sweep: `grid` and `prefetch`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from stablebert.cli import arguments
@@ -61,17 +60,13 @@ def grid(argv: Sequence[str]) -> int:
     check_inputs(located_runs)
     if options.retry_crashed:
         clear_crashes(plan.crashed)
-    try:
-        if pruning:
-            outcome = run_pruned_grid(
-                located_runs, pruning, records, done=plan.done, workers=workers, gpus=gpus
-            )
-        else:
-            jobs = [Job(run) for run in located_runs]
-            outcome = run_grid(jobs, workers=workers, gpus=gpus, records=timing_records)
-    except KeyboardInterrupt:
-        print("stopped: finished runs are kept; rerun the command to resume", file=sys.stderr)
-        return 130
+    if pruning:
+        outcome = run_pruned_grid(
+            located_runs, pruning, records, done=plan.done, workers=workers, gpus=gpus
+        )
+    else:
+        jobs = [Job(run) for run in located_runs]
+        outcome = run_grid(jobs, workers=workers, gpus=gpus, records=timing_records)
     return _exit_status(outcome)
 
 

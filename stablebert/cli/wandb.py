@@ -16,10 +16,20 @@ def agent(argv: Sequence[str]) -> int:
         "--agents", type=positive_int, help="number of agents (default: one per GPU, or one)"
     )
     parser.add_argument("--count", type=positive_int, help="largest number of runs per agent")
+    parser.add_argument(
+        "--any-command",
+        action="store_true",
+        help="execute the sweep's command even if it is not `stablebert train`",
+    )
     options = parser.parse_args(argv)
     gpus = visible_gpus()
-    agents = options.agents or max(1, len(gpus))
-    return run_agents(options.sweep, agents=agents, gpus=gpus, count=options.count)
+    return run_agents(
+        options.sweep,
+        agents=options.agents or max(1, len(gpus)),
+        gpus=gpus,
+        count=options.count,
+        any_command=options.any_command,
+    )
 
 
 def dashboard(argv: Sequence[str]) -> int:

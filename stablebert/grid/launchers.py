@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 
 from stablebert.grid.worker import work
 from stablebert.runs.run import Job
+from stablebert.signals import signal_name
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Worker:
         """Signal or exit code of a process that has ended."""
         self.process.join()
         code = self.process.exitcode or 0
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return signal_name(-code) if code < 0 else f"exit code {code}"
 
     def kill(self) -> None:
         """End the process now."""

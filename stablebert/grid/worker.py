@@ -5,20 +5,19 @@ Torch is imported with the first job; the parent, which only starts this, never 
 
 import faulthandler
 import gc
+import multiprocessing
 import os
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from stablebert.errors import InputError
+from stablebert.errors import InputError, mask_credentials
 from stablebert.filesystem import expand_path
 from stablebert.machine import release_free_memory
 from stablebert.runs.claims import ClaimedError
 from stablebert.runs.run import Job
-
-PARENT_GONE = 143
-"""Exit code of a worker whose parent has ended, as after SIGTERM."""
+from stablebert.signals import Stop, end_with_parent, stop_on_signals, stop_signal
 
 
 def work(pipe: Connection, number: int, threads: int) -> None:
@@ -33,8 +32,15 @@ def work(pipe: Connection, number: int, threads: int) -> None:
         number: Number of the worker.
         threads: CPU threads of torch.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; only the parent acts on it
+    if parent := multiprocessing.parent_process():
+        end_with_parent(parent.pid)
     faulthandler.enable()
+    with stop_on_signals():
+        _do_all(pipe, number, threads)
+
+
+def _do_all(pipe: Connection, number: int, threads: int) -> None:
     log: Path | None = None
     while True:
         try:
@@ -47,7 +53,9 @@ def work(pipe: Connection, number: int, threads: int) -> None:
                 _redirect_output(log)
             answer = _do(job, pipe, threads)
         except Exception as error:
-            message = f"{type(error).__name__}: {error}"
+            if request := stop_signal():  # a library has wrapped it
+                raise Stop(request) from error
+            message = mask_credentials(f"{type(error).__name__}: {error}")
             answer = ("crashed", (message, getattr(error, "errno", None)))
         gc.collect()  # Trainer and module refer to each other, and keep the last run's weights
         release_free_memory()
@@ -68,7 +76,7 @@ def _do(job: Job, pipe: Connection, threads: int) -> tuple[str, Any]:
         try:
             pipe.send(("step", (step, total)))
         except OSError:  # the parent has ended, which is not the fault of the run
-            raise SystemExit(PARENT_GONE) from None
+            raise Stop(signal.SIGTERM) from None
 
     torch.set_num_threads(job.run.cfg.trainer.threads or threads)
     if job.is_done:

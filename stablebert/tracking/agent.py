@@ -4,85 +4,134 @@
 """
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from stablebert.config.schema import KEYS
+from stablebert.config.sweep_command import ARGUMENTS
 from stablebert.machine import usable_cores
-from stablebert.tracking.sweeps import read_wandb_sweep
+from stablebert.signals import END_WITH_PARENT, end_with_parent
+from stablebert.tracking.sweeps import SweepError, read_wandb_sweep
 
 TERM_SECONDS = 90
 """Time that a run has to stop after a signal before its agent kills it."""
+STOP_SECONDS = TERM_SECONDS + 30
+"""Time that an agent has to stop before it is killed."""
 CONSECUTIVE_FAILURES = 5
 """Failed runs in a row after which an agent exits, so that a broken node does not fail a sweep."""
 
+TRAIN_COMMAND = ["${env}", "${interpreter}", "-m", "stablebert", "train"]
+"""Command of the shipped sweeps; the agent replaces its macros."""
+
 
 def run_agents(
-    path: str, *, agents: int, gpus: Sequence[str] = (), count: int | None = None
+    path: str,
+    *,
+    agents: int,
+    gpus: Sequence[str] = (),
+    count: int | None = None,
+    any_command: bool = False,
 ) -> int:
     """Start agents and wait for them.
 
-    SIGTERM and SIGINT are forwarded to every run, which ends as preempted; then the agents exit.
+    When this process is asked to stop, or ends for any other reason, every run ends as preempted
+    and every agent exits.
 
     Args:
         path: ENTITY/PROJECT/SWEEP.
         agents: Number of agents.
         gpus: Devices to distribute over the agents round-robin; empty on a CPU.
         count: Most runs of each agent.
+        any_command: Whether to execute whatever command the sweep names.
 
     Returns:
-        130 or 143 after a signal; 1 if an agent failed or the sweep has new failed runs; else 0.
+        1 if an agent failed or the sweep has new failed runs; else 0.
 
     Raises:
-        SweepError: If there is no such sweep, nobody is logged in, or the server does not answer.
+        SweepError: If there is no such sweep, its command is not that of this package, nobody is
+            logged in, or the server does not answer.
     """
-    earlier_failures = set(read_wandb_sweep(path).failures())
+    sweep = read_wandb_sweep(path)
+    if not any_command:
+        check_command(path, sweep.config.get("command"))
+    earlier_failures = set(sweep.failures())
     command = [sys.executable, "-m", "wandb", "agent", "--forward-signals"]
     command += ["--term-timeout", str(TERM_SECONDS)]
     command += ["--max-consecutive-failed-runs", str(CONSECUTIVE_FAILURES)]
     command += ["--count", str(count)] if count else []
     children: list[subprocess.Popen[bytes]] = []
-    with _forwarding_signals(children) as signals:
+    try:
         for i in range(agents):
-            if signals:
-                break
             env = _environment(agents, gpus[i % len(gpus)] if gpus else None)
-            # In a session of its own, so that Ctrl-C reaches each run once, through its agent.
-            children.append(subprocess.Popen([*command, path], env=env, start_new_session=True))
+            children.append(_start([*command, path], env))
         statuses = [child.wait() for child in children]
-    if signals:
-        return 128 + signals[0]
+    except (KeyboardInterrupt, SystemExit):
+        _stop(children)
+        raise
     return 1 if _report_failures(path, earlier_failures, statuses) else 0
 
 
-@contextmanager
-def _forwarding_signals(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
-    """Forward SIGTERM and SIGINT to the children inside the block.
+def check_command(path: str, command: Any) -> None:
+    """Check that a sweep's command only trains runs of this package.
 
-    Yields:
-        The signals received so far.
+    Anyone who may write to a W&B project can create a sweep. Its agents execute whatever command
+    it names, with the API key in their environment.
+
+    Args:
+        path: ENTITY/PROJECT/SWEEP.
+        command: `command` of the sweep.
+
+    Raises:
+        SweepError: If it does anything else.
     """
-    signals: list[int] = []
+    items = command if isinstance(command, list) else [command]
+    start, overrides = items[: len(TRAIN_COMMAND)], items[len(TRAIN_COMMAND) :]
+    if start == TRAIN_COMMAND and all(map(_is_override, overrides)):
+        return
+    raise SweepError(
+        f"{path}: its command is {' '.join(map(str, items))}; expected {' '.join(TRAIN_COMMAND)} "
+        f"KEY=VALUE... {ARGUMENTS}; --any-command executes it, with your API key in its "
+        "environment"
+    )
 
-    def forward(number: int, _: object) -> None:
-        signals.append(number)
-        for child in children:
-            child.send_signal(number)
 
-    handlers = {n: signal.signal(n, forward) for n in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield signals
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+def _is_override(item: object) -> bool:
+    """Return whether an argument is KEY=VALUE, or stands for those of a run."""
+    key, _, value = str(item).partition("=")
+    return item == ARGUMENTS or (key in KEYS and "${" not in value)
+
+
+def _start(command: Sequence[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start an agent that ends with this process."""
+    return subprocess.Popen(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,  # it must not ask for a login
+        start_new_session=True,  # so that Ctrl-C reaches each run once, through its agent
+        preexec_fn=partial(end_with_parent, os.getpid()),
+    )
+
+
+def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Stop agents, which stop their runs; kill those that take too long."""
+    for child in children:
+        child.terminate()
+    for child in children:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(STOP_SECONDS)
+        child.kill()
+        child.wait()
 
 
 def _environment(agents: int, gpu: str | None) -> dict[str, str]:
     """Return the environment of an agent: this Python first on PATH, and limits that suit grids."""
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    env[END_WITH_PARENT] = "1"  # for the runs, whose parent is the agent
     env.pop("WANDB_SERVICE", None)  # the service of this process, which ends with it
     # By default an agent exits, with status 0, after three failures in its first minute.
     env.setdefault("WANDB_AGENT_DISABLE_FLAPPING", "true")
@@ -111,6 +160,5 @@ def _report_failures(path: str, earlier: set[str], statuses: Sequence[int]) -> b
     for line in failures:
         print(line, file=sys.stderr)
     if failures:
-        name = sweep.grid.name
-        print(f"rerun: stablebert grid {name} --missing-of {path}", file=sys.stderr)
+        print(f"rerun: stablebert grid {sweep.name} --missing-of {path}", file=sys.stderr)
     return bool(failed_agents or failures)

@@ -3,9 +3,9 @@
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from stablebert.config.sweep import Sweep, parse_sweep
@@ -28,9 +28,12 @@ class SweepError(ActionableError):
 
 @dataclass
 class WandbSweep:
-    """A sweep in W&B: its grid, and the state of every run that it has handed out."""
+    """A sweep in W&B: its configuration, and the state of every run that it has handed out."""
 
-    grid: Sweep
+    path: str
+    """ENTITY/PROJECT/SWEEP."""
+    config: Mapping[str, Any]
+    """Content of the sweep file, as W&B stores it."""
     states: dict[str, str] = field(default_factory=dict)
     """W&B state of each run, by the run's W&B id and name."""
     records: list[RunRecord] = field(default_factory=list)
@@ -39,6 +42,20 @@ class WandbSweep:
     """Runs that an agent is executing."""
     problems: list[str] = field(default_factory=list)
     """Finished runs whose summary is not a record, one line each."""
+
+    @property
+    def name(self) -> str:
+        """Name of the sweep, or its id if it has none."""
+        return str(self.config.get("name") or self.path.rpartition("/")[2])
+
+    @cached_property
+    def grid(self) -> Sweep:
+        """The sweep as a grid of stablebert runs.
+
+        Raises:
+            ConfigError: If it is another kind of sweep.
+        """
+        return parse_sweep(self.name, self.config, self.path)
 
     def failures(self) -> list[str]:
         """Return one line for each failed, crashed or killed run."""
@@ -53,7 +70,6 @@ def read_wandb_sweep(path: str) -> WandbSweep:
 
     Raises:
         SweepError: If there is no such sweep, nobody is logged in, or the server does not answer.
-        ConfigError: If the sweep is not a grid of stablebert runs.
     """
     if not re.fullmatch(r"[^/\s]+/[^/\s]+/[^/\s]+", path):
         raise SweepError(f"{path}: expected ENTITY/PROJECT/SWEEP, as printed by `wandb sweep`")
@@ -63,8 +79,7 @@ def read_wandb_sweep(path: str) -> WandbSweep:
         config, runs = run_with_timeout(READ_SECONDS, partial(_query, path))
     except Exception as error:  # the client raises its own errors, those of requests and plain ones
         raise SweepError(f"{path}: {error} ({_advice(error)})") from error
-    sweep_id = path.rpartition("/")[2]
-    sweep = WandbSweep(parse_sweep(config.get("name") or sweep_id, config, path))
+    sweep = WandbSweep(path, config)
     for run in runs:
         name = f"{run.id} {run.name}"
         sweep.states[name] = run.state

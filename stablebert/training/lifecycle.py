@@ -27,6 +27,7 @@ from stablebert.runs.files import (
 )
 from stablebert.runs.record import RunRecord, read_record
 from stablebert.runs.run import Job, LocatedRun
+from stablebert.signals import stop_signal
 from stablebert.tracking.mirror import mirror_finished_run, open_mirror
 from stablebert.training.fit import fit, fit_partly
 from stablebert.training.loggers import HistoryLogger, MirrorLogger
@@ -194,7 +195,8 @@ class Session:
 
     def abort(self, error: BaseException) -> None:
         """Write a crash record and end the mirror as failed, or as preempted on a stop request."""
-        has_crashed = isinstance(error, Exception)  # not Ctrl-C or SIGTERM
+        # not a request to stop, even if a library has wrapped it
+        has_crashed = isinstance(error, Exception) and not stop_signal()
         is_machine_at_fault = getattr(error, "errno", None) in MACHINE_ERRORS
         is_run_at_fault = not (is_machine_at_fault or isinstance(error, InputError))
         if has_crashed and is_run_at_fault and not self._had_record:

@@ -1,11 +1,13 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from stablebert.cli.commands import COMMANDS
+from stablebert.cli.commands import COMMANDS, Command
 from stablebert.cli.main import main
+from stablebert.signals import STOP_SIGNALS, signal_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +57,73 @@ def test_every_problem_is_a_line_that_names_command_and_argument(refusal):
     assert [line.split(": ")[:2] for line in refusal[1]] == [
         ["stablebert train", argument] for argument in ("tsk=rte", "seed=x", "trainer.devices=2")
     ]
+
+
+# ---------------------------------------------------------------- stopped
+
+
+def stop_command(monkeypatch, command, number, error=None):
+    """Run a command that receives a signal, and may raise an error of its own because of it."""
+
+    def signaled(argv):
+        try:
+            signal.raise_signal(number)
+        except BaseException as stop:
+            raise error or stop from None
+
+    monkeypatch.setattr(Command, "load", lambda self: signaled)
+    monkeypatch.setattr(sys, "argv", ["stablebert", command])
+    monkeypatch.delenv("STABLEBERT_END_WITH_PARENT")
+    return main()
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS, ids=signal_name)
+@pytest.mark.parametrize("command", ["train", "grid", "agent", "doctor"])
+def test_a_stopped_command_has_the_status_of_the_shell(monkeypatch, command, number):
+    assert stop_command(monkeypatch, command, number) == 128 + number
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        ("train", ": rerun the command to start over"),
+        ("grid", ": finished runs are kept; rerun the command to resume"),
+        ("doctor", ""),
+    ],
+)
+def test_a_stopped_command_says_so(monkeypatch, capsys, command, advice):
+    stop_command(monkeypatch, command, signal.SIGUSR1)
+    assert capsys.readouterr().err == f"stablebert {command}: stopped by SIGUSR1{advice}\n"
+
+
+@pytest.mark.parametrize(("variable", "calls"), [("1", 1), (None, 0)])
+def test_a_variable_ties_commands_to_their_parent(monkeypatch, variable, calls):
+    ties = []
+    monkeypatch.setattr("stablebert.cli.main.end_with_parent", lambda: ties.append("tied"))
+    monkeypatch.setattr(sys, "argv", ["stablebert", "--version"])
+    monkeypatch.delenv("STABLEBERT_END_WITH_PARENT")
+    if variable:
+        monkeypatch.setenv("STABLEBERT_END_WITH_PARENT", variable)
+    assert (main(), len(ties)) == (0, calls)
+
+
+def test_the_host_of_main_keeps_its_signals(monkeypatch):
+    handlers = []
+    monkeypatch.setattr(
+        Command, "load", lambda self: lambda argv: handlers.append(signal.getsignal(signal.SIGTERM))
+    )
+    main(["doctor"])
+    assert handlers == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_a_library_s_error_because_of_a_signal_is_named(monkeypatch, capsys):
+    stop_command(monkeypatch, "doctor", signal.SIGHUP, ImportError("half a module"))
+    message = "stablebert doctor: stopped by SIGHUP (ImportError: half a module)\n"
+    assert capsys.readouterr().err == message
+
+
+def test_lightning_s_exit_after_ctrl_c_is_an_interrupt(monkeypatch):
+    assert stop_command(monkeypatch, "train", signal.SIGINT, SystemExit(1)) == 130
 
 
 @pytest.mark.slow

@@ -63,9 +63,12 @@ def busy(monkeypatch):
     return worker
 
 
-def test_the_cause_of_death_is_the_signal(busy):
-    os.kill(busy.process.pid, signal.SIGTERM)
-    assert busy.cause_of_death == "SIGTERM"
+@pytest.mark.parametrize(
+    ("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGRTMIN + 3, "SIGRTMIN+3")]
+)
+def test_the_cause_of_death_is_the_signal(busy, number, name):
+    os.kill(busy.process.pid, number)
+    assert busy.cause_of_death == name
 
 
 @pytest.mark.parametrize("end", ["kill", "close"])

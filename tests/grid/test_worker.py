@@ -2,13 +2,14 @@
 
 import errno
 import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 from stablebert.grid import worker
-from stablebert.grid.worker import PARENT_GONE, log_file, work
+from stablebert.grid.worker import log_file, work
 from stablebert.runs.claims import ClaimedError
 from stablebert.runs.run import Job
 from stablebert.training import lifecycle
@@ -132,7 +133,20 @@ def test_a_worker_whose_parent_has_ended_ends_in_the_middle_of_a_run(answer, job
     monkeypatch.setattr(Pipe, "send", fail_with(BrokenPipeError()))
     with pytest.raises(SystemExit) as end:
         answer(training, job)
-    assert end.value.code == PARENT_GONE
+    assert end.value.code == 143
+
+
+def test_a_crash_shows_no_credentials(answer, job):
+    error = OSError("no answer from https://me:5ec2e7@hub.example")
+    ((_, (message, _)),) = answer(fail_with(error), job)
+    assert message == "OSError: no answer from https://***@hub.example"
+
+
+def test_a_stop_that_a_library_wraps_is_not_a_crash(answer, job, monkeypatch):
+    monkeypatch.setattr(worker, "stop_signal", lambda: signal.SIGHUP)
+    with pytest.raises(SystemExit) as end:
+        answer(fail_with(RuntimeError("a process of the library has died")), job)
+    assert end.value.code == 128 + signal.SIGHUP
 
 
 def test_a_worker_whose_parent_has_ended_ends_after_a_run(answer, tmp_path, monkeypatch):

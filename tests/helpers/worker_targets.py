@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+from stablebert.signals import end_with_parent
+
 
 def send_environment(pipe, number, threads):
     """Send the environment and the handler of SIGINT."""
@@ -20,6 +22,7 @@ def hang(pipe, number, threads):
     """Receive a job, say so, and never answer."""
     pipe.recv()
     pipe.send("busy")
+    end_with_parent()
     time.sleep(3600)
 
 

@@ -2,14 +2,18 @@
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
+import yaml
 
+from stablebert.tracking.agent import TRAIN_COMMAND, check_command
+from stablebert.tracking.sweeps import SweepError
+from tests.helpers.processes import descendants_of, wait_for_end
 from tests.helpers.sweeps import HANG_SECONDS, rows_of, wait_until
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 def test_a_preempted_run_is_finished_by_another_agent(home, server):
     values = {"task": ["rte"], "seed": [0], "trainer.max_steps": [600]}
     path = home.create_sweep(home.write_sweep(**values))
@@ -31,6 +35,7 @@ def test_a_preempted_run_is_finished_by_another_agent(home, server):
     assert run.history[: len(earlier_rows)] == earlier_rows
 
 
+@pytest.mark.slow
 def test_an_invalid_run_fails_in_wandb_with_its_error(home, server):
     file = home.write_sweep(task=["rte"], method=["none_such"], seed=[0])
     status, _ = home.run("agent", home.create_sweep(file))
@@ -39,6 +44,7 @@ def test_an_invalid_run_fails_in_wandb_with_its_error(home, server):
     assert "none_such" in run.summary["error"]
 
 
+@pytest.mark.slow
 def test_offline_runs_belong_to_the_sweep_after_a_sync(home, server):
     path = home.create_sweep(home.write_sweep(task=["rte"], seed=[0]))
     status, output = home.run("agent", path, WANDB_MODE="offline")
@@ -51,3 +57,89 @@ def test_offline_runs_belong_to_the_sweep_after_a_sync(home, server):
     assert (run.state, run.sweep) == ("finished", path.split("/")[-1])
     assert run.history == rows_of(result)
     assert run.summary["test_at_last"] == json.loads(result.read_text())["test_at_last"]
+
+
+# ---------------------------------------------------------------- ends with all of its processes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_nothing_outlives_an_agent(home, server, number, status):
+    path = home.create_sweep(
+        home.write_sweep(**{"task": ["rte"], "seed": [0], "trainer.max_steps": [100_000]})
+    )
+    child = home.start("agent", path)
+    wait_until(home.has_logged, child)
+    processes = descendants_of(child.pid)
+    assert len(processes) >= 3  # W&B's agent, the run, and W&B's service
+    child.send_signal(number)
+    wait_for_end(processes)
+    output, _ = child.communicate()
+    assert child.returncode == status, output
+    (run,) = server.runs()
+    assert run.state == "preempted"  # so the sweep assigns it again
+
+
+# ---------------------------------------------------------------- commands of a sweep
+
+OVERRIDES = ["wandb.tags=[table1]", "${args_no_hyphens}"]
+
+
+@pytest.mark.parametrize("overrides", [OVERRIDES, ["trainer.threads=1", *OVERRIDES], []])
+def test_the_command_of_a_sweep_is_ours(overrides):
+    check_command("ent/proj/x", [*TRAIN_COMMAND, *overrides])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sh", "-c", "echo $WANDB_API_KEY"],
+        None,  # W&B's default, which executes the program of the sweep
+        "sh -c 'stablebert train'",
+        ["${env}", "${interpreter}", "${program}", "${args_no_hyphens}"],
+        ["${env}", "${interpreter}", "-m", "stablebert.demo.pretrain", "${args_no_hyphens}"],
+        ["${env}", "PYTHONPATH=/tmp", *TRAIN_COMMAND[1:], *OVERRIDES],
+        ["/tmp/env", *TRAIN_COMMAND[1:], *OVERRIDES],
+        ["${env}", "/tmp/python", *TRAIN_COMMAND[2:], *OVERRIDES],
+        ["${env}", "${interpreter}", "-m", "stablebert", "grid", *OVERRIDES],
+        [*TRAIN_COMMAND, "wandb.tags=[${envvar:WANDB_API_KEY}]", "${args_no_hyphens}"],
+        [*TRAIN_COMMAND, "${envvar:WANDB_API_KEY}"],
+        [*TRAIN_COMMAND, "--option", *OVERRIDES],
+        [*TRAIN_COMMAND, "no.such.key=1", *OVERRIDES],
+        TRAIN_COMMAND[:4],
+        [],
+    ],
+    ids=str,
+)
+def test_any_other_command_of_a_sweep_is_refused(command):
+    with pytest.raises(SweepError, match=r"^ent/proj/x: its command is .*--any-command"):
+        check_command("ent/proj/x", command)
+
+
+@pytest.fixture
+def foreign(home):
+    """A sweep that writes the API key to a file, by its path in W&B, and the file."""
+    file = home.folder / "foreign.yaml"
+    sweep = yaml.safe_load(Path(home.write_sweep(task=["rte"], seed=[0])).read_text())
+    sweep["command"] = ["sh", "-c", f"echo $WANDB_API_KEY > {home.folder}/stolen"]
+    file.write_text(yaml.safe_dump(sweep))
+    return home.create_sweep(str(file)), home.folder / "stolen"
+
+
+@pytest.mark.slow
+def test_a_foreign_command_is_not_executed(home, foreign):
+    path, stolen = foreign
+    status, output = home.run("agent", path)
+    assert status == 1
+    assert "sh -c echo $WANDB_API_KEY" in output
+    assert not stolen.exists()
+
+
+@pytest.mark.slow
+def test_a_foreign_command_is_executed_on_request(home, foreign):
+    path, stolen = foreign
+    home.run("agent", path, "--any-command", "--count", "1")
+    assert stolen.exists()

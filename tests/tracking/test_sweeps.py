@@ -238,4 +238,4 @@ def test_every_command_reports_a_path_of_another_form(arguments, capsys):
 
 def test_runs_that_an_agent_executes_are_not_missing():
     keys = [("a", 0, 0), ("b", 0, 0)]
-    assert missing_keys(WandbSweep(None, unfinished_keys={keys[0]}), keys) == [keys[1]]
+    assert missing_keys(WandbSweep("ent/proj/x", {}, unfinished_keys={keys[0]}), keys) == [keys[1]]

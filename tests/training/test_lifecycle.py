@@ -142,6 +142,12 @@ def test_a_stop_request_leaves_the_run_missing(run, error):
     assert names_in(run.folder) == {"config.yaml"}
 
 
+def test_a_stop_request_that_a_library_wraps_leaves_the_run_missing(run, monkeypatch):
+    monkeypatch.setattr(lifecycle, "stop_signal", lambda: signal.SIGTERM)
+    fail(run, RuntimeError("a process of the library has died"))
+    assert names_in(run.folder) == {"config.yaml"}
+
+
 @pytest.mark.parametrize("number", sorted(MACHINE_ERRORS))
 def test_a_fault_of_the_folder_leaves_the_run_missing(run, number):
     fail(run, OSError(number, os.strerror(number)))
@@ -402,7 +408,10 @@ def interrupt(arguments, number):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 138)],
+)
 def test_a_stopped_process_leaves_the_run_missing(run_arguments, number, status):
     arguments = run_arguments("trainer.max_steps=100000")
     returncode, error = interrupt(arguments, number)
