@@ -1,12 +1,23 @@
 """The W&B server that the client talks to: its address, its availability, the login."""
 
+import json
 import os
+import sys
+from base64 import b64encode
+from functools import partial
+from http.client import HTTPException
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from stablebert.tracking.wandb_internals import has_api_key
+from typing_extensions import override
 
-PROBE_SECONDS = 5
+from stablebert.timeouts import run_with_timeout
+from stablebert.tracking.wandb_internals import find_api_key, has_api_key
+
+API_KEY = "WANDB_API_KEY"
+
+PROBE_SECONDS = 10
+"""Time limit for one small request to the server, from name resolution to the last byte."""
 
 
 class UnknownLoginError(Exception):
@@ -22,18 +33,56 @@ def server_url() -> str:
     return str(wandb.setup().settings.base_url)
 
 
-def connection_problem(url: str) -> str:
-    """Return why a server does not answer within seconds; empty if it answers.
+def usage_problem() -> str:
+    """Return why W&B cannot be used now; empty if it can.
 
-    The client alone would retry for minutes.
+    The client alone would ask for a login on the terminal, or retry for minutes.
     """
+    url = server_url()
     try:
-        urlopen(url, timeout=PROBE_SECONDS).close()
-    except HTTPError:
-        return ""
-    except (OSError, ValueError) as error:
+        problem = login_problem(url)
+    except UnknownLoginError:
+        if sys.stdin and sys.stdin.isatty() and API_KEY not in os.environ:
+            return f"this version of wandb might ask for a login here: set {API_KEY}"
+        problem = ""
+    return problem or connection_problem(url)
+
+
+def connection_problem(url: str) -> str:
+    """Return why the API of a server does not answer within seconds; empty if it answers."""
+    try:
+        run_with_timeout(PROBE_SECONDS, partial(_ask_api, url))
+    except HTTPError as error:
+        if error.code in (401, 403):
+            return f"{url} rejects the API key ({error}): `wandb login --relogin`, or set {API_KEY}"
+        return f"{url}: {error}" if error.code in (404, 429) or error.code >= 500 else ""
+    except (OSError, ValueError, HTTPException) as error:
         return f"{url}: {error}"
     return ""
+
+
+def _ask_api(url: str) -> None:
+    """Send the API a small query.
+
+    Raises:
+        OSError: If there is no connection, or the answer is an error of HTTP.
+        ValueError: If the answer is not JSON, so that another program answers.
+    """
+    query = json.dumps({"operationName": "Viewer", "query": "query Viewer { viewer { id } }"})
+    request = Request(f"{url.rstrip('/')}/graphql", query.encode())
+    request.add_header("Content-Type", "application/json")
+    if key := find_api_key(url):
+        request.add_header("Authorization", f"Basic {b64encode(f'api:{key}'.encode()).decode()}")
+    with build_opener(_NoRedirects).open(request, timeout=PROBE_SECONDS) as answer:
+        json.load(answer)
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Handler that never sends the key to another address; a redirection counts as an answer."""
+
+    @override
+    def redirect_request(self, *_: object) -> None:
+        return None
 
 
 def login_problem(url: str) -> str:
@@ -50,5 +99,5 @@ def login_problem(url: str) -> str:
     except (ImportError, AttributeError, TypeError) as error:
         raise UnknownLoginError from error
     except Exception as error:  # the key is malformed
-        return f"{error}: `wandb login`, or set WANDB_API_KEY"
-    return f"nobody is logged in on {url}: `wandb login`, or set WANDB_API_KEY"
+        return f"{error}: `wandb login`, or set {API_KEY}"
+    return f"nobody is logged in on {url}: `wandb login`, or set {API_KEY}"

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,17 +16,24 @@ from typing import Any, Literal, Protocol
 
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import as_dict
+from stablebert.errors import mask_credentials
 from stablebert.runs.files import HISTORY, RESULT
 from stablebert.runs.record import RunRecord
 from stablebert.runs.seeds import Seeds
-from stablebert.tracking.client import connection_problem, server_url
+from stablebert.tracking.client import usage_problem
 from stablebert.version import versions
 
 log = logging.getLogger(__name__)
 
+_failure_times: list[float] = []
+"""Monotonic times at which W&B failed in this process."""
+
 STEP = "trainer/global_step"
 """The x axis of all metrics, named as Lightning's own W&B logger names it."""
-INIT_SECONDS, FINISH_SECONDS = 90, 120
+INIT_SECONDS, FINISH_SECONDS = 60, 60
+"""Longest time that W&B may delay a run at its start and at its end."""
+OFFLINE_SECONDS = 600
+"""Time for which this process logs offline after W&B has failed, so that not every run waits."""
 PREEMPTED = 143  # the shell's exit status after SIGTERM: 128 + 15
 
 Mode = Literal["online", "offline"]
@@ -90,7 +98,12 @@ class Mirror:
             return action()
         except Exception as error:
             self.broken = True
-            log.warning("W&B failed; the run continues without it: %s", error)
+            _failure_times.append(time.monotonic())
+            log.warning(
+                "W&B failed; the run continues without it: %s (upload what it has on disk with "
+                "`wandb sync`)",
+                mask_credentials(str(error)),
+            )
             return None
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
@@ -133,7 +146,7 @@ class Mirror:
         self._flush()
 
         def finish() -> None:
-            self._run.summary["error"] = f"{type(error).__name__}: {error}"
+            self._run.summary["error"] = mask_credentials(f"{type(error).__name__}: {error}")
             self._run.finish(exit_code=1)
 
         self._attempt(finish)
@@ -203,7 +216,7 @@ def _config(run: MirroredRun) -> dict[str, Any]:
 
 
 def _start(mode: Mode, labels: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
-    """Start a W&B run; offline if the server does not answer."""
+    """Start a W&B run; offline if W&B cannot be used."""
     # Start a service process instead of sharing the agent's: it outlives a killed agent, and a
     # client that shares one ends with a traceback (wandb 0.31).
     os.environ.pop("WANDB_SERVICE", None)
@@ -212,19 +225,10 @@ def _start(mode: Mode, labels: Mapping[str, Any], config: Mapping[str, Any]) -> 
     limits: dict[str, Any] = {"init_timeout": INIT_SECONDS, "finish_timeout": FINISH_SECONDS}
     limits = {k: v for k, v in limits.items() if f"WANDB_{k.upper()}" not in os.environ}
     options: dict[str, Any] = {**labels, "reinit": "finish_previous"}
-    options["settings"] = wandb.Settings(**limits)
+    options["settings"] = wandb.Settings(**limits, finish_timeout_raises=True)
     if started_by_agent():
         options["resume"] = "allow"
-    run: Any = None
-    problem: object = ""
-    if mode == "online":
-        problem = connection_problem(server_url())
-        try:
-            run = None if problem else wandb.init(mode=mode, **options)
-        except wandb.errors.Error as error:
-            problem = error
-    if problem:
-        log.warning("W&B cannot be used; logging offline (upload with `wandb sync`): %s", problem)
+    run = _start_online(options) if mode == "online" else None
     if run is None:
         run = wandb.init(mode="offline", **options)
     # Unlike `update`, this keeps the sweep's values without a warning for each key.
@@ -233,3 +237,29 @@ def _start(mode: Mode, labels: Mapping[str, Any], config: Mapping[str, Any]) -> 
     run.define_metric("*", step_metric=STEP, step_sync=True)
     run.define_metric("val/score", step_metric=STEP, step_sync=True, summary="max")
     return run
+
+
+def _start_online(options: Mapping[str, Any]) -> Any:
+    """Start a W&B run online; return None, with a warning, if W&B cannot be used."""
+    import wandb
+
+    problem = _recent_failure()
+    if not problem:
+        try:
+            if not (problem := usage_problem()):
+                return wandb.init(mode="online", **options)
+        except wandb.errors.Error as error:
+            problem = str(error)
+        _failure_times.append(time.monotonic())
+    log.warning(
+        "W&B cannot be used; logging offline (upload with `wandb sync`): %s",
+        mask_credentials(problem),
+    )
+    return None
+
+
+def _recent_failure() -> str:
+    """Return that W&B has failed in this process a short time ago; empty if it has not."""
+    if _failure_times and time.monotonic() - _failure_times[-1] < OFFLINE_SECONDS:
+        return f"it failed within the last {OFFLINE_SECONDS} seconds"
+    return ""

@@ -14,7 +14,7 @@ from stablebert.runs.identities import Identities
 from stablebert.runs.record import FIELDS, Key, RunRecord, parse_record
 from stablebert.runs.seeds import Seeds
 from stablebert.timeouts import run_with_timeout
-from stablebert.tracking.client import connection_problem, server_url
+from stablebert.tracking.client import usage_problem
 
 FAILED = ("failed", "crashed", "killed")
 UNFINISHED = ("running", "pending", "preempting")
@@ -73,8 +73,8 @@ def read_wandb_sweep(path: str) -> WandbSweep:
     """
     if not re.fullmatch(r"[^/\s]+/[^/\s]+/[^/\s]+", path):
         raise SweepError(f"{path}: expected ENTITY/PROJECT/SWEEP, as printed by `wandb sweep`")
-    if problem := connection_problem(server_url()):
-        raise SweepError(f"W&B does not answer: {problem}")
+    if problem := usage_problem():
+        raise SweepError(f"W&B cannot be used: {problem}")
     try:
         config, runs = run_with_timeout(READ_SECONDS, partial(_query, path))
     except Exception as error:  # the client raises its own errors, those of requests and plain ones

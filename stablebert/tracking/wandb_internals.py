@@ -17,7 +17,21 @@ def has_api_key(url: str) -> bool:
         TypeError: If this version's function takes other arguments.
         Exception: If the client rejects the form of the key.
     """
+    return _find_credentials(url) is not None
+
+
+def find_api_key(url: str) -> str:
+    """Return the API key that the client would send to a server; empty if there is none.
+
+    There is no public alternative.
+    """
+    try:
+        return str(getattr(_find_credentials(url), "api_key", ""))
+    except Exception:  # as for `has_api_key`, which reports it
+        return ""
+
+
+def _find_credentials(url: str) -> object | None:
     from wandb.sdk.lib.wbauth import authenticate_session
 
-    auth = authenticate_session(host=url, source="stablebert", prompt=False, update_session=False)
-    return auth is not None
+    return authenticate_session(host=url, source="stablebert", prompt=False, update_session=False)

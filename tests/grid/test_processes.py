@@ -194,14 +194,16 @@ def test_a_worker_that_is_killed_is_replaced_and_its_run_finished(sweep_argument
     check_is_complete([run])
 
 
-def test_ctrl_c_stops_cleanly(sweep_arguments):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGUSR1, 138)])
+def test_a_signal_to_all_processes_stops_cleanly(sweep_arguments, number, status):
+    """Ctrl-C reaches the whole process group, and so do the signals of some schedulers."""
     arguments = sweep_arguments("trainer.max_steps=2000", "seed=0")
     runs = runs_of(arguments)
     child = start_grid(arguments, "--workers", "1")
     wait_for(lambda: started_runs(Path(runs[0].cfg.paths.runs)))
-    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    os.killpg(child.pid, number)
     _, error = child.communicate()
-    assert child.returncode == 130, error
+    assert child.returncode == status, error
     assert "rerun the command to resume" in error
     assert "Traceback" not in error
     assert not any((run.folder / "crash.json").exists() for run in runs)

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from stablebert.tracking import mirror
 from tests.helpers.sweeps import SweepHome
 from tests.helpers.wandb_server import WandbServer
 
@@ -31,6 +32,8 @@ def server(_session_server):
 def use_wandb(monkeypatch):
     """Function that sets the W&B environment of this process and forgets earlier clients."""
     import wandb
+
+    monkeypatch.setattr(mirror, "_failure_times", [])
 
     def use(env):
         for name in [name for name in os.environ if name.startswith("WANDB_")]:

@@ -11,8 +11,10 @@ import os
 import re
 import sys
 import threading
+import time
 import traceback
 from base64 import b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -20,6 +22,10 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
+DRIP = "drip"
+"""Fault of a server that answers one byte at a time, for ever."""
+NOT_JSON = "not json"
+"""Fault of another program that answers every request with a page."""
 STAMP = "2026-01-01T00:00:00Z"
 WHO = {"id": "1", "entity": "ent", "username": "ent", "name": "ent", "email": "", "flags": "{}"}
 WHO |= {
@@ -87,7 +93,7 @@ class WandbServer:
     def reset(self):
         """Forget runs, sweeps, views, charts, faults and requests."""
         self.runs_by_id, self.sweeps, self.views, self.charts, self.agents = {}, {}, {}, {}, {}
-        self.faults, self.unknown, self.requests = [], [], []
+        self.faults, self.unknown, self.requests, self.redirection = [], [], [], self.url
 
     def __enter__(self):
         self.start()
@@ -118,9 +124,9 @@ class WandbServer:
         env |= {f"WANDB_{kind}_DIR": f"{home}/{kind.lower()}" for kind in ("CACHE", "CONFIG")}
         return env | {"WANDB_DIR": str(home), "WANDB_ERROR_REPORTING": "false"}
 
-    def fail(self, match, status, n=1):
-        """Answer the next n requests that contain `match` with this status."""
-        self.faults += [(match, status)] * n
+    def fail(self, match, fault, n=1):
+        """Answer the next n requests that contain `match` with a status, `DRIP` or `NOT_JSON`."""
+        self.faults += [(match, fault)] * n
 
     def runs(self):
         return list(self.runs_by_id.values())
@@ -338,7 +344,9 @@ class _Handler(BaseHTTPRequestHandler):
             fault = next((fault for fault in self.owner.faults if fault[0] in line), None)
             if fault:
                 self.owner.faults.remove(fault)
-                return self.reply({}, fault[1])
+        if fault:
+            return self.misbehave(fault[1])
+        with self.owner.lock:
             if path == "/graphql":
                 answer = ANSWERS.get(operation)
                 if answer is None:
@@ -368,5 +376,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        if status == 429:
+            self.send_header("Retry-After", "3600")
+        if 300 <= status < 400:
+            self.send_header("Location", self.owner.redirection)
         self.end_headers()
         self.wfile.write(body)
+
+    def misbehave(self, fault):
+        if isinstance(fault, int):
+            return self.reply({}, fault)
+        self.send_response(200)
+        self.end_headers()
+        self.close_connection = True
+        if fault == NOT_JSON:
+            return self.wfile.write(b"<html>Please log in</html>")
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" ")
+                time.sleep(0.2)

@@ -14,8 +14,11 @@ from stablebert.config.compose import compose
 from stablebert.report.chance import is_at_chance
 from stablebert.runs.locate import locate
 from stablebert.runs.record import RunRecord
+from stablebert.tracking import client
+from stablebert.tracking import mirror as mirror_module
 from stablebert.tracking.mirror import STEP, Mirror, open_mirror, requested_mode
 from tests.helpers.sweeps import HANG_SECONDS, rows_of, wait_until
+from tests.helpers.wandb_server import DRIP
 
 
 class FakeRun:
@@ -46,7 +49,8 @@ def test_a_broken_mirror_warns_once(caplog):
     for step in (1, 2, 3):
         mirror.log({"x": 1.0}, step)
     assert [record.message for record in caplog.records] == [
-        "W&B failed; the run continues without it: core is gone"
+        "W&B failed; the run continues without it: core is gone (upload what it has on disk with "
+        "`wandb sync`)"
     ]
 
 
@@ -261,6 +265,64 @@ def test_a_server_that_is_down_makes_the_mirror_offline(
     assert caplog.text.count("W&B cannot be used; logging offline") == 1
     assert dead_url in caplog.text
     assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("match", "fault"), [("/graphql", DRIP), ("/graphql", 500), ("/graphql", 429), ("/", DRIP)]
+)
+def test_a_server_whose_api_fails_makes_the_mirrors_offline(
+    arguments, tmp_path, server, use_wandb, monkeypatch, caplog, match, fault
+):
+    """The client alone would wait for minutes, or as long as the server demands."""
+    monkeypatch.setattr(client, "PROBE_SECONDS", 1)
+    use_wandb(server.env(tmp_path))
+    server.fail(match, fault, n=1000)
+    for _ in range(2):  # the second mirrors the finished run
+        assert main(["train", *arguments(tmp_path, "wandb.mode=online")]) == 0
+    assert caplog.text.count("W&B cannot be used; logging offline") == 2
+    assert caplog.text.count("it failed within the last 600 seconds") == 1
+    assert len(server.requests) == 1  # only one run has asked
+    assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [DRIP, 500, 429])
+def test_a_server_that_fails_during_a_run_costs_a_limited_time(
+    arguments, tmp_path, server, use_wandb, monkeypatch, caplog, fault
+):
+    monkeypatch.setattr(mirror_module, "FINISH_SECONDS", 1)
+    use_wandb(server.env(tmp_path))
+    server.fail("file_stream", fault, n=1000)
+    assert main(["train", *arguments(tmp_path, "wandb.mode=online")]) == 0
+    assert "W&B failed; the run continues without it: Timed out finishing run" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_missing_login_makes_the_mirror_offline_and_says_what_to_set(
+    arguments, tmp_path, server, use_wandb, caplog
+):
+    env = server.env(tmp_path) | {"NETRC": f"{tmp_path}/netrc"}
+    del env["WANDB_API_KEY"]
+    use_wandb(env)
+    assert main(["train", *arguments(tmp_path, "wandb.mode=online")]) == 0
+    assert "`wandb login`, or set WANDB_API_KEY" in caplog.text
+    assert server.requests == []
+
+
+def test_an_error_shows_no_credentials(caplog):
+    def fail():
+        raise OSError("no answer from https://me:5ec2e7@wandb.example/graphql")
+
+    Mirror(fail)
+    assert "https://***@wandb.example" in caplog.text
+    assert "5ec2e7" not in caplog.text
+
+
+def test_the_error_of_a_crashed_run_shows_no_credentials():
+    run = FakeRun()
+    Mirror(lambda: run).crash(ValueError("no answer from https://me:5ec2e7@hub.example"))
+    assert run.summary["error"] == "ValueError: no answer from https://***@hub.example"
 
 
 @pytest.mark.slow

@@ -200,7 +200,7 @@ def test_a_server_that_is_down_is_reported(server, use_wandb, tmp_path):
     use_wandb(server.env(tmp_path))
     server.stop()
     try:
-        with pytest.raises(SweepError, match=f"W&B does not answer: {server.url}"):
+        with pytest.raises(SweepError, match=f"W&B cannot be used: {server.url}"):
             read_wandb_sweep("ent/proj/x")
     finally:
         server.start()
@@ -217,7 +217,7 @@ def test_a_missing_login_is_reported_with_the_command_that_logs_in(server, use_w
 
 @pytest.mark.parametrize("path", ["x", "ent/proj", "ent/proj/sweep/run", "ent/pro j/x"])
 def test_a_path_of_another_form_is_refused_before_the_server_is_asked(path, monkeypatch):
-    monkeypatch.setattr(client, "urlopen", None)
+    monkeypatch.setattr(client, "_ask_api", None)
     with pytest.raises(SweepError, match="expected ENTITY/PROJECT/SWEEP"):
         read_wandb_sweep(path)
 

@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from functools import partial
 from importlib.metadata import version
 
 from stablebert.config.schema import RunConfig
 from stablebert.ops.finding import Finding, Level
-from stablebert.timeouts import run_with_timeout
-from stablebert.tracking import client
-from stablebert.tracking.client import UnknownLoginError, login_problem, server_url
+from stablebert.tracking.client import (
+    UnknownLoginError,
+    connection_problem,
+    login_problem,
+    server_url,
+)
 
 MODES = ("online", "offline", "disabled")
 
@@ -37,16 +39,9 @@ def check_wandb(cfg: RunConfig) -> Iterator[Finding]:
 
 
 def _check_server(url: str, level: Level) -> Finding:
-    try:
-        # Name resolution has no limit of its own.
-        problem = run_with_timeout(
-            client.PROBE_SECONDS + 1, partial(client.connection_problem, url)
-        )
-    except TimeoutError as error:
-        problem = f"{url}: {error}"
-    if problem:
+    if problem := connection_problem(url):
         advice = "WANDB_MODE=offline needs no network, WANDB_BASE_URL chooses another server"
-        return Finding(level, f"W&B: no answer from {problem}: {advice}")
+        return Finding(level, f"W&B: {problem}: {advice}")
     return Finding("ok", f"W&B: {url} answers")
 
 

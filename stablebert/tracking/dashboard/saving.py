@@ -4,19 +4,13 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stablebert.runs.files import write_text
 from stablebert.timeouts import run_with_timeout
-from stablebert.tracking.client import (
-    UnknownLoginError,
-    connection_problem,
-    login_problem,
-    server_url,
-)
+from stablebert.tracking.client import server_url, usage_problem
 from stablebert.tracking.dashboard.chart import CHART, CHART_NAME
 from stablebert.tracking.dashboard.library import DashboardError
 from stablebert.tracking.dashboard.selection import NAME
@@ -65,19 +59,14 @@ def save(workspace: Any, reports: Sequence[Any]) -> list[str]:
     Raises:
         DashboardError: If nobody is logged in, or the server does not answer or refuses.
     """
-    url = server_url()
-    if problem := connection_problem(url):
-        raise DashboardError(f"W&B does not answer: {problem}; --json FILE needs no server")
-    with suppress(UnknownLoginError):
-        # Without a key the client would prompt for one on the terminal.
-        if problem := login_problem(url):
-            raise DashboardError(problem)
+    if problem := usage_problem():
+        raise DashboardError(f"W&B cannot be used: {problem}; --json FILE needs no server")
     try:
         return run_with_timeout(SAVE_SECONDS, partial(_save, workspace, reports))
     except Exception as error:  # the client raises its own errors, those of requests and plain ones
         raise DashboardError(
-            f"{workspace.entity}/{workspace.project}: {error}; does it exist on {url}, and may you "
-            "write to it? (`wandb login --relogin` replaces the key)"
+            f"{workspace.entity}/{workspace.project}: {error}; does it exist on {server_url()}, "
+            "and may you write to it? (`wandb login --relogin` replaces the key)"
         ) from error
 
 

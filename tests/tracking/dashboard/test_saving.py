@@ -104,7 +104,7 @@ def test_a_server_that_is_down_is_reported_with_an_alternative(dashboard_command
     status, _, err = dashboard_command("ent/proj")
     server.start()
     assert status == 1
-    assert "W&B does not answer" in err
+    assert f"W&B cannot be used: {server.url}: " in err
     assert "--json FILE" in err
 
 
@@ -113,8 +113,8 @@ def test_a_missing_login_is_reported(server, use_wandb, tmp_path, capsys):
     status = main(["dashboard", "ent/proj"])
     assert (status, capsys.readouterr().err) == (
         1,
-        f"stablebert dashboard: nobody is logged in on {server.url}: `wandb login`, or set "
-        "WANDB_API_KEY\n",
+        f"stablebert dashboard: W&B cannot be used: nobody is logged in on {server.url}: "
+        "`wandb login`, or set WANDB_API_KEY; --json FILE needs no server\n",
     )
 
 
