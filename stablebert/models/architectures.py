@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Generator, Tensor, nn
 
-from stablebert.models.formats import NEUTRAL, PACKED
+from stablebert.models.formats import FIXED, NEUTRAL, PACKED
 from stablebert.packed.forward import bert_logits, electra_logits, roberta_logits
 
 
@@ -263,5 +263,5 @@ def settings_that_need_padding(config: Any) -> list[str]:
     return [
         name
         for name, value in settings.items()
-        if name not in PACKED | NEUTRAL and value != defaults[name]
+        if name not in PACKED | NEUTRAL | FIXED.keys() and value != defaults[name]
     ]

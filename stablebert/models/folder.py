@@ -56,6 +56,29 @@ def load_settings(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{file}: architecture {model_type!r} is not supported; supported: {', '.join(UNUSED)}"
         )
+    _raise_if_out_of_range(file, settings)
+    _raise_if_unsupported(file, settings)
+    return settings
+
+
+def _raise_if_out_of_range(file: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse numbers that the library accepts and with which a run would raise an error."""
+    for name, value in settings.items():
+        is_number = isinstance(value, int | float)
+        if is_number and "drop" in name and not 0 <= value < 1:
+            raise ModelError(f"{file}: {name}={value!r} is not a dropout rate, from 0 to below 1")
+        if is_number and name == "initializer_range" and value < 0:
+            raise ModelError(f"{file}: {name}={value!r} is not a standard deviation, 0 or more")
+    pad = settings.get("pad_token_id", 1)
+    if settings["model_type"] == "roberta" and not isinstance(pad, int):
+        raise ModelError(
+            f"{file}: pad_token_id={pad!r} is not an id, from which RoBERTa counts positions; add "
+            "the one of the tokenizer"
+        )
+
+
+def _raise_if_unsupported(file: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse settings, code and adapters that no model here takes into account."""
     for name, value in FIXED.items():
         if settings.get(name) and settings[name] != value:
             raise ModelError(
@@ -68,12 +91,12 @@ def load_settings(folder: Path) -> dict[str, Any]:
             f"{file}: auto_map says that the model has code of its own, which is not run; use a "
             "model of the transformers library"
         )
-    if (folder / "adapter_config.json").is_file():
+    adapter = file.with_name("adapter_config.json")
+    if adapter.is_file():
         raise ModelError(
-            f"{folder / 'adapter_config.json'}: adapters are not loaded; merge the adapter into "
-            "the weights first (PeftModel.merge_and_unload)"
+            f"{adapter}: adapters are not loaded; merge the adapter into the weights first "
+            "(PeftModel.merge_and_unload)"
         )
-    return settings
 
 
 def raise_if_too_long(folder: Path, settings: Mapping[str, Any], max_length: int) -> None:

@@ -160,14 +160,24 @@ def _report_unused(model: Any, tensors: Iterable[str], folder: Path) -> None:
     """Warn about heads of other tasks and about settings that no code reads."""
     if heads := sorted({key.rpartition(".")[0] for key in tensors}):
         logger.warning("%s: heads of other tasks are not used: %s", folder, ", ".join(heads))
-    declared = type(model.config)().to_dict().keys()
-    known = declared | NEUTRAL | USED.get(model.config.model_type, frozenset()) | FIXED.keys()
-    if unknown := [name for name in load_settings(folder) if name not in known]:
+    if unread := unread_settings(load_settings(folder), model.config):
         logger.warning(
             "%s: nothing reads %s; if the model was trained with it, its results are wrong",
             folder / "config.json",
-            ", ".join(unknown),
+            ", ".join(unread),
         )
+
+
+def unread_settings(settings: Iterable[str], config: Any) -> list[str]:
+    """Return the settings that no code reads.
+
+    Args:
+        settings: Names in `config.json`.
+        config: Configuration that the library made of them.
+    """
+    declared = type(config)().to_dict().keys() | type(config).attribute_map.keys()
+    known = declared | NEUTRAL | FIXED.keys() | USED.get(config.model_type, frozenset())
+    return [name for name in settings if name not in known]
 
 
 def _layers_with(model: nn.Module, parameters: Collection[str]) -> set[str]:

@@ -81,7 +81,7 @@ def _raise_if_unfit(
 
 def _has_wrong_case(tokenizer: Any) -> bool:
     """Return whether words with capitals lose them in vain, or become unknown."""
-    vocabulary = tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens)
+    vocabulary: set[str] = tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens)
     capitals = sum(token != token.lower() for token in vocabulary)
     lower, upper = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in "aA")
     if lower == upper:

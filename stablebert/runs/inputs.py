@@ -20,9 +20,9 @@ def check_inputs(runs: Sequence[LocatedRun]) -> None:
     for model in dict.fromkeys(run.model for run in runs):
         max_length = max(run.cfg.data.max_length for run in runs if run.model == model)
         check_folder(model, max_length=max_length)
-    for task in {run.cfg.task: run for run in runs}.values():
-        root = cache_folder(task.cfg.paths.cache)
-        cache = TokenCache(root, task.source, task.model, task.cfg.data.max_length)
-        if task.source.files and not cache.folder.is_dir():
-            for split in task.source.files:
-                task.source.read(split)
+    for run in {(run.source.identity, run.source.task.config): run for run in runs}.values():
+        root = cache_folder(run.cfg.paths.cache)
+        cache = TokenCache(root, run.source, run.model, run.cfg.data.max_length)
+        if not cache.folder.is_dir():
+            for split in run.source.files:
+                run.source.read(split)

@@ -11,6 +11,16 @@ LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:{:064x}\nsize 1340
 VALUES = [None, -1, 0, 1, 3, 10**12, 0.5, "", "x", "1", True, [], {}, [1], {"a": 1}]
 
 
+def write_vocabulary(folder):
+    """Replace `tokenizer.json` by the files of older repositories."""
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)) + "\n")
+    names = ("unk", "sep", "pad", "cls", "mask")
+    special = {f"{name}_token": f"[{name.upper()}]" for name in names}
+    (folder / "special_tokens_map.json").write_text(json.dumps(special))
+
+
 def damage_model(model, folder, number):
     """Copy a model folder and damage the copy in a way that the number determines.
 
@@ -55,7 +65,8 @@ def change_bytes(folder, rng):
 
 def change_json(folder, rng):
     """Remove or replace one value of a JSON file."""
-    file = rng.choice(["config.json", "config.json", "tokenizer_config.json", "tokenizer.json"])
+    names = ["config.json", *(file.name for file in folder.glob("*.json"))]
+    file = rng.choice(sorted(names))
     content = json.loads((folder / file).read_text())
     place, key = content, rng.choice(sorted(content))
     path = [key]

@@ -10,7 +10,7 @@ from transformers import AutoConfig
 from stablebert.models.architectures import ARCHITECTURES
 from stablebert.models.files import ModelError
 from stablebert.models.folder import check_folder, load_settings
-from stablebert.models.formats import NEUTRAL, PACKED, UNUSED, is_unused
+from stablebert.models.formats import FIXED, NEUTRAL, PACKED, UNUSED, is_unused
 from tests.helpers.models import copy_model
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1340\n"
@@ -39,8 +39,9 @@ def test_every_architecture_says_which_tensors_it_does_not_use():
 @pytest.mark.parametrize("kind", [k for k, a in ARCHITECTURES.items() if a.packed_forward])
 def test_every_setting_of_a_packed_architecture_is_known(kind):
     """A new version of the library may add some that the packed forward pass ignores."""
-    common = vars(AutoConfig.for_model("distilbert")).keys()
-    assert set(AutoConfig.for_model(kind).to_dict()) - common - PACKED - NEUTRAL == set()
+    common = vars(AutoConfig.for_model("distilbert")).keys()  # of every model
+    declared = set(AutoConfig.for_model(kind).to_dict())
+    assert declared - common - PACKED - NEUTRAL - FIXED.keys() == set()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -105,6 +106,22 @@ def test_a_setting_that_no_model_here_computes_is_refused_by_name(tiny_bert, tmp
 def test_a_setting_at_its_default_is_accepted(tiny_bert, tmp_path, name, value):
     folder = copy_model(tiny_bert, tmp_path / "bert", config={name: value})
     assert load_settings(folder)[name] == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting", "problem"),
+    [
+        ("bert", {"attention_probs_dropout_prob": 1}, "is not a dropout rate"),
+        ("bert", {"hidden_dropout_prob": -0.1}, "is not a dropout rate"),
+        ("bart", {"encoder_layerdrop": 1.5}, "is not a dropout rate"),
+        ("bert", {"initializer_range": -0.02}, "is not a standard deviation"),
+        ("roberta", {"pad_token_id": None}, "is not an id"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(folders, tmp_path, kind, setting, problem):
+    folder = copy_model(folders[kind], tmp_path / kind, config=setting)
+    ((name, value),) = setting.items()
+    check_is_refused(folder, rf"config\.json: {name}={value} {problem}")
 
 
 def test_code_of_a_model_is_refused_and_not_run(tiny_bert, tmp_path):

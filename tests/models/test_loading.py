@@ -8,10 +8,11 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
 
 from stablebert.models.architectures import layers
 from stablebert.models.files import ModelError
-from stablebert.models.loading import load_model, save_encoder
+from stablebert.models.loading import load_model, save_encoder, unread_settings
 from stablebert.models.surgery import train_embedding_rows
 from tests.helpers.disk import full_disk
 from tests.helpers.models import copy_model
@@ -81,6 +82,24 @@ def test_a_setting_that_nothing_reads_is_reported(tiny_bert, tmp_path, caplog):
     folder = copy_model(tiny_bert, tmp_path / "copy", config={"rotary_dim": 8, "name": "a bert"})
     load_model(folder, num_labels=2, seed=0)
     assert "config.json: nothing reads rotary_dim; if the model was trained" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("bert", "gradient_checkpointing position_embedding_type directionality pooler_type"),
+        ("roberta", "position_embedding_type classifier_dropout bos_token_id"),
+        ("electra", "summary_type summary_use_proj embedding_size"),
+        ("xlnet", "untie_r bi_data d_head end_n_top ff_activation task_specific_params n_token"),
+        ("bart", "_num_labels add_bias_logits classif_dropout normalize_before num_hidden_layers"),
+        ("albert", "down_scale_factor gap_size net_structure_type num_memory_blocks"),
+        ("distilbert", "tie_weights_ sinusoidal_pos_embds qa_dropout num_attention_heads"),
+        ("deberta-v2", "position_buckets norm_rel_ebd share_att_key conv_act pooler_hidden_size"),
+        ("modernbert", "global_rope_theta local_rope_theta layer_norm_eps reference_compile"),
+    ],
+)
+def test_settings_of_published_models_are_not_reported(kind, names):
+    assert unread_settings(names.split(), AutoConfig.for_model(kind)) == []
 
 
 def test_weights_of_another_shape_are_refused(tiny_bert, tmp_path):
