@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from stablebert.callbacks import (
         BestWeights,
         BiasRatioMonitor,
-        HasModel,
         HasRows,
         LinearProbe,
         Mixout,
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     )
     from stablebert.config.compose import compose
     from stablebert.glue.datamodule import data_module
-    from stablebert.models.architectures import layers, packed_forward
     from stablebert.models.loading import load_model, save_encoder
+    from stablebert.models.location import layers, packed_forward
     from stablebert.models.surgery import reinitialize_top
     from stablebert.optim.adam import BertAdam, steps_taken
     from stablebert.optim.bias_ratio import analytic_bias_ratio
@@ -48,7 +47,6 @@ __all__ = [
     "BiasRatioMonitor",
     "DropoutMasks",
     "GlueClassifier",
-    "HasModel",
     "HasRows",
     "LinearProbe",
     "Mixout",
@@ -82,7 +80,6 @@ __all__ = [
 _HOMES = {
     "BestWeights": "stablebert.callbacks",
     "BiasRatioMonitor": "stablebert.callbacks",
-    "HasModel": "stablebert.callbacks",
     "HasRows": "stablebert.callbacks",
     "LinearProbe": "stablebert.callbacks",
     "Mixout": "stablebert.callbacks",
@@ -94,8 +91,8 @@ _HOMES = {
     "WeightChangeMonitor": "stablebert.callbacks",
     "compose": "stablebert.config.compose",
     "data_module": "stablebert.glue.datamodule",
-    "layers": "stablebert.models.architectures",
-    "packed_forward": "stablebert.models.architectures",
+    "layers": "stablebert.models.location",
+    "packed_forward": "stablebert.models.location",
     "load_model": "stablebert.models.loading",
     "save_encoder": "stablebert.models.loading",
     "reinitialize_top": "stablebert.models.surgery",

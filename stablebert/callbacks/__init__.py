@@ -1,12 +1,14 @@
 """Callbacks for any Lightning project; they import neither configuration nor records.
 
-Requirements, besides a `Trainer` with automatic optimization:
+Requirements, besides a `Trainer` that keeps the whole model on every device:
 
-* `ReinitTopLayers`, `TrainPart`, `Mixout` and `WeightChangeMonitor`: a module whose `model` is a
-  sequence-classification model of a supported architecture (`HasModel`).
-* `BiasRatioMonitor`: the same, and torch's Adam or AdamW, or `BertAdam`, as the first optimizer.
-* `LinearProbe`: the same, a `forward` that takes a batch, labels in `batch["labels"]` or
-  `batch.labels`, and training rows from its argument or from the data module (`HasRows`).
+* `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, `BiasRatioMonitor` and
+  `WeightChangeMonitor`: a module with a model of the transformers library, of a supported
+  architecture, under any name: bare with a head around it, or with a head of its own. It is created
+  in `__init__` or `configure_model`. If there are several, `encoder="student"` chooses one.
+* `BiasRatioMonitor`: torch's Adam or AdamW, or `BertAdam`, as the first optimizer.
+* `LinearProbe`: a `forward` that takes a batch, labels in `batch["labels"]` or `batch.labels`, and
+  training rows from its argument or from the data module (`HasRows`).
 * `TrainingLossMonitor`: a `training_step` that returns the loss or a dict with "loss".
 * `BestWeights`: a validation that logs the monitored key.
 * `ValidationSchedule` and `StopAfter`: a Trainer with `val_check_interval=1` and
@@ -25,7 +27,7 @@ from stablebert.callbacks.best_weights import BestWeights
 from stablebert.callbacks.bias_ratio import BiasRatioMonitor
 from stablebert.callbacks.linear_probe import LinearProbe
 from stablebert.callbacks.mixout import Mixout
-from stablebert.callbacks.protocols import HasModel, HasRows
+from stablebert.callbacks.protocols import HasRows
 from stablebert.callbacks.reinit import ReinitTopLayers
 from stablebert.callbacks.train_part import TrainPart
 from stablebert.callbacks.training_loss import TrainingLossMonitor
@@ -35,7 +37,6 @@ from stablebert.callbacks.weight_change import WeightChangeMonitor
 __all__ = [
     "BestWeights",
     "BiasRatioMonitor",
-    "HasModel",
     "HasRows",
     "LinearProbe",
     "Mixout",

@@ -7,6 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
 
+from stablebert.callbacks.protocols import require_whole_model
 from stablebert.callbacks.stateful import StatefulCallback, is_validation_of_fit
 
 
@@ -30,6 +31,7 @@ class BestWeights(StatefulCallback):
         monitor: Key in `trainer.callback_metrics`; higher is better.
 
     Raises:
+        ValueError: If the Trainer splits the model among devices.
         KeyError: At the first validation, if it does not log this key.
     """
 
@@ -63,6 +65,7 @@ class BestWeights(StatefulCallback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
+        require_whole_model(trainer, self)
         self._candidate = {}  # its shapes are those of another module
 
     @override
@@ -84,7 +87,8 @@ class BestWeights(StatefulCallback):
         if self.monitor not in trainer.callback_metrics:
             keys = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
             raise KeyError(f"BestWeights monitors {self.monitor!r}; validation logged {keys}")
-        score = float(trainer.callback_metrics[self.monitor])
+        # the processes of several devices must agree, also if each logged a score of its own
+        score = trainer.strategy.broadcast(float(trainer.callback_metrics[self.monitor]))
         if is_better(score, self.score):
             metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
             self._candidate, weights = self.state["weights"], self._candidate

@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.step_monitor import StepMonitor
-from stablebert.models.architectures import layers, log_key
+from stablebert.models.architectures import log_key
+from stablebert.models.location import layers
 from stablebert.optim.adam import steps_taken
 from stablebert.optim.bias_ratio import analytic_bias_ratio, update_norms
 
@@ -28,7 +29,7 @@ def measure_bias_ratio(
 
     Args:
         optimizer: Adam or AdamW of torch, or `BertAdam`.
-        layers_by_name: Layers by name, as `models.architectures.layers` returns them.
+        layers_by_name: Layers by name, as `models.location.layers` returns them.
 
     Returns:
         For each layer and for `all`: the norms `update_biased/<layer>` and
@@ -82,20 +83,34 @@ class BiasRatioMonitor(StepMonitor):
 
     It logs the result of `measure_bias_ratio`.
 
+    Args:
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
+
     Raises:
-        TypeError: At the start of training, if the module has no `model` (`HasModel`), or the first
-            optimizer is not an Adam.
+        TypeError: At the start of training, if the module has no model, or several, or the first
+            optimizer is not an Adam of its parameters.
     """
+
+    def __init__(self, *, encoder: str | None = None):
+        super().__init__(key=encoder)
+        self.encoder = encoder
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        layers(model_of(pl_module, self))
+        model_of(trainer, pl_module, self, self.encoder)
         optimizer = trainer.optimizers[0] if trainer.optimizers else None
         if optimizer is None or not {"betas", "eps"} <= optimizer.param_groups[0].keys():
             kind = "no optimizer" if optimizer is None else type(optimizer).__name__
             raise TypeError(f"BiasRatioMonitor needs Adam, AdamW or BertAdam; got {kind}")
+        ids = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        parts = layers(pl_module, self.encoder).values()
+        if ids.isdisjoint(id(p) for layer in parts for p in layer.parameters()):
+            raise TypeError(
+                "BiasRatioMonitor reads the first optimizer, which has no parameter of the model; "
+                "return the model's optimizer first"
+            )
 
     @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        return measure_bias_ratio(trainer.optimizers[0], layers(model_of(pl_module, self)))
+        return measure_bias_ratio(trainer.optimizers[0], layers(pl_module, self.encoder))

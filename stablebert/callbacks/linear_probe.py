@@ -8,10 +8,10 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from typing_extensions import override
 
-from stablebert.callbacks.protocols import model_of, training_rows_of
+from stablebert.callbacks.protocols import training_rows_of
 from stablebert.callbacks.stateful import StatefulCallback, Treatment
 from stablebert.losses import fine_tuning_loss
-from stablebert.models.architectures import layers
+from stablebert.models.location import layers
 
 
 def fit_linear_head(
@@ -72,7 +72,8 @@ def head_inputs(
         batches: Batches with labels in `batch["labels"]` or `batch.labels`.
 
     Returns:
-        Inputs of the head in float32, `(N, H)`, and labels, `(N,)`.
+        Inputs of the head in float32, `(N, H)`, and labels, `(N,)`: of rows or, if every token has
+        a label, of tokens whose label is not -100.
 
     Raises:
         TypeError: If a batch has no labels.
@@ -80,21 +81,26 @@ def head_inputs(
     """
     inputs: list[Tensor] = []
     labels: list[Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _, args: inputs.append(args[0].float()))
+    hook = head.register_forward_pre_hook(
+        lambda _, args: inputs.append(args[0].float().flatten(0, -2))
+    )
     pl_module.eval()
     try:
         for batch in batches:
             batch = pl_module.transfer_batch_to_device(batch, pl_module.device, 0)
             pl_module(batch)
-            labels.append(_labels_of(batch))
+            labels.append(_labels_of(batch).flatten())
     finally:
         hook.remove()
         pl_module.train()
-    if len(inputs) != len(labels):
+    if list(map(len, inputs)) != list(map(len, labels)):
         raise ValueError(
-            f"LinearProbe: {type(pl_module).__name__}.forward(batch) must call the classifier once"
+            f"LinearProbe: {type(pl_module).__name__}.forward(batch) must call the classifier "
+            "once, with one input for each label"
         )
-    return torch.cat(inputs), torch.cat(labels)
+    x, y = torch.cat(inputs), torch.cat(labels)
+    has_label = y != -100  # the value that cross-entropy ignores
+    return x[has_label], y[has_label]
 
 
 def _labels_of(batch: Any) -> Tensor:
@@ -110,6 +116,8 @@ def _labels_of(batch: Any) -> Tensor:
 class LinearProbe(Treatment):
     """Callback that fits the last Linear of a model's classifier before the first step.
 
+    The head of a token classifier is fitted to all tokens with a label other than -100.
+
     It reads the training rows once, without dropout. List it before callbacks that remember where
     training started.
 
@@ -117,15 +125,16 @@ class LinearProbe(Treatment):
         l2: Strength of the regularization; see `fit_linear_head`.
         rows: Batches of the training rows, each row once; None takes
             `rows_dataloader("train")` of the data module (`HasRows`).
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
 
     Raises:
-        TypeError: If `rows` is an iterator; at the start of training, if the module has no `model`
-            (`HasModel`), there are no training rows, or their batches have no labels.
+        TypeError: If `rows` is an iterator; at the start of training, if the module has no model,
+            or several, or no head, there are no training rows, or their batches have no labels.
         ValueError: At the start of training, if `forward(batch)` does not call the classifier.
     """
 
-    def __init__(self, l2: float, *, rows: Iterable[Any] | None = None):
-        super().__init__()
+    def __init__(self, l2: float, *, rows: Iterable[Any] | None = None, encoder: str | None = None):
+        super().__init__(encoder)
         if isinstance(rows, Iterator):
             raise TypeError(
                 f"LinearProbe: rows is a {type(rows).__name__}, which can be read once only; pass "
@@ -141,6 +150,7 @@ class LinearProbe(Treatment):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         StatefulCallback.setup(self, trainer, pl_module, stage)  # the rows are needed, so not yet
+        self._names = []
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -154,8 +164,11 @@ class LinearProbe(Treatment):
         return ["classifier"]
 
     def _fit_head(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        classifier = layers(model_of(pl_module, self))["classifier"]
-        head = [module for module in classifier.modules() if isinstance(module, nn.Linear)][-1]
+        classifier = layers(pl_module, self.encoder).get("classifier", nn.Module())
+        linears = [module for module in classifier.modules() if isinstance(module, nn.Linear)]
+        if not linears:
+            raise TypeError(f"LinearProbe: {type(pl_module).__name__} has no Linear on its encoder")
+        head = linears[-1]
         rows = training_rows_of(trainer, self) if self.rows is None else self.rows
         features, labels = head_inputs(pl_module, head, rows)
         weight, bias = fit_linear_head(features, labels, classes=head.out_features, l2=self.l2)

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.stateful import Treatment
-from stablebert.models.architectures import layers
+from stablebert.models.location import locate_model
 from stablebert.models.surgery import disable_dropout
 
 
@@ -51,16 +51,19 @@ class MixoutLinear(nn.Linear):
         return F.linear(x, weight, self.bias)
 
 
-def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[str]:
+def apply_mixout(
+    model: nn.Module, *, p: float, mask: str = "neuron", encoder: str | None = None
+) -> list[str]:
     """Replace every Linear except the classifier's with a `MixoutLinear`, and turn dropout off.
 
     Targets are the current weights. The classifier has no pre-trained value to mix with (Lee et al.
     exclude it; the code of Zhang et al. mixes it with its own random start).
 
     Args:
-        model: Sequence-classification model of a supported architecture.
+        model: Model of a supported architecture, or a module with one inside.
         p: Probability of the target instead of the weight, from 0 to below 1.
         mask: "neuron" or "weight"; see `MixoutLinear`.
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
 
     Returns:
         Names of the replaced modules.
@@ -79,13 +82,15 @@ def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[st
         raise ValueError(f"mixout p={p}: a probability from 0 to below 1")
     if mask not in ("neuron", "weight"):
         raise ValueError(f"mixout mask={mask!r}: neuron or weight")
-    layers_by_name = layers(model)
-    head = {id(module) for module in layers_by_name["classifier"].modules()}
+    located = locate_model(model, encoder)
+    layers_by_name = located.layers()
+    layers_by_name.pop("classifier", None)
+    modules = {id(module) for layer in layers_by_name.values() for module in layer.modules()}
     blocks = {name: layer for name, layer in layers_by_name.items() if name.startswith("layer.")}
     linears = {
         name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and id(module) not in head
+        for name, module in located.root.named_modules()
+        if isinstance(module, nn.Linear) and id(module) in modules
     }
     for name, module in chain.from_iterable(b.named_modules(prefix=n) for n, b in blocks.items()):
         direct_parameter = next(module.parameters(recurse=False), None)
@@ -95,8 +100,8 @@ def apply_mixout(model: nn.Module, *, p: float, mask: str = "neuron") -> list[st
                 "Linear, which would not be mixed"
             )
     for name, linear in linears.items():
-        model.set_submodule(name, MixoutLinear(linear, p, mask))
-    disable_dropout(model)
+        located.root.set_submodule(name, MixoutLinear(linear, p, mask))
+    disable_dropout(located.root)
     return list(linears)
 
 
@@ -106,14 +111,15 @@ class Mixout(Treatment):
     Args:
         p: Probability of the pre-trained weight instead of the trained one.
         mask: "neuron" or "weight"; see `MixoutLinear`.
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
 
     Raises:
-        TypeError: At the start of fit, if the module has no `model` (`HasModel`).
+        TypeError: At the start of fit, if the module has no model, or several.
         ValueError: At the start of fit, as `apply_mixout`.
     """
 
-    def __init__(self, p: float, mask: str = "neuron"):
-        super().__init__()
+    def __init__(self, p: float, mask: str = "neuron", *, encoder: str | None = None):
+        super().__init__(encoder)
         self.p = p
         self.mask = mask
 
@@ -124,13 +130,13 @@ class Mixout(Treatment):
 
     @override
     def treat(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
-        return apply_mixout(model_of(pl_module, self), p=self.p, mask=self.mask)
+        return apply_mixout(pl_module, p=self.p, mask=self.mask, encoder=self.encoder)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # no weights of a checkpoint may become targets, so it holds the targets too
-        model = model_of(pl_module, self)
-        targets: dict[str, Any] = {n: model.get_submodule(n).target for n in self.modules}
+        root = model_of(trainer, pl_module, self, self.encoder).root
+        targets: dict[str, Any] = {name: root.get_submodule(name).target for name in self.modules}
         for name, target in self.state.get("targets", {}).items():
             targets[name].copy_(target)
         self.state["targets"] = targets

@@ -1,23 +1,12 @@
-"""Requirements of callbacks on a LightningModule and on a data module."""
+"""Requirements of callbacks on a Trainer, a LightningModule and a data module."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import nn
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 
-from stablebert.models.architectures import ARCHITECTURES
-
-
-@runtime_checkable
-class HasModel(Protocol):
-    """A module with a sequence-classification model of the transformers library.
-
-    Attributes:
-        model: The model, of an architecture in `models.architectures.ARCHITECTURES`.
-    """
-
-    model: nn.Module
+from stablebert.models.location import LocatedModel, locate_model
 
 
 @runtime_checkable
@@ -28,23 +17,40 @@ class HasRows(Protocol):
         """Return the batches of `train`, `val` or `test`."""
 
 
-def model_of(pl_module: LightningModule, callback: Callback) -> nn.Module:
-    """Return the model of a module.
+def model_of(
+    trainer: Trainer, pl_module: LightningModule, callback: Callback, encoder: str | None
+) -> LocatedModel:
+    """Return the model in a module; see `locate_model`.
 
     Args:
+        trainer: Trainer of the module.
         pl_module: Module of the user's project.
-        callback: Callback that needs the model, named in the error.
+        callback: Callback that needs the model, named in errors.
+        encoder: Path of the model in the module, if there are several.
 
     Raises:
-        TypeError: If the module has no `model`.
+        TypeError: If there is no model of the transformers library, or several.
+        ValueError: If there is none at the path, its architecture is not supported, or the Trainer
+            splits it among devices.
     """
-    if not isinstance(pl_module, HasModel):
-        raise TypeError(
-            f"{type(callback).__name__} needs an attribute `model` of {type(pl_module).__name__}: "
-            "a sequence-classification model of the transformers library "
-            f"({', '.join(ARCHITECTURES)})"
+    require_whole_model(trainer, callback)
+    try:
+        return locate_model(pl_module, encoder)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{type(callback).__name__}: {error}") from None
+
+
+def require_whole_model(trainer: Trainer, callback: Callback) -> None:
+    """Refuse a Trainer that splits the model among devices.
+
+    Raises:
+        ValueError: If it does.
+    """
+    if isinstance(trainer.strategy, FSDPStrategy | ModelParallelStrategy | DeepSpeedStrategy):
+        raise ValueError(
+            f"{type(callback).__name__} needs the whole model on every device; got "
+            f"{type(trainer.strategy).__name__}: use one device or strategy='ddp'"
         )
-    return pl_module.model
 
 
 def training_rows_of(trainer: Trainer, callback: Callback) -> Iterable[Any]:

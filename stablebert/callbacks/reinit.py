@@ -3,7 +3,6 @@
 from lightning.pytorch import LightningModule, Trainer
 from typing_extensions import override
 
-from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.stateful import Treatment
 from stablebert.models.surgery import reinitialize_top
 
@@ -15,15 +14,23 @@ class ReinitTopLayers(Treatment):
         num_layers: Number of blocks to draw, from the top; 0 keeps them all.
         pooler: Whether to draw the pooler, if the model has one.
         seed: Seed of the draws, a run's `seed_init`.
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
 
     Raises:
-        TypeError: At the start of fit, if the module has no `model` (`HasModel`).
+        TypeError: At the start of fit, if the module has no model, or several.
         ValueError: At the start of fit, if the model has fewer blocks, or there is nothing to draw;
             see `reinitialize_top`.
     """
 
-    def __init__(self, num_layers: int, *, pooler: bool = True, seed: int = 0):
-        super().__init__()
+    def __init__(
+        self,
+        num_layers: int,
+        *,
+        pooler: bool = True,
+        seed: int = 0,
+        encoder: str | None = None,
+    ):
+        super().__init__(encoder)
         self.num_layers = num_layers
         self.pooler = pooler
         self.seed = seed
@@ -35,7 +42,10 @@ class ReinitTopLayers(Treatment):
 
     @override
     def treat(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
-        model = model_of(pl_module, self)
         return reinitialize_top(
-            model, num_layers=self.num_layers, pooler=self.pooler, seed=self.seed
+            pl_module,
+            num_layers=self.num_layers,
+            pooler=self.pooler,
+            seed=self.seed,
+            encoder=self.encoder,
         )

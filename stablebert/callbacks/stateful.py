@@ -6,6 +6,7 @@ from uuid import uuid4
 import torch
 from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
 from typing_extensions import override
 
@@ -63,10 +64,14 @@ class Treatment(StatefulCallback):
 
     The module and its model are marked: neither a second fit nor the test of a trained model
     changes it again, while the same instance changes the next model.
+
+    Args:
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
     """
 
-    def __init__(self, key: str | None = None) -> None:
-        super().__init__(key)
+    def __init__(self, encoder: str | None = None) -> None:
+        super().__init__(key=encoder)
+        self.encoder = encoder
         self._id = uuid4().hex
         self._names: list[str] = []
 
@@ -78,17 +83,42 @@ class Treatment(StatefulCallback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         if stage == "fit":
+            if is_overridden("configure_model", pl_module):
+                _configure_model(trainer, pl_module)
             self.treat_once(trainer, pl_module)
+
+    @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        located = model_of(trainer, pl_module, self, self.encoder)
+        if self._names and self._id not in _marks(located.model):
+            raise ValueError(
+                f"{type(self).__name__} changed a model that {type(pl_module).__name__} replaced "
+                "afterwards: create it in __init__, or in configure_model if it does not exist yet"
+            )
 
     def treat_once(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Change the model unless this instance has changed it before."""
-        marks = [_marks(module) for module in (pl_module, model_of(pl_module, self))]
+        located = model_of(trainer, pl_module, self, self.encoder)
+        marks = [_marks(module) for module in (pl_module, located.model)]
         if all(self._id in mark for mark in marks):
             _, self._names = marks[0][self._id]
         else:
             self._names = self.treat(trainer, pl_module)
         for mark in marks:
             mark[self._id] = type(self).__name__, self._names
+
+
+def _configure_model(trainer: Trainer, pl_module: LightningModule) -> None:
+    """Let a module create its model, as Lightning does after `setup`.
+
+    Lightning calls the hook again, and requires that it does nothing then.
+    """
+    with (
+        trainer.strategy.tensor_init_context(),
+        trainer.strategy.model_sharded_context(),
+        trainer.precision_plugin.module_init_context(),
+    ):
+        pl_module.configure_model()
 
 
 def _marks(module: nn.Module) -> dict[str, tuple[str, list[str]]]:

@@ -1,16 +1,15 @@
 """Training of a part of the model: BitFit, LayerNorms only, head only, top layers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
-from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.reinit import ReinitTopLayers
 from stablebert.callbacks.stateful import Treatment, treated_names
-from stablebert.models.architectures import layers
+from stablebert.models.location import locate_model
 from stablebert.models.surgery import top_layers
 
 
@@ -20,16 +19,18 @@ def freeze_all_but(
     *,
     num_layers: int | None = None,
     fresh: Iterable[str] = ("classifier",),
+    encoder: str | None = None,
 ) -> list[str]:
     """Freeze all parameters except those that match a pattern and those of the top layers.
 
     Args:
-        model: Sequence-classification model of a supported architecture.
+        model: Model of a supported architecture, or a module with one inside.
         patterns: Names of layers, or of parameters with `*` and `?`: `*.bias` with `classifier` is
             BitFit (Ben Zaken et al., 2022).
         num_layers: Number of top blocks to train, with pooler and classifier; None selects by
             patterns only.
         fresh: Layers that start at random, of which nothing may be frozen.
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
 
     Returns:
         Names of the trained parameters.
@@ -44,15 +45,13 @@ def freeze_all_but(
         >>> freeze_all_but(bert, ["classifier"])
         ['classifier.weight', 'classifier.bias']
     """
-    parameters = dict(model.named_parameters())
+    located = locate_model(model, encoder)
+    layers_by_name = located.layers()
+    ids = {id(p) for layer in layers_by_name.values() for p in layer.parameters()}
+    parameters = {n: p for n, p in located.root.named_parameters() if id(p) in ids}
     trainable: set[int] = set()
-    layers_by_name = layers(model)
     for pattern in patterns:
-        layer = layers_by_name.get(pattern)
-        ids_in_layer = {id(p) for p in layer.parameters()} if layer is not None else set()
-        matches = [
-            id(p) for n, p in parameters.items() if id(p) in ids_in_layer or fnmatchcase(n, pattern)
-        ]
+        matches = _matches(pattern, parameters, layers_by_name)
         if trainable.issuperset(matches):
             names = list(parameters)
             choices = ", ".join([*names[:2], "...", *names[-2:], *layers_by_name])
@@ -63,9 +62,9 @@ def freeze_all_but(
         trainable.update(matches)
     if num_layers is not None:
         top = [*top_layers(layers_by_name, num_layers=num_layers, pooler=True), "classifier"]
-        for name in top:
+        for name in layers_by_name.keys() & top:
             trainable.update(id(p) for p in layers_by_name[name].parameters())
-    for name in fresh:
+    for name in [name for name in fresh if name in layers_by_name]:
         if count := sum(id(p) not in trainable for p in layers_by_name[name].parameters()):
             raise ValueError(
                 f"{name} starts at random and {count} of its parameters would stay random: "
@@ -74,6 +73,16 @@ def freeze_all_but(
     for p in parameters.values():
         p.requires_grad_(id(p) in trainable)
     return [name for name, p in parameters.items() if id(p) in trainable]
+
+
+def _matches(
+    pattern: str, parameters: Mapping[str, nn.Parameter], layers_by_name: Mapping[str, nn.Module]
+) -> list[int]:
+    """Return the ids of the parameters in the layer of this name, or whose names match."""
+    ids_in_layer = {id(p) for p in layers_by_name.get(pattern, nn.Module()).parameters()}
+    return [
+        id(p) for n, p in parameters.items() if id(p) in ids_in_layer or fnmatchcase(n, pattern)
+    ]
 
 
 class TrainPart(Treatment):
@@ -85,9 +94,10 @@ class TrainPart(Treatment):
     Args:
         patterns: Names of layers, or of parameters with `*` and `?`.
         num_layers: Number of top blocks to train.
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
 
     Raises:
-        TypeError: At the start of fit, if the module has no `model` (`HasModel`).
+        TypeError: At the start of fit, if the module has no model, or several.
         ValueError: At the start of fit, as `freeze_all_but`.
     """
 
@@ -96,8 +106,9 @@ class TrainPart(Treatment):
         patterns: Sequence[str] = (),
         *,
         num_layers: int | None = None,
+        encoder: str | None = None,
     ):
-        super().__init__()
+        super().__init__(encoder)
         self.patterns = tuple(patterns)
         self.num_layers = num_layers
 
@@ -108,7 +119,12 @@ class TrainPart(Treatment):
 
     @override
     def treat(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
-        fresh = ["classifier", *treated_names(pl_module, ReinitTopLayers)]
+        model = locate_model(pl_module, self.encoder).model
+        fresh = ["classifier", *treated_names(model, ReinitTopLayers)]
         return freeze_all_but(
-            model_of(pl_module, self), self.patterns, num_layers=self.num_layers, fresh=fresh
+            pl_module,
+            self.patterns,
+            num_layers=self.num_layers,
+            fresh=fresh,
+            encoder=self.encoder,
         )

@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.step_monitor import StepMonitor
-from stablebert.models.architectures import layers, log_key
+from stablebert.models.architectures import log_key
+from stablebert.models.location import layers
 from stablebert.torch_internals import differences, norms
 
 logger = logging.getLogger(__name__)
@@ -77,9 +78,16 @@ class WeightChangeMonitor(StepMonitor):
     Distances are from the start of training, after any re-initialization. It measures at steps 1,
     2, 3, 5, 8, 12, 20, ... and at validations, with one host synchronization each.
 
+    Args:
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
+
     Raises:
-        TypeError: At the start of training, if the module has no `model` (`HasModel`).
+        TypeError: At the start of training, if the module has no model, or several.
     """
+
+    def __init__(self, *, encoder: str | None = None):
+        super().__init__(key=encoder)
+        self.encoder = encoder
 
     @override
     def new_state(self) -> dict[str, Any]:
@@ -88,6 +96,7 @@ class WeightChangeMonitor(StepMonitor):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        model_of(trainer, pl_module, self, self.encoder)
         if not self.state["start"]:
             if trainer.ckpt_path is not None:
                 logger.warning(
@@ -95,12 +104,12 @@ class WeightChangeMonitor(StepMonitor):
                     "are from its own weights",
                     trainer.ckpt_path,
                 )
-            self.state["start"] = copy_weights(layers(model_of(pl_module, self)))
+            self.state["start"] = copy_weights(layers(pl_module, self.encoder))
         self._start_norms = weight_norms(self.state["start"])
 
     @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        layers_by_name = layers(model_of(pl_module, self))
+        layers_by_name = layers(pl_module, self.encoder)
         change = weight_change(layers_by_name, self.state["start"], self._start_norms)
         distances, relative = change.tolist()
         keys = [log_key(name) for name in layers_by_name]

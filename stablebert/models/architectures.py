@@ -5,7 +5,7 @@ To support another architecture, add a row to `ARCHITECTURES` and one to `models
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -57,7 +57,8 @@ class Architecture:
     """Locations of the layers in a sequence-classification model of one `model_type`.
 
     Locations are paths of modules or parameters. Those that a model does not have are ignored, but
-    every parameter must be below exactly one.
+    every parameter of the encoder must be below exactly one. In a bare encoder, the library's
+    prefix ("bert.") is left out.
 
     Attributes:
         embeddings: Locations of the embeddings.
@@ -92,6 +93,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "roberta": Architecture(
         embeddings=["roberta.embeddings"],
         blocks=["roberta.encoder.layer"],
+        pooler=["roberta.pooler"],  # of a bare encoder only
         classifier=["classifier"],
         packed_forward=roberta_logits,
     ),
@@ -163,68 +165,6 @@ def architecture_of(model_type: str) -> Architecture:
     return ARCHITECTURES[model_type]
 
 
-def model_type_of(model: nn.Module) -> str:
-    """Return the `model_type` of a model of the transformers library.
-
-    Raises:
-        TypeError: If the model is not one of that library.
-    """
-    model_type = getattr(getattr(model, "config", None), "model_type", None)
-    if model_type is None:
-        raise TypeError(
-            f"{type(model).__name__} has no config.model_type; expected a sequence-classification "
-            f"model of the transformers library ({', '.join(ARCHITECTURES)})"
-        )
-    return str(model_type)
-
-
-def layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers of a model by name, from the bottom up.
-
-    They are `embeddings`, `layer.0` ... `layer.{L-1}`, `pooler` and `classifier`. BART's
-    encoder layers come before its decoder layers, and a model without a pooler has no `pooler`.
-
-    Args:
-        model: Sequence-classification model of a supported architecture.
-
-    Raises:
-        TypeError: If the model is not one of the transformers library.
-        ValueError: If its architecture is not supported, or it has parameters outside every layer.
-
-    Example:
-        >>> from transformers import BertConfig, BertForSequenceClassification
-        >>> list(layers(BertForSequenceClassification(BertConfig(num_hidden_layers=2))))
-        ['embeddings', 'layer.0', 'layer.1', 'pooler', 'classifier']
-    """
-    locations = architecture_of(model_type_of(model))
-    lists = [cast(nn.ModuleList, model.get_submodule(path)) for path in locations.blocks]
-    blocks = [block for blocks in lists for block in blocks]
-    layers_by_name = {
-        "embeddings": _collect_layer(model, locations.embeddings),
-        **{f"layer.{i}": block for i, block in enumerate(blocks)},
-        **({"pooler": _collect_layer(model, locations.pooler)} if locations.pooler else {}),
-        "classifier": _collect_layer(model, locations.classifier),
-    }
-    parameter_ids = [id(p) for layer in layers_by_name.values() for p in layer.parameters()]
-    if sorted(parameter_ids) != sorted(id(p) for p in model.parameters()):
-        raise ValueError(f"{type(model).__name__}: not every parameter is in exactly one layer")
-    return layers_by_name
-
-
-def _collect_layer(model: nn.Module, paths: Sequence[str]) -> nn.Module:
-    """Return the modules and parameters at the paths as one module; the model is not changed."""
-    group = nn.ModuleDict()
-    for path in paths:
-        parent, _, name = path.rpartition(".")
-        part = getattr(model.get_submodule(parent), name, None)
-        if isinstance(part, nn.Parameter):
-            group.register_parameter(name, part)
-        elif part is not None:
-            group[path.replace(".", "/")] = part
-    modules = list(group.children())
-    return modules[0] if len(modules) == 1 and not list(group.parameters(recurse=False)) else group
-
-
 def log_key(layer: str) -> str:
     """Return the name of a layer in logged keys, which sorts.
 
@@ -234,20 +174,6 @@ def log_key(layer: str) -> str:
     """
     prefix, _, index = layer.partition(".")
     return f"{prefix}_{int(index):02d}" if index else layer
-
-
-def packed_forward(model: nn.Module) -> Callable[..., Tensor] | None:
-    """Return the forward pass over packed batches of a model's architecture, if it has one.
-
-    Returns:
-        Function `(model, PackedBatch, DropoutMasks) -> logits (B, C)`, or None.
-    """
-    return architecture_of(model_type_of(model)).packed_forward
-
-
-def shares_layers(model: nn.Module) -> bool:
-    """Return whether all layers of a model share one set of weights, as in ALBERT."""
-    return architecture_of(model_type_of(model)).shared
 
 
 def settings_that_need_padding(config: Any) -> list[str]:

@@ -17,10 +17,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from stablebert.filesystem import naming_file
-from stablebert.models.architectures import architecture_of, layers
+from stablebert.models.architectures import architecture_of
 from stablebert.models.files import ModelError, describe_error, is_of_content
 from stablebert.models.folder import load_settings
 from stablebert.models.formats import FIXED, NEUTRAL, USED, is_unused
+from stablebert.models.location import layers
 from stablebert.models.surgery import PartiallyTrainedEmbedding, reinitialize
 from stablebert.models.weights import not_finite, weight_files
 from stablebert.seeds import stream_generator

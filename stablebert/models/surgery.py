@@ -7,12 +7,17 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from stablebert.models.architectures import architecture_of, layers, model_type_of, shares_layers
+from stablebert.models.location import locate_model
 from stablebert.seeds import stream_generator
 
 
 def reinitialize_top(
-    model: nn.Module, *, num_layers: int, pooler: bool = True, seed: int = 0
+    model: nn.Module,
+    *,
+    num_layers: int,
+    pooler: bool = True,
+    seed: int = 0,
+    encoder: str | None = None,
 ) -> list[str]:
     """Draw the top blocks, and optionally the pooler, again as at the start of pre-training.
 
@@ -20,10 +25,11 @@ def reinitialize_top(
     block is drawn first, so that a deeper re-initialization agrees with a shallower one above.
 
     Args:
-        model: Sequence-classification model of a supported architecture.
+        model: Model of a supported architecture, or a module with one inside.
         num_layers: Number of blocks to draw.
         pooler: Whether to draw the pooler, if the model has one.
         seed: Seed of the draws, a run's `seed_init`.
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
 
     Returns:
         Names of the layers drawn, from the bottom up.
@@ -38,15 +44,16 @@ def reinitialize_top(
         >>> reinitialize_top(bert, num_layers=2)
         ['layer.1', 'layer.2', 'pooler']
     """
-    if num_layers and shares_layers(model):
+    located = locate_model(model, encoder)
+    if num_layers and located.architecture.shared:
         raise ValueError(
-            f"num_layers={num_layers}: all layers of {type(model).__name__} share one set of "
-            "weights, so there are no top ones to re-initialize; use reinit.num_layers=0"
+            f"num_layers={num_layers}: all layers of {type(located.model).__name__} share one set "
+            "of weights, so there are no top ones to re-initialize; use reinit.num_layers=0"
         )
-    names = top_layers(layers(model), num_layers=num_layers, pooler=pooler)
+    names = top_layers(located.layers(), num_layers=num_layers, pooler=pooler)
     if not names and (num_layers or pooler):
-        raise ValueError(f"{type(model).__name__} has no pooler: nothing is re-initialized")
-    reinitialize(model, reversed(names), rng=stream_generator(seed, "reinit"))
+        raise ValueError(f"{type(located.model).__name__} has no pooler: nothing is re-initialized")
+    reinitialize(model, reversed(names), rng=stream_generator(seed, "reinit"), encoder=encoder)
     return names
 
 
@@ -56,7 +63,7 @@ def top_layers(
     """Return the names of the top blocks and, optionally, of the pooler, if there is one.
 
     Args:
-        layers_by_name: Layers by name, as `models.architectures.layers` returns them.
+        layers_by_name: Layers by name, as `models.location.layers` returns them.
         num_layers: Number of blocks.
         pooler: Whether to include the pooler.
 
@@ -76,7 +83,12 @@ def top_layers(
 
 @torch.no_grad()
 def reinitialize(
-    model: Any, names: Iterable[str], *, rng: Generator, keep: Container[nn.Module] = ()
+    model: nn.Module,
+    names: Iterable[str],
+    *,
+    rng: Generator,
+    keep: Container[nn.Module] = (),
+    encoder: str | None = None,
 ) -> None:
     """Draw layers again as at the start of pre-training (Section 5; `run_glue.py`, L736-795).
 
@@ -84,21 +96,24 @@ def reinitialize(
     XLNet's attention has weights and biases outside any Linear, all of which are drawn.
 
     Args:
-        model: Sequence-classification model of a supported architecture, on any device.
+        model: Model of a supported architecture, or a module with one inside, on any device.
         names: Layers to draw, in this order.
         rng: CPU generator.
         keep: Modules of these layers that keep their weights.
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
 
     Raises:
         ValueError: If a layer has parameters in a module of another kind, which would keep them.
     """
-    layers_by_name, architecture = layers(model), architecture_of(model_type_of(model))
+    located = locate_model(model, encoder)
+    layers_by_name, config = located.layers(), located.model.config
+    draw = located.architecture.draw
     for layer in names:
         for name, module in layers_by_name[layer].named_modules(prefix=layer):
             if module in keep:
                 continue
             if isinstance(module, nn.Linear):
-                module.weight.copy_(architecture.draw(model.config, name, module.weight.shape, rng))
+                module.weight.copy_(draw(config, name, module.weight.shape, rng))
                 if module.bias is not None:
                     module.bias.zero_()
             elif isinstance(module, nn.LayerNorm):
@@ -107,7 +122,7 @@ def reinitialize(
                     module.bias.zero_()
             elif type(module).__name__ == "XLNetRelativeAttention":
                 for parameter in module.parameters(recurse=False):
-                    parameter.copy_(architecture.draw(model.config, name, parameter.shape, rng))
+                    parameter.copy_(draw(config, name, parameter.shape, rng))
             elif next(module.parameters(recurse=False), None) is not None:
                 raise ValueError(f"cannot re-initialize {name}: a {type(module).__name__}")
 

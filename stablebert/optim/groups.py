@@ -51,7 +51,7 @@ def layer_rates(names: Sequence[str], *, lr: float, decay: float) -> dict[str, f
     η d^L; the embeddings have η d^(L+1).
 
     Args:
-        names: Layers from the bottom up, the keys that `models.architectures.layers` returns.
+        names: Layers from the bottom up, the keys that `models.location.layers` returns.
         lr: Learning rate η.
         decay: Factor d from each layer to the one below.
 

@@ -20,9 +20,10 @@ from stablebert import callbacks
 from stablebert.config.schema import RunConfig
 from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.machine import keep_freed_memory
-from stablebert.models.architectures import packed_forward, settings_that_need_padding
+from stablebert.models.architectures import settings_that_need_padding
 from stablebert.models.folder import raise_if_too_long
 from stablebert.models.loading import load_model
+from stablebert.models.location import packed_forward
 from stablebert.models.surgery import has_dropout, train_embedding_rows
 from stablebert.runs.files import ENCODER
 from stablebert.runs.locate import cache_folder

@@ -15,7 +15,7 @@ from stablebert.callbacks.logging import log_now
 from stablebert.callbacks.validation import planned_steps
 from stablebert.glue.metrics import compute_metrics
 from stablebert.losses import fine_tuning_loss, rdrop_loss
-from stablebert.models.architectures import layers, packed_forward
+from stablebert.models.location import layers, packed_forward
 from stablebert.optim.adam import BertAdam
 from stablebert.optim.groups import decay_to_start, layer_rates, parameter_groups, split_by_rate
 from stablebert.optim.schedule import warmup_scheduler

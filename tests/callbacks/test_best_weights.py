@@ -6,6 +6,7 @@ import math
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from stablebert.callbacks import BestWeights, ValidationSchedule
 from stablebert.callbacks.best_weights import is_better
@@ -77,6 +78,18 @@ def test_the_last_weights_stay_when_every_score_was_nan(tiny_bert):
     assert not best.restore(module)
     assert best.score is None
     assert all_equal(parameters(module), last)
+
+
+@pytest.mark.slow
+def test_processes_of_several_devices_keep_the_same_weights(tiny_bert, monkeypatch):
+    """Each may log a score of its own rows; the first one's counts."""
+    first = iter([0.1, 0.9, 0.2])
+    monkeypatch.setattr(
+        SingleDeviceStrategy, "broadcast", lambda self, x, src=0: next(first) if x == 0.5 else x
+    )
+    best = BestWeights()
+    fit_foreign(ForeignModule(tiny_bert), [ValidationSchedule(3), best])
+    assert (best.score, best.step) == (0.9, 16)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stablebert.callbacks.bias_ratio import measure_bias_ratio
-from stablebert.models.architectures import layers
+from stablebert.models.location import layers
 from stablebert.optim.adam import BertAdam
 from stablebert.optim.bias_ratio import analytic_bias_ratio
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from stablebert.callbacks.mixout import MixoutLinear, apply_mixout
-from stablebert.models.architectures import layers
 from stablebert.models.loading import load_model
+from stablebert.models.location import layers
 from stablebert.models.surgery import has_dropout, reinitialize_top
 from tests.helpers.architectures import SHAPES, padded_batch, write_architecture
 

@@ -1,10 +1,12 @@
 """Training of a part of the model."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from stablebert.callbacks import ReinitTopLayers, TrainPart
 from stablebert.callbacks.train_part import freeze_all_but
-from stablebert.models.architectures import layers
+from stablebert.models.location import layers
 from stablebert.training.module import GlueClassifier
 
 
@@ -59,6 +61,7 @@ def test_a_classifier_that_stays_random_is_refused(bert):
 
 def test_a_reinitialized_layer_that_stays_random_is_refused(bert):
     reinit, module = ReinitTopLayers(2), GlueClassifier(bert, metrics=["accuracy"])
-    reinit.setup(None, module, "fit")
+    trainer = SimpleNamespace(strategy=None)
+    reinit.setup(trainer, module, "fit")
     with pytest.raises(ValueError, match=r"layer\.0 starts at random and 16 of its parameters"):
-        TrainPart(num_layers=1).setup(None, module, "fit")
+        TrainPart(num_layers=1).setup(trainer, module, "fit")

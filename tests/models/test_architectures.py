@@ -4,14 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from stablebert.models.architectures import (
-    ARCHITECTURES,
-    layers,
-    log_key,
-    packed_forward,
-)
+from stablebert.models.architectures import ARCHITECTURES, log_key
 from stablebert.models.folder import max_positions
 from stablebert.models.loading import load_model
+from stablebert.models.location import layers, packed_forward
 from stablebert.optim.groups import layer_rates, parameter_groups, split_by_rate
 from stablebert.packed.batch import pack_rows
 from stablebert.packed.dropout import DropoutMasks
@@ -86,13 +82,13 @@ def test_the_other_parameters_of_a_head_are_zeros_and_ones(model):
 
 def test_parameters_outside_every_layer_are_refused(folders):
     model = load_model(folders["bert"], num_labels=2, seed=0)
-    model.extra = nn.Linear(2, 2)
+    model.bert.extra = nn.Linear(2, 2)
     with pytest.raises(ValueError, match="exactly one layer"):
         layers(model)
 
 
 def test_a_model_of_another_library_is_refused():
-    with pytest.raises(TypeError, match=r"Linear has no config\.model_type; expected"):
+    with pytest.raises(TypeError, match=r"no model of the transformers library \(bert, .* Linear"):
         layers(nn.Linear(2, 2))
 
 

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
-from stablebert.models.architectures import layers
 from stablebert.models.files import ModelError
 from stablebert.models.loading import load_model, save_encoder, unread_settings
+from stablebert.models.location import layers
 from stablebert.models.surgery import train_embedding_rows
 from tests.helpers.disk import full_disk
 from tests.helpers.models import copy_model

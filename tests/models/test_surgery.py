@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from stablebert.models.architectures import layers, packed_forward
 from stablebert.models.loading import load_model
+from stablebert.models.location import layers, packed_forward
 from stablebert.models.surgery import (
     disable_dropout,
     has_dropout,

@@ -3,8 +3,8 @@
 import pytest
 from torch import nn
 
-from stablebert.models.architectures import layers
 from stablebert.models.loading import load_model
+from stablebert.models.location import layers
 from stablebert.optim.groups import layer_rates, parameter_groups, split_by_rate
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from stablebert.models.architectures import packed_forward
 from stablebert.models.loading import load_model
+from stablebert.models.location import packed_forward
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.training.module import GlueClassifier
 from tests.helpers.foreign import SETTINGS

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from stablebert.callbacks.bias_ratio import measure_bias_ratio
 from stablebert.config.compose import compose
-from stablebert.models.architectures import layers, packed_forward
+from stablebert.models.location import layers, packed_forward
 from stablebert.optim.adam import BertAdam
 from stablebert.optim.bias_ratio import analytic_bias_ratio
 from stablebert.packed.dropout import DropoutMasks

@@ -10,8 +10,8 @@ from stablebert.callbacks import ReinitTopLayers, ValidationSchedule
 from stablebert.callbacks.bias_ratio import measure_bias_ratio
 from stablebert.glue.batches import Permutations
 from stablebert.losses import fine_tuning_loss
-from stablebert.models.architectures import layers
 from stablebert.models.loading import load_model
+from stablebert.models.location import layers
 from stablebert.models.surgery import disable_dropout
 from stablebert.optim.adam import BertAdam, steps_taken
 from stablebert.optim.bias_ratio import analytic_bias_ratio
