@@ -15,7 +15,7 @@ from stablebert.callbacks.protocols import model_of
 from stablebert.callbacks.step_monitor import StepMonitor
 from stablebert.models.architectures import log_key
 from stablebert.models.location import layers
-from stablebert.optim.adam import steps_taken
+from stablebert.optim.adam import step_offset, steps_taken
 from stablebert.optim.bias_ratio import analytic_bias_ratio, update_norms
 
 
@@ -49,7 +49,6 @@ def measure_bias_ratio(
     if t == 0:
         return {}
     group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    offset = getattr(optimizer, "step_offset", 0)
     norms: dict[str, torch.Tensor] = {}
     for name, layer in layers_by_name.items():
         parameters = [p for p in layer.parameters() if optimizer.state.get(p)]
@@ -60,7 +59,7 @@ def measure_bias_ratio(
             [optimizer.state[p] for p in parameters],
             betas=group["betas"],
             eps=group["eps"],
-            offset=offset,
+            offset=step_offset(group),
         )
     sums = torch.stack(list(norms.values()))
     rows = torch.cat([sums, sums.sum(0, keepdim=True)]).tolist()

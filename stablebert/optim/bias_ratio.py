@@ -34,7 +34,7 @@ def update_norms(
         state: Per parameter `exp_avg` (m), `exp_avg_sq` (v), and `step`, which is t + `offset`.
         betas: Decay rates of the moments.
         eps: Added to the root of the second moment.
-        offset: `BertAdam.step_offset`; 0 for other optimizers.
+        offset: `step_offset` of the group; 0 with bias correction.
 
     Returns:
         `(4,)` float64 on the device of the parameters, without a host synchronization: squared norm

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from stablebert.optim.adam import BertAdam
+from stablebert.optim.adam import BertAdam, step_offset
 from stablebert.optim.bias_ratio import analytic_bias_ratio, update_norms
 from tests.helpers.optimizers import gradients, take_steps, two_groups
 
@@ -42,7 +42,8 @@ def test_update_norms_equal_their_formula(bias_correction):
             v.size,
         ]
         state = [optimizer.state[p] for p in params]
-        norms = update_norms(state, betas=BETAS, eps=0.05, offset=optimizer.step_offset)
+        offset = step_offset(optimizer.param_groups[0])
+        norms = update_norms(state, betas=BETAS, eps=0.05, offset=offset)
         np.testing.assert_allclose(norms.numpy(), expected, rtol=1e-6)
 
 
@@ -55,6 +56,7 @@ def test_the_update_applied_is_the_one_measured(bias_correction, column):
         before = p.detach().clone()
         p.grad = torch.randn(40, dtype=torch.float64)
         optimizer.step()
-    norms = update_norms([optimizer.state[p]], betas=BETAS, eps=1e-8, offset=optimizer.step_offset)
+    offset = step_offset(optimizer.param_groups[0])
+    norms = update_norms([optimizer.state[p]], betas=BETAS, eps=1e-8, offset=offset)
     movement = torch.linalg.vector_norm(p.detach() - before).item()
     assert movement == pytest.approx(math.sqrt(norms[column]), rel=1e-6)
