@@ -127,9 +127,9 @@ def _marks(module: nn.Module) -> dict[str, tuple[str, list[str]]]:
     return marks
 
 
-def treated_names(pl_module: nn.Module, kind: type[Treatment]) -> list[str]:
-    """Return the names of the parts of a module that treatments of a kind have changed."""
-    marks = _marks(pl_module).values()
+def treated_names(model: nn.Module, kind: type[Treatment]) -> list[str]:
+    """Return the names of the parts of a model that treatments of a kind have changed."""
+    marks = _marks(model).values()
     return [name for treatment, names in marks if treatment == kind.__name__ for name in names]
 
 

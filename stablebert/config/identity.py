@@ -26,10 +26,23 @@ def config_id(cfg: RunConfig, *, data: str, model: str, start: str | None = None
         if metadata.get("in_id", True) and not is_neutral:
             hash_input[key] = value
     hash_input |= {"data": data, "model": model, "recipe_version": RECIPE_VERSION}
+    hash_input |= _changed_meanings(cfg)
     if start:
         hash_input["start"] = start
     canonical = json.dumps(hash_input, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+
+
+def _changed_meanings(cfg: RunConfig) -> dict[str, str]:
+    """Return entries that change the ids of configurations whose numbers a code change altered.
+
+    Unlike a higher `RECIPE_VERSION`, they leave all other ids as they are. An entry stays as long
+    as the meaning that it describes.
+    """
+    has_random_layers = cfg.reinit.num_layers > 0 or cfg.reinit.pooler
+    if has_random_layers and cfg.optimizer.decay_to == "start":
+        return {"decay_to_start": "without re-initialized layers"}
+    return {}
 
 
 _SHARED_WITH_PREREQUISITE = {

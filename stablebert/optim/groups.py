@@ -89,7 +89,9 @@ def split_by_rate(
     return result
 
 
-def decay_to_start(groups: Iterable[dict[str, Any]], *, exclude: nn.Module) -> list[dict[str, Any]]:
+def decay_to_start(
+    groups: Iterable[dict[str, Any]], *, exclude: Iterable[nn.Module]
+) -> list[dict[str, Any]]:
     """Replace decay toward 0 with a pull of the same strength toward the current weights.
 
     `BertAdam` applies the pull (Zhang et al., 2021, Section 7, "pre-trained weight decay"; Lee et
@@ -97,12 +99,13 @@ def decay_to_start(groups: Iterable[dict[str, Any]], *, exclude: nn.Module) -> l
 
     Args:
         groups: Result of `parameter_groups` or `split_by_rate`.
-        exclude: Part that neither decays nor is pulled: the classifier, whose start is random.
+        exclude: Parts that neither decay nor are pulled, because their start is random: the
+            classifier and re-initialized layers.
 
     Returns:
         Groups without weight decay; those that are pulled have the keys `pull` and `start`.
     """
-    excluded_ids = {id(p) for p in exclude.parameters()}
+    excluded_ids = {id(p) for part in exclude for p in part.parameters()}
     result = []
     for group in groups:
         pull, group = group["weight_decay"], group | {"weight_decay": 0.0}

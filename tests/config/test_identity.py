@@ -135,3 +135,24 @@ def test_the_prerequisite_does_not_inherit_the_optimizer():
 
 def test_a_prerequisite_has_none_itself():
     assert prerequisite(intermediate()) is None
+
+
+# ids from before decay toward the start left out re-initialized layers
+IDS_OF_OLD_MEANINGS = {
+    "method=reinit+wd": "9cc3308ee5",
+    "method=pretrained_wd": "a61e8ade7d",
+    "method=reinit": "355bffd824",
+    "method=pretrained_wd reinit.num_layers=0 reinit.pooler=false": "a61e8ade7d",
+    "method=reinit+pretrained_wd": "3610fd4e4b",
+    "method=pretrained_wd reinit.pooler=true": "6964ea5347",
+    "method=pretrained_wd reinit.num_layers=1": "0cc2804925",
+}
+
+
+@pytest.mark.parametrize("overrides", IDS_OF_OLD_MEANINGS)
+def test_an_id_changes_where_reinitialized_layers_are_no_longer_pulled_and_nowhere_else(overrides):
+    cfg = compose(["scale=demo", "task=rte", *overrides.split()])
+    has_random_layers = cfg.reinit.num_layers > 0 or cfg.reinit.pooler
+    has_new_meaning = has_random_layers and cfg.optimizer.decay_to == "start"
+    is_new = config_id(cfg, data="d", model="m") != IDS_OF_OLD_MEANINGS[overrides]
+    assert is_new == has_new_meaning

@@ -11,6 +11,8 @@ from lightning.pytorch.loggers import Logger
 
 from stablebert.config.compose import compose
 from stablebert.models.loading import load_model
+from stablebert.models.location import layers
+from stablebert.models.surgery import PartiallyTrainedEmbedding
 from stablebert.optim.adam import BertAdam
 from stablebert.runs.locate import locate
 from stablebert.tasks import TASKS
@@ -79,9 +81,50 @@ def test_the_optimizer_has_the_settings_of_the_module(run_with):
     optimizer = module.configure_optimizers()["optimizer"]
     decayed, exempt = optimizer.param_groups
     assert isinstance(optimizer, BertAdam)
-    assert optimizer.step_offset > 0
+    assert not any(group["bias_correction"] for group in optimizer.param_groups)
     assert (decayed["betas"], decayed["eps"], decayed["initial_lr"]) == ((0.8, 0.99), 1e-5, 3e-4)
     assert (decayed["weight_decay"], exempt["weight_decay"]) == (0.02, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "random_layers"),
+    [
+        ("pretrained_wd", {"classifier"}),
+        ("reinit+pretrained_wd reinit.num_layers=1", {"classifier", "layer.1", "pooler"}),
+        ("reinit+pretrained_wd reinit.num_layers=0", {"classifier", "pooler"}),
+    ],
+)
+def test_layers_that_start_at_random_are_not_pulled_to_their_start(run_with, method, random_layers):
+    run = run_with(*f"method={method}".split())
+    module = build_module(run)
+    for callback in build_callbacks(run.cfg):
+        callback.setup(SimpleNamespace(strategy=None), module, "fit")
+    module.trainer = SimpleNamespace(estimated_stepping_batches=20)
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    pulled = {id(p) for group in groups if "pull" in group for p in group["params"]}
+    assert {
+        name
+        for name, layer in layers(module.model).items()
+        if pulled.isdisjoint(id(p) for p in layer.parameters())
+    } == random_layers
+    assert not any(group["weight_decay"] for group in groups)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_partial"),
+    [
+        ("optimizer.weight_decay=0.01", False),  # moves every row, also of words without a gradient
+        ("optimizer.weight_decay=0.01 optimizer.decay_to=start", True),
+        ("optimizer.weight_decay=0", True),
+        ("trainer.packing=padded", False),
+    ],
+)
+def test_words_that_no_text_contains_are_trained_only_where_they_decay(
+    run_with, overrides, is_partial
+):
+    module = build_parts(run_with(*overrides.split()), [], []).module
+    embedding = module.model.get_input_embeddings()
+    assert isinstance(embedding, PartiallyTrainedEmbedding) == is_partial
 
 
 def test_the_head_follows_seed_init(run_with):

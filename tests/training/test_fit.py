@@ -7,12 +7,15 @@ import sys
 
 import pytest
 import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.plugins.precision import MixedPrecision
 
 from stablebert.callbacks.step_monitor import is_measured_step
 from stablebert.callbacks.validation import validation_steps
 from stablebert.config.compose import compose
 from stablebert.config.values import choices_of
 from stablebert.losses import fine_tuning_loss
+from stablebert.optim.adam import steps_taken
 from stablebert.runs.early_score import EarlyScore
 from stablebert.runs.locate import locate
 from stablebert.runs.record import parse_record
@@ -371,6 +374,26 @@ def test_16_mixed_on_a_cpu_is_recorded_as_what_it_was(run_arguments):
     """docs/pitfalls.md, 6: Lightning changes it to bf16-mixed."""
     record, _ = train_and_read(run_arguments("trainer.precision=16-mixed", "trainer.max_steps=2"))
     assert record.precision == "bf16-mixed"
+
+
+def test_steps_that_fp16_skips_are_counted(run_arguments, monkeypatch):
+    """docs/pitfalls.md, 7 and 24: real fp16 on a CPU, with a scale that overflows at first."""
+
+    def fp16_trainer(**settings):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+        plugin = MixedPrecision("16-mixed", device="cpu", scaler=scaler)
+        plugins = [*settings["plugins"], plugin]
+        return Trainer(**settings | {"precision": None, "plugins": plugins})
+
+    class Count(Callback):
+        def on_train_end(self, trainer, pl_module):
+            self.steps = steps_taken(trainer.optimizers[0])
+
+    monkeypatch.setattr("stablebert.training.build.Trainer", fp16_trainer)
+    count, run = Count(), locate(compose(run_arguments("trainer.max_steps=50")))
+    outcome = fit(run, [], [count], Stopwatch())
+    assert outcome.steps == 50
+    assert 0 < outcome.skipped_steps == 50 - count.steps < 50
 
 
 def test_requested_padding_is_recorded(run_arguments):
