@@ -43,6 +43,7 @@ class GlueDataModule(L.LightningDataModule):
         seed: Seed of the order of training rows.
         few_sample: Train on 1,000 rows.
         packed: Yield batches without padding.
+        pin_memory: Put batches into pinned memory, for training on a GPU.
 
     Raises:
         ValueError: If the source is of another task.
@@ -72,6 +73,7 @@ class GlueDataModule(L.LightningDataModule):
         seed: int = 0,
         few_sample: bool = False,
         packed: bool = False,
+        pin_memory: bool = False,
     ):
         super().__init__()
         if source.task.config != self.config:
@@ -82,6 +84,7 @@ class GlueDataModule(L.LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.seed = seed
         self.packed = packed
+        self.pin_memory = pin_memory
         self.parts: dict[str, Split] = {}
         self.sets: dict[str, Examples] = {}
         self.padding: Padding
@@ -179,6 +182,7 @@ class GlueDataModule(L.LightningDataModule):
             collate_fn=collate or self.collate,
             # without one, even an unshuffled loader draws from the global generator
             generator=torch.Generator(),
+            pin_memory=self.pin_memory and collate is None,
         )
 
 

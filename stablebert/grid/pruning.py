@@ -1,7 +1,7 @@
 """Seed pruning: many seeds are started and the best are finished (Dodge et al., 2020, Section 5).
 
 Every seed of a cell is trained for a fraction of its steps, on the schedule of the whole run; those
-that validate best are finished. They start over, which gives the same bits on one kind of machine:
+that validate best are finished. They start over, which gives the same bits on CPUs of one kind:
 storing the state of a BERT-large takes 4 GB per seed, which costs more than a fraction of a run.
 """
 

@@ -1,15 +1,29 @@
 """Self-attention over a packed batch: every row attends to its own tokens."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from stablebert.packed.batch import PackedBatch, RowGroup
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.torch_internals import softmax_backward
+
+KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""Kernels of torch's attention that a GPU may use; flash attention accepts no mask."""
+
+
+def attention_kernels(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context in which attention on a GPU uses one of `KERNELS`, and never cuDNN's.
+
+    Without dropout, cuDNN's kernel comes first on Hopper. It builds a plan for every shape, which
+    takes tens of milliseconds, and there are open reports of NaN (pytorch#196678).
+    """
+    return sdpa_kernel(KERNELS) if device.type == "cuda" else nullcontext()
 
 
 def packed_attention(
@@ -61,8 +75,8 @@ def _padded_attention(
         return padded.view(rows, longest, heads, -1).transpose(1, 2)
 
     queries = q.view(rows, 1, heads, -1).transpose(1, 2) if first_only else pad(q)
-    mask = batch.attention_mask[:, None, None]
-    output = F.scaled_dot_product_attention(queries, pad(k), pad(v), attn_mask=mask, dropout_p=p)
+    bias = batch.attention_bias(q.dtype)
+    output = F.scaled_dot_product_attention(queries, pad(k), pad(v), attn_mask=bias, dropout_p=p)
     output = output.transpose(1, 2).reshape(-1, q.shape[1])
     return output if first_only else output.index_select(0, batch.padded_indices)
 

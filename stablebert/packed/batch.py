@@ -5,11 +5,12 @@ over rows does not depend on it. Linear layers, LayerNorms and activations then 
 only, and attention processes groups of rows of one length.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -58,8 +59,17 @@ class PackedBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Return the batch on a device; Lightning calls this."""
-        tensors = {
-            field.name: getattr(self, field.name).to(device, non_blocking=non_blocking)
+        # Lightning passes `non_blocking` for tensors only
+        asynchronous = non_blocking or torch.device(device).type == "cuda"
+        return self._map(lambda tensor: tensor.to(device, non_blocking=asynchronous))
+
+    def pin_memory(self) -> Self:
+        """Return the batch in pinned memory; a DataLoader with `pin_memory` calls this."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        tensors: dict[str, Any] = {
+            field.name: function(getattr(self, field.name))
             for field in fields(self)
             if field.name != "lengths"
         }
@@ -73,6 +83,25 @@ class PackedBatch:
         end = torch.full_like(self.starts[:1], len(self.input_ids))
         lengths = torch.diff(self.starts, append=end)
         return torch.arange(self.lengths[0], device=lengths.device) < lengths[:, None]
+
+    def attention_bias(self, dtype: torch.dtype) -> Tensor:
+        """Return what to add to attention scores: -inf for padding, else 0, `(B, 1, 1, S)`.
+
+        It is converted once per batch and type; a mask of bools would be in every layer.
+        """
+        if dtype not in self._biases:
+            # rows of the buffer are aligned, or torch would copy it to such rows in every layer
+            rows, length = self.attention_mask.shape
+            buffer = torch.zeros(
+                rows, -(-length // 16) * 16, dtype=dtype, device=self.starts.device
+            )
+            bias = buffer[:, :length].masked_fill_(~self.attention_mask, -math.inf)
+            self._biases[dtype] = bias[:, None, None]
+        return self._biases[dtype]
+
+    @cached_property
+    def _biases(self) -> dict[torch.dtype, Tensor]:
+        return {}
 
     @cached_property
     def padded_indices(self) -> Tensor:

@@ -113,6 +113,8 @@ def build_data(run: LocatedRun, *, packed: bool = False) -> GlueDataModule:
         eval_batch_size=cfg.trainer.eval_batch_size,
         seed=cfg.data_seed,
         packed=packed,
+        # on a CPU, pinning would create a CUDA context
+        pin_memory=choose_device(cfg) == "cuda",
     )
     data.prepare_data()
     data.setup("fit")

@@ -21,6 +21,7 @@ from stablebert.models.location import layers, packed_forward
 from stablebert.optim.adam import BertAdam
 from stablebert.optim.groups import decay_to_start, layer_rates, parameter_groups, split_by_rate
 from stablebert.optim.schedule import warmup_scheduler
+from stablebert.packed.attention import attention_kernels
 from stablebert.packed.batch import PackedBatch
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.seeds import stream_seed
@@ -107,14 +108,18 @@ class GlueClassifier(L.LightningModule):
         Raises:
             ValueError: If the batch is packed and the model has no packed forward pass.
         """
+        with attention_kernels(self.device):
+            return self._logits(batch).float()
+
+    def _logits(self, batch: Batch) -> Tensor:
         if not isinstance(batch, PackedBatch):
             inputs = {name: tensor for name, tensor in batch.items() if name in self._inputs}
             logits: Tensor = self.model(**inputs).logits
-            return logits.float()
+            return logits
         packed = packed_forward(self.model)
         if packed is None:
             raise ValueError(f"{type(self.model).__name__} has no packed forward pass")
-        return packed(self.model, batch, self.masks).float()
+        return packed(self.model, batch, self.masks)
 
     @override
     def on_train_start(self) -> None:

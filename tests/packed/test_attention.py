@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stablebert.packed.attention import _padded_attention, packed_attention
+from stablebert.packed.attention import _padded_attention, attention_kernels, packed_attention
 from stablebert.packed.dropout import DropoutMasks
 from tests.helpers.packing import packed_and_padded
 
@@ -70,3 +70,25 @@ def test_attention_drops_weights_and_keeps_their_mean():
     out = packed_attention(q, k, torch.ones(800, 8), batch, heads=2, p=0.1, masks=DropoutMasks(3))
     assert out.std() > 0.01
     assert out.mean().item() == pytest.approx(1, abs=5 * out.std().item() / 1600**0.5)
+
+
+def enabled_kernels():
+    cuda = torch.backends.cuda
+    return (
+        *(cuda.cudnn_sdp_enabled(), cuda.flash_sdp_enabled()),
+        *(cuda.mem_efficient_sdp_enabled(), cuda.math_sdp_enabled()),
+    )
+
+
+def test_a_gpu_uses_every_kernel_but_that_of_cudnn():
+    """It needs a plan per shape, and there are open reports of NaN."""
+    before = enabled_kernels()
+    with attention_kernels(torch.device("cuda")):
+        assert enabled_kernels() == (False, True, True, True)
+    assert enabled_kernels() == before
+
+
+def test_on_a_cpu_the_choice_of_kernels_stays():
+    before = enabled_kernels()
+    with attention_kernels(torch.device("cpu")):
+        assert enabled_kernels() == before

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from stablebert.packed.batch import SINGLE_FROM, pack_rows
 
@@ -45,3 +46,29 @@ def test_mask_and_indices_describe_the_padded_batch(batch):
 
 def test_a_move_to_a_device_keeps_the_lengths(batch):
     assert batch.to("cpu").lengths == batch.lengths
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_bias_of_attention_is_minus_infinity_for_padding(batch, dtype):
+    bias = batch.attention_bias(dtype)
+    assert (bias.shape, bias.dtype) == ((4, 1, 1, 3), dtype)
+    assert torch.equal(bias[:, 0, 0] == 0, batch.attention_mask)
+    assert torch.equal(bias[:, 0, 0] == -torch.inf, ~batch.attention_mask)
+
+
+def test_the_bias_of_attention_is_converted_once_per_batch_and_type(batch):
+    bias = batch.attention_bias(torch.float32)
+    assert batch.attention_bias(torch.float32) is bias
+    assert batch.attention_bias(torch.float16) is not bias
+
+
+def test_rows_of_the_bias_are_aligned(batch):
+    """Torch would copy others in every layer."""
+    assert batch.attention_bias(torch.float32).stride(0) % 16 == 0
+
+
+def test_every_tensor_of_a_batch_is_pinned(batch, monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x) or x.clone())
+    assert batch.pin_memory().lengths == batch.lengths
+    assert len(pinned) == 5

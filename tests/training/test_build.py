@@ -1,6 +1,7 @@
 """Every configuration key reaches the object that uses it, and the machine decides the rest."""
 
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -428,3 +429,23 @@ def test_a_start_gives_the_weights_but_not_the_head(run_with, tiny_bert, tmp_pat
     name = "bert.encoder.layer.0.output.dense.weight"
     expected = 2 * weights.state_dict()[name]
     assert torch.equal(module.model.state_dict()[name], expected)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_memory_is_pinned_for_training_on_a_gpu_only(run_with, monkeypatch, device):
+    """On a CPU it would create a CUDA context."""
+    monkeypatch.setattr(building, "choose_device", lambda cfg: device)
+    data = build_data(run_with())
+    loaders = data.train_dataloader(), data.val_dataloader()
+    assert [loader.pin_memory for loader in loaders] == [device == "cuda"] * 2
+
+
+def test_the_forward_pass_selects_the_kernels_of_its_device(run_with, monkeypatch):
+    devices = []
+    monkeypatch.setattr(
+        "stablebert.training.module.attention_kernels",
+        lambda device: devices.append(device) or nullcontext(),
+    )
+    module = build_module(run_with())
+    module({"input_ids": torch.ones(1, 4).long(), "attention_mask": torch.ones(1, 4).long()})
+    assert devices == [torch.device("cpu")]
