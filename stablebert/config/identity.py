@@ -15,7 +15,7 @@ def config_id(cfg: RunConfig, *, data: str, model: str, start: str | None = None
 
     Args:
         cfg: Configuration of the run.
-        data: Identity of the data's content, a digest or a hub revision; replaces its address.
+        data: Identity of the data's content; replaces its address.
         model: Identity of the model's content, likewise.
         start: `config_id` of the run whose encoder this one starts from.
     """

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from stablebert.filesystem import expand_path
 from stablebert.glue.parquet import read_parquet
 from stablebert.glue.rows import DataError, schema_of
 from stablebert.glue.tsv import read_tsv, tsv_files
+from stablebert.hub import Content
 from stablebert.tasks import Task, is_generated
 
 if TYPE_CHECKING:
@@ -34,17 +36,20 @@ class Source:
 
     Attributes:
         task: The task.
-        identity: The content: `nyu-mll/glue@COMMIT`, or `sha256:HEX` over names and bytes.
-        revision: The hub's commit; None for a folder.
+        content: Identity of the files or generated rows, and the hub's commits that have them.
         files: The files of `train` and of the dev split, in row order.
         held_out: Training rows that a large task validates on.
     """
 
     task: Task
-    identity: str
-    revision: str | None
+    content: Content
     files: Files
     held_out: int = 1000
+
+    @property
+    def identity(self) -> str:
+        """Identity of the content."""
+        return self.content.identity
 
     def read(self, split: str) -> "pa.Table":
         """Return the rows of a split: the text columns and `label`, in the order of the source.
@@ -110,7 +115,8 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
     if str(source) == "hub":
         folder = hub.fetch_glue(task.config, revision)
         files = {s: hub.shards(folder / task.config, s) for s in ("train", task.dev_split)}
-        return Source(task, f"{hub.GLUE}@{folder.name}", folder.name, files)
+        list_files = partial(hub.find_glue_files, config=task.config)
+        return Source(task, hub.identify_snapshot(hub.GLUE, folder, list_files), files)
     if is_generated(str(source)):
         return _resolve_demo(str(source), task)
     folder = expand_path("data.source", source)
@@ -119,8 +125,8 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
             f"data.source={str(source)!r} is not a folder; allowed: hub, demo or a folder"
         )
     files = _find_files(folder, task)
-    content = hub.digest(dict.fromkeys(file for paths in files.values() for file in paths))
-    return Source(task, f"sha256:{content}", None, files)
+    digest = hub.digest(dict.fromkeys(file for paths in files.values() for file in paths))
+    return Source(task, Content(f"sha256:{digest}"), files)
 
 
 def _resolve_demo(source: str, task: Task) -> DemoSource:
@@ -136,10 +142,10 @@ def _resolve_demo(source: str, task: Task) -> DemoSource:
             f"data.source={source!r}: the demo does not generate {task.config}, only "
             f"{', '.join(DEMO_TASKS)}; use data.source=hub or a folder"
         )
-    unidentified = DemoSource(task, "", None, {}, HELD_OUT, rows, seed)
+    unidentified = DemoSource(task, Content(""), {}, HELD_OUT, rows, seed)
     content = json.dumps([unidentified.generate(split) for split in ("train", task.dev_split)])
     digest = hashlib.sha256(content.encode()).hexdigest()
-    return replace(unidentified, identity=f"demo sha256:{digest[:32]}")
+    return replace(unidentified, content=Content(f"demo sha256:{digest[:32]}"))
 
 
 def _find_files(folder: Path, task: Task) -> Files:

@@ -13,12 +13,14 @@ Everything is then loaded from that folder, because `load_dataset` and `from_pre
 on other revisions and wait for hubs that are down.
 """
 
+from stablebert.hub.content import Content, digest, identify_snapshot
 from stablebert.hub.errors import HubError
 from stablebert.hub.fetching import GLUE, cached_config, fetch, fetch_glue, fetch_model, find_commit
-from stablebert.hub.folders import digest, model_files, shards
+from stablebert.hub.folders import find_glue_files, find_model_files, model_files, shards
 
 __all__ = [
     "GLUE",
+    "Content",
     "HubError",
     "cached_config",
     "digest",
@@ -26,6 +28,9 @@ __all__ = [
     "fetch_glue",
     "fetch_model",
     "find_commit",
+    "find_glue_files",
+    "find_model_files",
+    "identify_snapshot",
     "model_files",
     "shards",
 ]

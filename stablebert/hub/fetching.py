@@ -14,9 +14,8 @@ from stablebert.hub.folders import (
     PICKLES,
     SAFETENSORS,
     TOKENIZER,
-    is_model_folder,
-    model_files,
-    shards,
+    find_glue_files,
+    find_model_files,
 )
 from stablebert.hub.integrity import check_snapshot
 from stablebert.tasks import TASKS
@@ -39,7 +38,7 @@ def fetch_model(name: str, revision: str | None = None, *, download: bool = True
         revision=revision,
         patterns=[*CONFIG, *TOKENIZER, *SAFETENSORS],
         more_patterns=PICKLES,
-        list_files=lambda folder: model_files(folder) if is_model_folder(folder) else [],
+        list_files=find_model_files,
         download_missing=download,
     )
 
@@ -62,17 +61,12 @@ def fetch_glue(config: str, revision: str | None = None, *, download: bool = Tru
         HubError: As `fetch`.
     """
     splits = ("train", TASKS[config].dev_split)
-
-    def list_files(folder: Path) -> list[Path]:
-        parts = [shards(folder / config, split) for split in splits]
-        return [file for part in parts for file in part] if all(parts) else []
-
     return fetch(
         GLUE,
         kind="dataset",
         revision=revision,
         patterns=[f"{config}/{split}-*.parquet" for split in splits],
-        list_files=list_files,
+        list_files=functools.partial(find_glue_files, config=config),
         download_missing=download,
     )
 

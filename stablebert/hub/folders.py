@@ -1,12 +1,10 @@
-"""The files of local folders: which ones a model or a split needs, and their content."""
+"""The files of local folders: which ones a model or a task needs."""
 
-import hashlib
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from stablebert.hub.errors import HubError
-from stablebert.hub.integrity import sha256
+from stablebert.tasks import TASKS
 
 CONFIG = ["config.json", "generation_config.json"]
 TOKENIZER = ["*token*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model"]
@@ -21,6 +19,12 @@ def shards(folder: Path, split: str) -> tuple[Path, ...]:
     if any(count and int(count[1]) != len(files) for count in counts):
         return ()
     return tuple(file for file in files if file.is_file())
+
+
+def find_glue_files(folder: Path, config: str) -> list[Path]:
+    """Return the train and dev files of a task in a snapshot of GLUE; none if one is missing."""
+    parts = [shards(folder / config, split) for split in ("train", TASKS[config].dev_split)]
+    return [file for part in parts for file in part] if all(parts) else []
 
 
 def is_model_folder(folder: Path) -> bool:
@@ -39,8 +43,14 @@ def is_model_folder(folder: Path) -> bool:
     return False
 
 
+def find_model_files(folder: Path) -> list[Path]:
+    """Return the files of a model folder that determine its numbers; none if one is missing."""
+    files = _matching_files(folder) if is_model_folder(folder) else []
+    return files if all(file.is_file() for file in files) else []
+
+
 def model_files(folder: Path) -> list[Path]:
-    """Return the files of a model folder that decide its numbers: config, tokenizer, weights.
+    """Return the files of a model folder that determine its numbers.
 
     Raises:
         HubError: If the folder lacks one of them, or one is a broken link.
@@ -52,9 +62,7 @@ def model_files(folder: Path) -> list[Path]:
             "(tokenizer.json or vocab.txt) and weights (model.safetensors or pytorch_model.bin, or "
             f"its index and all shards); it contains {contents}"
         )
-    weights = SAFETENSORS if any(folder.glob("model*.safetensors")) else PICKLES
-    patterns = ["config.json", *TOKENIZER, *weights]
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    files = _matching_files(folder)
     if broken := [file.name for file in files if not file.is_file()]:
         raise HubError(
             f"model.name={folder}: {', '.join(broken)}: not a file, or a link to one that is gone; "
@@ -63,9 +71,8 @@ def model_files(folder: Path) -> list[Path]:
     return files
 
 
-def digest(files: Iterable[Path]) -> str:
-    """Return 32 hex digits that depend on the names and contents of files."""
-    whole = hashlib.sha256()
-    for file in files:
-        whole.update(f"{file.name} {sha256(file)}\n".encode())
-    return whole.hexdigest()[:32]
+def _matching_files(folder: Path) -> list[Path]:
+    """Return the configuration, the tokenizer and the weights."""
+    weights = SAFETENSORS if any(folder.glob("model*.safetensors")) else PICKLES
+    patterns = ["config.json", *TOKENIZER, *weights]
+    return sorted({file for pattern in patterns for file in folder.glob(pattern)})

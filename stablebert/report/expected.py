@@ -42,7 +42,7 @@ def read_sweep_records(sweep: Sweep, *extra_folders: Path) -> SweepRecords:
     identities = Identities(records)
     cells = expected_cells(sweep, identities)
     notes = [*identities.assumptions, *(f"skipped: {problem}" for problem in problems)]
-    return SweepRecords(cells=cells, records=records, notes=notes)
+    return SweepRecords(cells=cells, records=identities.update(records), notes=notes)
 
 
 def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:

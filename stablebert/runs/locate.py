@@ -1,7 +1,9 @@
 """Location of the data, model and record folder of a configuration, without torch."""
 
 import os
+from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from stablebert.config.files import model_folder
@@ -10,8 +12,15 @@ from stablebert.config.recognition import check_recognition
 from stablebert.config.schema import RunConfig
 from stablebert.filesystem import expand_path
 from stablebert.glue.sources import Source, resolve
-from stablebert.hub import digest, fetch_model, model_files
-from stablebert.runs.files import run_folder
+from stablebert.hub import (
+    Content,
+    digest,
+    fetch_model,
+    find_model_files,
+    identify_snapshot,
+    model_files,
+)
+from stablebert.runs.files import RESULT, run_folder
 from stablebert.runs.run import LocatedRun, Run
 from stablebert.runs.seeds import Seeds
 from stablebert.tasks import DEMO, TASKS
@@ -26,27 +35,46 @@ def locate(cfg: RunConfig) -> LocatedRun:
         RecognitionError: If the configuration lacks the settings of its model.
     """
     source = locate_data(cfg.data.source, TASKS[cfg.task].config, cfg.data.revision)
-    model, identity = locate_model(cfg.model.name, cfg.model.revision)
+    model, content = locate_model(cfg.model.name, cfg.model.revision)
     check_recognition(cfg, model)
     intermediate = prerequisite(cfg)
     start = locate(intermediate) if intermediate else None
-    run = identify(cfg, data=source.identity, model=identity, start=start)
-    return LocatedRun(cfg, run.config_id, run.folder, source, model, identity, start)
+    run = identify(cfg, data=source.content, model=content, start=start)
+    return LocatedRun(cfg, run.config_id, run.folder, run.former_ids, source, model, content, start)
 
 
-def identify(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run:
+def identify(cfg: RunConfig, *, data: Content, model: Content, start: Run | None) -> Run:
     """Return the run of a configuration on the given contents of data and model."""
-    start_id = start.config_id if start else None
-    identifier = config_id(cfg, data=data, model=model, start=start_id)
-    folder = run_folder(
-        expand_path("paths.runs", cfg.paths.runs),
-        scale=cfg.scale,
-        task=cfg.task,
-        method=cfg.method,
-        config_id=identifier,
-        seeds=Seeds.of(cfg),
+    inputs = product(
+        (data.identity, *data.addresses),
+        (model.identity, *model.addresses),
+        (start.config_id, *start.former_ids) if start else (None,),
     )
-    return Run(cfg, identifier, folder)
+    identifiers = [config_id(cfg, data=d, model=m, start=s) for d, m, s in inputs]
+    return Run(cfg, identifiers[0], find_folder(cfg, identifiers), tuple(identifiers[1:]))
+
+
+def find_folder(cfg: RunConfig, identifiers: Sequence[str]) -> Path:
+    """Return the folder of a run: that of its record, also of one with a former identifier.
+
+    Args:
+        cfg: Configuration of the run.
+        identifiers: `config_id` of the run, and former ones.
+    """
+    folders = [
+        run_folder(
+            expand_path("paths.runs", cfg.paths.runs),
+            scale=cfg.scale,
+            task=cfg.task,
+            method=cfg.method,
+            config_id=identifier,
+            seeds=Seeds.of(cfg),
+        )
+        for identifier in identifiers
+    ]
+    if len(folders) == 1:
+        return folders[0]
+    return next((folder for folder in folders if (folder / RESULT).exists()), folders[0])
 
 
 # Cached per process: the runs of a grid share a few files of up to a gigabyte.
@@ -67,8 +95,8 @@ def locate_data(source: str, config: str, revision: str | None) -> Source:
 
 
 @cache
-def locate_model(name: str, revision: str | None) -> tuple[Path, str]:
-    """Find a model: its local folder, and the identity of its content.
+def locate_model(name: str, revision: str | None) -> tuple[Path, Content]:
+    """Find a model: its local folder and its content.
 
     Args:
         name: Value of `model.name`.
@@ -78,10 +106,11 @@ def locate_model(name: str, revision: str | None) -> tuple[Path, str]:
         HubError: If it cannot be downloaded, or a folder is incomplete.
     """
     if folder := model_folder(name):
-        prefix = f"{DEMO} " if name == DEMO else ""
-        return folder, f"{prefix}sha256:{digest(model_files(folder))}"
+        identity = f"sha256:{digest(model_files(folder))}"
+        is_demo = name == DEMO or locate_model(DEMO, None)[1].identity == f"{DEMO} {identity}"
+        return folder, Content(f"{DEMO} {identity}" if is_demo else identity)
     snapshot = fetch_model(name, revision)
-    return snapshot, f"{name}@{snapshot.name}"
+    return snapshot, identify_snapshot(name, snapshot, find_model_files)
 
 
 def cache_folder(path: str | None) -> Path:

@@ -71,15 +71,19 @@ class RunRecord:
     """Peak memory of the GPU, or of the process on a CPU."""
     device: str
     data: str
-    """Identity of the data's content: hub commit or digest."""
+    """Identity of the data's content: a digest; in older records a commit of the hub."""
     model: str
-    """Identity of the model's content: hub commit or digest."""
+    """Identity of the model's content, likewise."""
     versions: dict[str, str | None]
     start: dict[str, Any] | None = None
     """`task`, `config_id`, `val_best` and `seconds` of the run whose encoder it started from."""
     pruned_from: list[list[int]] | None = None
     """Seeds of all runs of the cell among which seed pruning selected this one, as [init, data];
     None if nothing was selected."""
+    data_address: str | None = None
+    """`<hub id>@<commit>` of the data, as information; None for a folder and for the demo."""
+    model_address: str | None = None
+    """`<hub id>@<commit>` of the model, likewise."""
 
     @property
     def seeds(self) -> Seeds:
@@ -131,7 +135,7 @@ def parse_record(text: str | bytes) -> RunRecord:
 
 FIELDS = frozenset(field.name for field in fields(RunRecord))
 """Names of all fields of a record."""
-_OPTIONAL = {"start", "pruned_from"}
+_OPTIONAL = {"start", "pruned_from", "data_address", "model_address"}
 """Fields that older records lack."""
 _TEXTS = (
     *("task", "method", "length", "scale", "config_id", "metric", "status", "precision"),

@@ -6,6 +6,7 @@ from typing import Self
 
 from stablebert.config.schema import RunConfig
 from stablebert.glue.sources import Source
+from stablebert.hub import Content
 from stablebert.runs.files import ENCODER, RESULT
 from stablebert.runs.record import Key
 from stablebert.runs.seeds import Seeds
@@ -18,6 +19,8 @@ class Run:
     cfg: RunConfig
     config_id: str
     folder: Path
+    former_ids: tuple[str, ...]
+    """Identifiers in older records of this run, which identified content by a commit of the hub."""
 
     @property
     def seeds(self) -> Seeds:
@@ -43,10 +46,14 @@ class LocatedRun(Run):
     source: Source
     model: Path
     """Local folder of the pre-trained model and its tokenizer."""
-    model_identity: str
-    """Identity of the model's content: `<hub id>@<commit>`, or a digest of a folder's files."""
+    model_content: Content
     start: Self | None = None
     """Run whose encoder this one starts from instead of the pre-trained model."""
+
+    @property
+    def model_identity(self) -> str:
+        """Identity of the model's content."""
+        return self.model_content.identity
 
 
 @dataclass(frozen=True)

@@ -54,16 +54,14 @@ class Outcome:
 def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] = ()) -> RunRecord:
     """Make the record of a run: scores, failure, predicted classes, and how it was obtained."""
     cfg, task = run.cfg, TASKS[run.cfg.task]
-    dev_at_last = outcome.test_at_last
-    if not task.holds_out:
-        dev_at_last = concatenate(outcome.val_at_last, outcome.test_at_last)
+    val, test = outcome.val_at_last, outcome.test_at_last
+    dev = test if task.holds_out else concatenate(val, test)
+    splits = {"val": val, "test": test, "dev": dev}
+    places = {"test_at_best": outcome.test_at_best, "test_at_last": test, "dev_at_last": dev}
     scores = {
         "val_at_best": {m: outcome.val_at_best.get(m, math.nan) for m in task.metrics},
-        "test_at_best": _scores(task, outcome.test_at_best),
-        "test_at_last": _scores(task, outcome.test_at_last),
-        "dev_at_last": _scores(task, dev_at_last),
+        **{place: _scores(task, predictions) for place, predictions in places.items()},
     }
-    splits = {"val": outcome.val_at_last, "test": outcome.test_at_last, "dev": dev_at_last}
     # a run without a number is a failed run with score 0, never a gap in a mean
     score = {place: nan_to_zero(values[task.metric]) for place, values in scores.items()}
     return RunRecord(
@@ -76,7 +74,7 @@ def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] 
         seed_data=cfg.data_seed,
         config_id=run.config_id,
         metric=task.metric,
-        status="failed" if has_failed(task, dev_at_last) else "ok",
+        status="failed" if has_failed(task, dev) else "ok",
         val_best=score["val_at_best"],
         val_best_step=outcome.best_step,
         test_at_best=score["test_at_best"],
@@ -90,9 +88,7 @@ def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] 
             for split, part in splits.items()
         },
         predictions={
-            "test_at_best": count_predictions(task, outcome.test_at_best),
-            "test_at_last": count_predictions(task, outcome.test_at_last),
-            "dev_at_last": count_predictions(task, dev_at_last),
+            place: count_predictions(task, predictions) for place, predictions in places.items()
         },
         splits=outcome.splits,
         steps=outcome.steps,
@@ -110,6 +106,8 @@ def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] 
         versions=versions(),
         start=_origin(run.start) if run.start else None,
         pruned_from=[list(seeds) for seeds in pruned_from] or None,
+        data_address=run.source.content.address,
+        model_address=run.model_content.address,
     )
 
 

@@ -27,10 +27,10 @@ def tsv_folder(tiny_glue, tmp_path):
     return tmp_path / "tsv"
 
 
-def test_folder_has_a_digest_and_no_revision(tiny_glue):
+def test_folder_has_a_digest_and_no_address(tiny_glue):
     source = resolve(tiny_glue, TASKS["rte"])
     assert source.identity.startswith("sha256:")
-    assert source.revision is None
+    assert source.content.address is None
 
 
 def test_copied_folder_has_the_same_identity(tiny_glue, tmp_path):

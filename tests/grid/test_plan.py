@@ -1,5 +1,7 @@
 """Plans: which runs of a sweep are done, missing or crashed; shards; retries."""
 
+from dataclasses import replace
+
 import pytest
 
 from stablebert.config.sweep import read_sweep
@@ -18,6 +20,10 @@ class Identities:
     def run(self, cfg):
         return self._runs[cfg]
 
+    def update(self, records):
+        ids = {former: run.config_id for run in self._runs.values() for former in run.former_ids}
+        return [replace(r, config_id=ids.get(r.config_id, r.config_id)) for r in records]
+
 
 def plan_of(runs, records=()):
     return make_plan([run.cfg for run in runs], records, Identities(runs))
@@ -29,6 +35,12 @@ def test_a_run_without_files_is_missing(run):
 
 def test_a_run_with_a_committed_record_is_done(run):
     assert plan_of([run], [make_run_record(run)]) == Plan(done=[run])
+
+
+def test_a_run_with_a_record_of_its_former_identifier_is_done(run):
+    record = make_run_record(run, config_id="former")
+    run = replace(run, former_ids=("former",))
+    assert plan_of([run], [record]) == Plan(done=[run])
 
 
 def test_a_record_of_another_seed_is_not_the_run_s(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from stablebert.config.compose import compose
 from stablebert.config.sweep import read_sweep
 from stablebert.glue.sources import Source
+from stablebert.hub import Content
 from stablebert.runs.claims import is_claimed
 from stablebert.runs.locate import identify, locate
 from stablebert.runs.record import read_record
@@ -58,9 +59,10 @@ def make_run(runs="runs", *overrides, start=None):
         start: Run that it starts from.
     """
     cfg = compose(["scale=mini", f"paths.runs={runs}", *overrides])
-    run = identify(cfg, data=DATA, model=MODEL, start=start)
-    source = Source(TASKS[cfg.task], DATA, None, {})
-    return LocatedRun(cfg, run.config_id, run.folder, source, Path("absent"), MODEL, start)
+    data, model = Content(DATA), Content(MODEL)
+    run = identify(cfg, data=data, model=model, start=start)
+    source = Source(TASKS[cfg.task], data, {})
+    return LocatedRun(cfg, run.config_id, run.folder, (), source, Path("absent"), model, start)
 
 
 def make_run_record(run: Run, score=0.7, **changes):

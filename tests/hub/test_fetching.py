@@ -1,6 +1,7 @@
 """The real client against a loopback hub."""
 
 import io
+import json
 import logging
 import os
 import shutil
@@ -11,6 +12,8 @@ import huggingface_hub as hf
 import pytest
 
 from stablebert.cli.main import main
+from stablebert.config.compose import compose
+from stablebert.config.identity import config_id
 from stablebert.glue.datamodule import data_module
 from stablebert.glue.sources import resolve
 from stablebert.hub import HubError, fetch_glue, fetch_model, find_commit, limits
@@ -64,7 +67,7 @@ def test_a_data_module_reads_a_snapshot(hub, client, tmp_path):
     model = fetch_model("me/bert")
     data = data_module("rte")(source=source, tokenizer=model, cache=tmp_path / "cache")
     data.setup("fit")
-    assert source.identity == f"nyu-mll/glue@{hub.commit(GLUE)}"
+    assert source.content.address == f"nyu-mll/glue@{hub.commit(GLUE)}"
     assert data.splits["train"]["rows"] == 1800
 
 
@@ -381,23 +384,61 @@ def test_the_commit_of_a_branch_is_found_without_a_download(hub, client):
     assert hub.downloads() == []
 
 
-def test_a_run_records_the_commits_and_is_found_finished_offline(
-    hub, client, tmp_path, dead_url, capsys
-):
-    arguments = [
+def train_arguments(folder):
+    return [
         *("train", "scale=mini", "task=rte", "data.source=hub", "model.name=me/bert"),
         *("trainer.max_steps=2", "trainer.threads=1"),
-        *(f"paths.runs={tmp_path}/runs", f"paths.cache={tmp_path}/cache"),
+        *(f"paths.runs={folder}/runs", f"paths.cache={folder}/cache"),
     ]
-    assert main(arguments) == 0
-    (result,) = (tmp_path / "runs").rglob("result.json")
-    text = result.read_text()
-    assert f'"nyu-mll/glue@{hub.commit(GLUE)}"' in text
-    assert f'"me/bert@{hub.commit(BERT)}"' in text
+
+
+@pytest.fixture
+def finished(hub, client, tmp_path, capsys):
+    """Path of the record of a run on data and model of the hub."""
+    assert main(train_arguments(tmp_path)) == 0
     capsys.readouterr()
+    (result,) = (tmp_path / "runs").rglob("result.json")
+    return result
+
+
+def test_a_run_records_the_commits_as_addresses(hub, finished):
+    record = json.loads(finished.read_text())
+    assert record["data_address"] == f"nyu-mll/glue@{hub.commit(GLUE)}"
+    assert record["model_address"] == f"me/bert@{hub.commit(BERT)}"
+    assert record["data"].startswith("sha256:")
+    assert record["model"].startswith("sha256:")
+
+
+def test_a_finished_run_is_found_offline(finished, client, tmp_path, dead_url, capsys):
     client.set(HF_HUB_OFFLINE="1", HF_ENDPOINT=dead_url)
-    assert main(arguments) == 0
-    assert str(result) in capsys.readouterr().out
+    assert main(train_arguments(tmp_path)) == 0
+    assert str(finished) in capsys.readouterr().out
+
+
+def test_a_finished_run_is_found_after_an_edited_readme(hub, finished, client, tmp_path, capsys):
+    (hub.served / "bert" / "README.md").write_text("new")
+    client.reload()
+    assert main(train_arguments(tmp_path)) == 0
+    assert str(finished) in capsys.readouterr().out
+
+
+def test_a_finished_run_is_found_in_the_folder_of_its_commits(
+    hub, finished, client, tmp_path, capsys
+):
+    """A record from when commits were identities."""
+    commits = {"data": f"nyu-mll/glue@{hub.commit(GLUE)}", "model": f"me/bert@{hub.commit(BERT)}"}
+    former = config_id(compose(train_arguments(tmp_path)[1:]), **commits)
+    cell = finished.parents[1]
+    record = json.loads(finished.read_text()) | commits | {"config_id": former}
+    for name in ("data_address", "model_address", "digest"):
+        record.pop(name, None)
+    finished.write_text(json.dumps(record))
+    cell.rename(cell.with_name(former))
+    (hub.served / "bert" / "README.md").write_text("new")
+    client.reload()
+    assert main(train_arguments(tmp_path)) == 0
+    assert f"{former}/seed0" in capsys.readouterr().out
+    assert not cell.exists()
 
 
 def test_the_command_line_reports_a_hub_that_is_down_without_a_traceback(hub, tmp_path, dead_url):

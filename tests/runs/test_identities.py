@@ -1,10 +1,14 @@
 """Identities of runs whose data or model is not available: records tell what they were."""
 
+from dataclasses import replace
+
 import pytest
 
 from stablebert.config.compose import compose
+from stablebert.config.files import CONF
 from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
+from stablebert.report.records import read_records
 from stablebert.runs import identities as identities_module
 from stablebert.runs.identities import ContentError, Identities
 from stablebert.runs.locate import locate
@@ -89,6 +93,98 @@ def test_records_that_do_not_identify_the_content_are_listed_after_the_error(rec
     problem, records_line = str(refusal.value).splitlines()
     assert ("'/absent' is not a folder" if " data " in reason else "model 'org/bert'") in problem
     assert records_line == f"The records of mini rte do not tell {reason}."
+
+
+# ---------------------------------------------------------------- older records of hub content
+
+CONTENT = "sha256:89ab"
+
+
+def update_record(records, old):
+    """Identify the run of `absent_config`, and return `old` as an updated record."""
+    identities = Identities(records)
+    run = identities.run(absent_config())
+    return run, identities.update([old])[0]
+
+
+@pytest.fixture
+def old():
+    """A record of `absent_config` from when the commit identified the model."""
+    return replace(record_of(), config_id=config_id(absent_config(), data=DATA, model=MODEL))
+
+
+@pytest.fixture
+def new():
+    """A record with the same content, identified by its files."""
+    identifier = config_id(absent_config(), data=DATA, model=CONTENT)
+    record = replace(record_of(model=CONTENT), config_id=identifier, model_address=MODEL)
+    return replace(record, seed=1, seed_init=1, seed_data=1)
+
+
+def test_old_records_alone_identify_the_run_as_before(old):
+    run, updated = update_record([old], old)
+    assert run.config_id == old.config_id == updated.config_id
+
+
+def test_old_and_new_records_of_one_content_belong_to_one_configuration(old, new):
+    run, updated = update_record([old, new], old)
+    assert run.config_id == new.config_id == updated.config_id
+
+
+def test_a_record_tells_which_commits_have_the_content_of_a_folder(old, tiny_bert, tiny_glue):
+    cfg = absent_config(source=tiny_glue, model=tiny_bert)
+    located = locate(cfg)
+    record = replace(record_of(model=located.model_identity), model_address=MODEL)
+    identities = Identities([record])
+    identities.run(cfg)
+    former = config_id(cfg, data=located.source.identity, model=MODEL)
+    (updated,) = identities.update([replace(old, config_id=former)])
+    assert updated.config_id == located.config_id
+
+
+def test_records_of_other_runs_are_not_updated(old, new):
+    other = replace(old, config_id="0123456789")
+    assert update_record([old, new], other)[1] == other
+
+
+@pytest.mark.parametrize("revision", ["c0ffee", "null"])
+def test_the_address_of_a_record_may_match_the_revision(new, revision):
+    run = Identities([new]).run(absent_config(f"model.revision={revision}"))
+    assert run.config_id == config_id(run.cfg, data=DATA, model=CONTENT)
+
+
+def test_the_address_of_a_record_may_contradict_the_revision(new):
+    with pytest.raises(ContentError, match=f"which model it is either: {CONTENT} in 1"):
+        Identities([new]).run(absent_config("model.revision=main"))
+
+
+@pytest.fixture(scope="module")
+def committed():
+    records, problems = read_records(CONF.parent / "results")
+    assert not problems
+    return records
+
+
+def test_committed_demo_records_are_those_of_their_sweep(committed):
+    tasks = "task=rte,mrpc,stsb,cola,sst2,qnli,qqp,mnli"
+    configs = read_sweep("table1").narrow(["scale=demo", tasks, "seed=0..19"]).configs()
+    identities = Identities(committed)
+    keys = {identities.run(cfg).key for cfg in configs}
+    assert len(keys) == 640
+    assert keys <= {record.key for record in committed}
+    assert identities.update(committed) == committed
+
+
+def test_committed_mini_records_identify_their_runs_without_data_and_model(committed):
+    narrowing = ["scale=mini", "task=cola_1k", "seed=0", "method=standard,bert_adam,reinit"]
+    places = ["data.source=/x", "model.name=/x"]
+    configs = read_sweep("table2").narrow([*narrowing, *places]).configs()
+    identities = Identities(committed)
+    keys = {identities.run(cfg).key for cfg in configs}
+    assert keys <= {record.key for record in committed}
+
+
+# ---------------------------------------------------------------- pinned revisions
 
 
 def test_a_pinned_revision_matches_records_of_it():
