@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files in the cache; raised when they change."""
+CHECKSUM = "checksum"
+"""Name of the file with a digest of all others."""
+TRIES = 3
+"""Attempts to read a cache that other processes may be replacing at the same time."""
 
 TOKENIZER_FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
@@ -113,6 +117,7 @@ class TokenCache:
         try:
             with naming_file(self.root):
                 self._tokenize(draft)
+                (draft / CHECKSUM).write_text(_checksum(draft), encoding="utf-8")
             draft.chmod(0o755)  # mkdtemp grants access to the owner alone
             draft.rename(final)
         except OSError:
@@ -124,15 +129,31 @@ class TokenCache:
     def load(self) -> tuple[dict[str, TokenArrays], Padding]:
         """Return `train` and the dev split, and how to pad their rows.
 
+        A damaged cache is tokenized again, with a warning.
+
         Raises:
-            DataError: If the cache is damaged.
+            DataError: If rows are malformed, or the cache is damaged and cannot be replaced.
         """
-        folder = self.folder
+        for _ in range(TRIES):
+            self.build()
+            try:
+                return _read(self.folder)
+            except (OSError, ValueError) as error:
+                log.warning("%s is damaged, tokenizing again: %s", self.folder, error)
+                self._discard()
+        raise DataError(f"{self.folder}: damaged again after it was written; is the disk failing?")
+
+    def _discard(self) -> None:
+        """Remove the folder, out of the sight of other processes."""
+        aside = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}-", dir=self.root))
         try:
-            padding: Padding = json.loads((folder / "padding.json").read_text(encoding="utf-8"))
-            return {split: _load_arrays(folder / split) for split in padding["rows"]}, padding
-        except (OSError, ValueError) as e:
-            raise DataError(f"{folder}: damaged, delete the folder to tokenize again: {e}") from e
+            self.folder.rename(aside)
+        except FileNotFoundError:  # another process was first
+            pass
+        except OSError as error:
+            raise DataError(f"{self.folder}: damaged; delete the folder: {error}") from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
     def _tokenize(self, folder: Path) -> None:
         """Write `train` and the dev split as Arrow datasets, and `padding.json`."""
@@ -187,6 +208,30 @@ def _features(*, regression: bool) -> "datasets.Features":
         token_type_ids=datasets.List(datasets.Value("int8")),
         label=datasets.Value("float32" if regression else "int64"),
     )
+
+
+def _checksum(folder: Path) -> str:
+    """Return a digest of the names and bytes of the files of a cache."""
+    whole = hashlib.sha256()
+    for file in sorted(folder.rglob("[!.]*")):
+        if file.is_file() and file.name != CHECKSUM:
+            with file.open("rb") as f:
+                digest = hashlib.file_digest(f, "sha256").hexdigest()
+            whole.update(f"{file.relative_to(folder)} {digest}\n".encode())
+    return whole.hexdigest()
+
+
+def _read(folder: Path) -> tuple[dict[str, TokenArrays], Padding]:
+    """Return what a cache holds, after verifying its checksum.
+
+    Raises:
+        ValueError: If the content has changed since it was written.
+        OSError: If a file is missing or cannot be read.
+    """
+    if (folder / CHECKSUM).read_text(encoding="utf-8") != _checksum(folder):
+        raise ValueError("its content does not match its checksum")
+    padding: Padding = json.loads((folder / "padding.json").read_text(encoding="utf-8"))
+    return {split: _load_arrays(folder / split) for split in padding["rows"]}, padding
 
 
 def _load_arrays(folder: Path) -> TokenArrays:

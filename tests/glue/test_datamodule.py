@@ -364,14 +364,6 @@ def test_malformed_rows_leave_no_cache(make, tiny_glue, tmp_path):
     assert os.listdir(tmp_path / "cache") == []
 
 
-def test_damaged_cache_is_reported(make, tmp_path):
-    data = make(cache=tmp_path)
-    data.prepare_data()
-    (data.cache.folder / "padding.json").unlink()
-    with pytest.raises(DataError, match="damaged, delete the folder"):
-        data.setup("fit")
-
-
 def sum_of_tokens(source, tokenizer, cache, barrier, results):
     """Start together with the other processes, tokenize and report what was read."""
     barrier.wait()
