@@ -34,7 +34,10 @@ def read_parquet(file: Path, task: Task) -> "pa.Table":
             raise DataError(
                 f"{file}: no column {missing_columns}; has {schema.names}, needs {columns}"
             )
+        if repeated_columns := [c for c in columns if schema.names.count(c) > 1]:
+            raise DataError(f"{file}: more than one column {repeated_columns}; has {schema.names}")
         table = pq.read_table(file, columns=columns)
+        table.validate(full=True)  # bytes that are not UTF-8
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file}: not a readable parquet file: {error}") from error
     _check_label_names(file, schema, task)
@@ -46,8 +49,12 @@ def read_parquet(file: Path, task: Task) -> "pa.Table":
 
 def _check_label_names(file: Path, schema: "pa.Schema", task: Task) -> None:
     """Raise a DataError if `datasets` stored other label names, or another order, in the file."""
-    info = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {})
-    names = info.get("features", {}).get("label", {}).get("names")
+    metadata = (schema.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        info = json.loads(metadata).get("info", {})
+        names = info.get("features", {}).get("label", {}).get("names")
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"{file}: the metadata 'huggingface' are damaged: {error}") from error
     if names is not None and tuple(names) != task.labels:
         raise DataError(f"{file}: labels are {names}, {task.config} needs {list(task.labels)}")
 

@@ -38,12 +38,14 @@ def malformed_rows(table: "pa.Table", task: Task) -> Iterator[tuple[int, str]]:
     """Yield the number of each row whose text or label is unusable, and the reason."""
     import pyarrow.compute as pc
 
-    def true_rows(mask: Any) -> list[int]:
-        return list(pc.indices_nonzero(pc.fill_null(mask, True)).to_pylist())
+    def true_rows(mask: Any, *, null: bool = True) -> list[int]:
+        return list(pc.indices_nonzero(pc.fill_null(mask, null)).to_pylist())
 
-    if task.config not in WITH_GAPS:
-        for column in task.columns:
-            empty = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(table[column])), 0)
+    for column in task.columns:
+        for row in true_rows(pc.match_substring(table[column], "\0"), null=False):
+            yield row, f"{column} contains a NUL character"
+        empty = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(table[column])), 0)
+        if task.config not in WITH_GAPS:
             for row in true_rows(empty):
                 yield row, f"{column} has no text"
     label = table["label"]

@@ -1,6 +1,8 @@
 """Files of the official GLUE download (`gluebenchmark.com/tasks`): `RTE/train.tsv`."""
 
+import io
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,23 +90,25 @@ def read_tsv(file: Path, task: Task, dev_ids: Path | None = None, *, dev: bool) 
         dev: Select the dev rows, not the training rows; only used with `dev_ids`.
 
     Raises:
-        DataError: If the file is not UTF-8, a column is missing or rows are malformed (lines are
-            counted from 1, including the header).
+        DataError: If the file is not UTF-8 or has CSV quotes, a column is missing or not unique, or
+            rows are malformed (lines are counted from 1, including the header).
     """
     layout, rows = TSV_LAYOUTS[task.config], _read_rows(file)
+    _refuse_csv_quotes(file)
     has_header = isinstance(layout.columns[0], str)
     header = next(rows, (1, []))[1] if has_header else []
     positions = _column_positions(file, header, layout.columns)
     if dev_ids:
         rows = _select_mrpc_rows(file, header, rows, dev_ids, dev=dev)
-    table, lines, problems = _parse_rows(file, task, rows, positions)
+    width = len(header) or max(positions) + 1
+    table, lines, problems = _parse_rows(file, task, rows, positions, width)
     problems |= {lines[row]: reason for row, reason in malformed_rows(table, task)}
     raise_if_malformed(file, "line", problems)
     return table
 
 
 def _parse_rows(
-    file: Path, task: Task, rows: Rows, positions: list[int]
+    file: Path, task: Task, rows: Rows, positions: list[int], width: int
 ) -> tuple["pa.Table", list[int], dict[int, str]]:
     """Return the rows that can be parsed, their line numbers, and why other lines cannot be."""
     import pyarrow as pa
@@ -116,16 +120,16 @@ def _parse_rows(
     problems: dict[int, str] = {}
     skip_count = 0
     for line, row in rows:
-        is_complete = len(row) > max(positions)
-        if task.config in WITH_GAPS and not (is_complete and row[positions[-1]]):
+        has_gap = len(row) < width or not row[positions[-1]]
+        if task.config in WITH_GAPS and has_gap:
             skip_count += 1
             continue
-        if not is_complete:
-            problems[line] = f"{len(row)} columns, {max(positions) + 1} needed"
+        if len(row) != width:
+            problems[line] = f"{len(row)} columns, {width} needed"
             continue
         *texts, label = (row[position] for position in positions)
         try:
-            value = labels[label] if labels else float(label)
+            value = labels[label] if labels else _parse_score(label)
         except (KeyError, ValueError):
             problems[line] = f"label {label!r}, allowed: {allowed_labels}" if label else "no label"
             continue
@@ -137,21 +141,61 @@ def _parse_rows(
     return pa.table(columns, schema=schema_of(task)), lines, problems
 
 
+def _parse_score(text: str) -> float:
+    """Return the number that a text spells in ASCII, without the underscores of Python."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 def _read_rows(file: Path) -> Rows:
     """Yield rows. Quotation marks are text (QUOTE_NONE); an empty line is not a row."""
+    for line, text in enumerate(io.StringIO(_read_text(file), newline=None), start=1):
+        if cells := text.rstrip("\n"):
+            yield line, cells.split("\t")
+
+
+def _read_text(file: Path) -> str:
+    content = file.read_bytes()
     try:
-        with file.open(encoding="utf-8-sig") as f:
-            for line, text in enumerate(f, start=1):
-                if cells := text.rstrip("\n"):
-                    yield line, cells.split("\t")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as e:
-        raise DataError(f"{file}: not UTF-8: {e}") from e
+        line = content.count(b"\n", 0, e.start) + 1
+        raise DataError(f"{file}: line {line}: not UTF-8: {e}") from e
+
+
+# `++` and `*+` do not backtrack: a quotation mark may be megabytes away from the next one.
+_CSV_CELL = re.compile(r"""("(?P<quoted>(?:[^"]++|"")*+)"|[^"\t\r\n]*+)(\t|\r?\n|\Z)""")
+
+
+def _refuse_csv_quotes(file: Path) -> None:
+    """Raise a DataError if a CSV writer put cells in quotation marks and doubled those inside.
+
+    In such a file every quotation mark is part of that syntax. GLUE's files have quotation marks
+    anywhere.
+    """
+    text, position, example = _read_text(file), 0, ""
+    while position < len(text):
+        cell = _CSV_CELL.match(text, position)
+        if cell is None:
+            return
+        if not example and '""' in (cell["quoted"] or ""):
+            example = cell[1]
+        position = cell.end()
+    if example:
+        raise DataError(
+            f"{file}: cells have CSV quotes, as in {example[:80]}, which GLUE's files do not have; "
+            "read it with pandas.read_csv(FILE, sep='\\t', keep_default_na=False), write it with "
+            "to_csv(FILE, sep='\\t', index=False, quoting=csv.QUOTE_NONE)"
+        )
 
 
 def _column_positions(
     file: Path, header: list[str], columns: tuple[str, ...] | tuple[int, ...]
 ) -> list[int]:
     """Return the position of each column, which is given by its position or its name."""
+    if repeated_columns := [c for c in columns if header.count(str(c)) > 1]:
+        raise DataError(f"{file}: more than one column {repeated_columns}; the header is {header}")
     if missing_columns := [c for c in columns if isinstance(c, str) and c not in header]:
         raise DataError(f"{file}: no column {missing_columns}; the header is {header}")
     return [c if isinstance(c, int) else header.index(c) for c in columns]

@@ -13,12 +13,13 @@ PICKLES = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
 
 def shards(folder: Path, split: str) -> tuple[Path, ...]:
-    """Return the parquet files of a split in row order; empty unless all are there."""
-    files = sorted(folder.glob(f"{split}-*.parquet"))
-    counts = [re.search(r"-of-(\d+)", file.name) for file in files]
-    if any(count and int(count[1]) != len(files) for count in counts):
+    """Return the parquet files of a split in row order; empty unless all are there, each once."""
+    files = sorted(file for file in folder.glob(f"{split}-*.parquet") if file.is_file())
+    numbers = [re.fullmatch(r".*-(\d+)-of-(\d+)\.parquet", file.name) for file in files]
+    expected = [(i, len(files)) for i in range(len(files))]
+    if any(numbers) and [n and (int(n[1]), int(n[2])) for n in numbers] != expected:
         return ()
-    return tuple(file for file in files if file.is_file())
+    return tuple(files)
 
 
 def find_glue_files(folder: Path, config: str) -> list[Path]:

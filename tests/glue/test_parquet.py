@@ -27,6 +27,11 @@ def write_parquet(tmp_path, config, columns, dev=None):
         ("cola", {"sentence": ["a", "b"], "label": [0, None]}, "1: no label"),
         ("cola", {"sentence": ["a", ""], "label": [0, 1]}, "1: sentence has no text"),
         ("cola", {"sentence": [None, "a"], "label": [0, 1]}, "0: sentence has no text"),
+        ("cola", {"sentence": ["a", "b\0"], "label": [0, 1]}, "1: sentence contains a NUL"),
+        ("cola", {"sentence": ["a"], "label": [True]}, "column 'label' is bool, not class"),
+        ("cola", {"sentence": ["a"], "label": [1.0]}, "column 'label' is double, not class"),
+        ("cola", {"sentence": [b"a"], "label": [1]}, "column 'sentence' is binary, not string"),
+        ("stsb", {"sentence1": ["a"], "sentence2": ["b"], "label": [float("inf")]}, "label inf"),
         ("cola", {"sentence": ["a"]}, r"no column \['label'\]"),
         ("cola", {"sentence": ["a"], "label": ["1"]}, "column 'label' is string, not class"),
         ("cola", {"sentence": [1], "label": [1]}, "column 'sentence' is int64, not string"),
@@ -38,6 +43,27 @@ def write_parquet(tmp_path, config, columns, dev=None):
 def test_malformed_file_is_reported(config, columns, reason, tmp_path):
     with pytest.raises(DataError, match=rf"train-00000-of-00001\.parquet: .*{reason}"):
         write_parquet(tmp_path, config, columns).read("train")
+
+
+def test_a_repeated_column_is_refused(tmp_path):
+    table = pa.Table.from_arrays([["a"], [0], [1]], names=["sentence", "label", "label"])
+    with pytest.raises(DataError, match=r"more than one column \['label'\]"):
+        write_parquet(tmp_path, "cola", table).read("train")
+
+
+def test_text_that_is_not_utf8_is_refused(tmp_path):
+    text = pa.Array.from_buffers(pa.string(), 1, pa.array([b"a\xff"], pa.binary()).buffers())
+    with pytest.raises(DataError, match=r"00001\.parquet: not a readable parquet file: .*UTF-?8"):
+        write_parquet(tmp_path, "cola", {"sentence": text, "label": [0]}).read("train")
+
+
+@pytest.mark.parametrize("metadata", [b"{", b"[]", b'{"info": []}'])
+def test_damaged_metadata_are_reported(tmp_path, metadata):
+    table = pa.table({"sentence": ["a"], "label": [0]}).replace_schema_metadata(
+        {"huggingface": metadata}
+    )
+    with pytest.raises(DataError, match="the metadata 'huggingface' are damaged"):
+        write_parquet(tmp_path, "cola", table).read("train")
 
 
 def test_label_names_in_another_order_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Files of the official GLUE download."""
 
+import csv
 import logging
 
 import pyarrow as pa
@@ -80,6 +81,7 @@ class TestMicrosoftsMrpc:
 RTE = "index\tsentence1\tsentence2\tlabel"
 COLA = "gj04\t1\t\tFine."
 STSB = "sentence1\tsentence2\tscore"
+QQP = "id\tqid1\tquestion1\tquestion2\tis_duplicate"
 MNLI = "sentence1\tsentence2\tgold_label"
 
 
@@ -98,6 +100,15 @@ MNLI = "sentence1\tsentence2\tgold_label"
         ("stsb", [STSB, "a\tb\tnan"], "line 2: label nan, allowed: 0 to 5"),
         ("stsb", [STSB, "a\tb\tgood"], "label 'good', allowed: a number"),
         ("mnli", [MNLI, "a\tb\t-"], "line 2: label '-', allowed: ent"),
+        ("stsb", [STSB, "a\trated 4.5\t4.5\t3.0"], "line 2: 4 columns, 3 needed"),
+        ("rte", [RTE, "0\ta\tb\tentailment\t"], "line 2: 5 columns, 4 needed"),
+        ("cola", [COLA, "gj04\t1\t\tFine.\tReally."], "line 2: 5 columns, 4 needed"),
+        ("qqp", [QQP, "0\ta\tb\tc\t1\t1"], "line 2: 6 columns, 5 needed"),
+        ("stsb", [STSB, "a\tb\t0_4"], "line 2: label '0_4', allowed: a number from 0 to 5"),
+        ("stsb", [STSB, "a\tb\t\u0664"], "line 2: label '\u0664', allowed: a number"),
+        ("rte", [RTE, "0\ta\0\tb\tentailment"], "line 2: sentence1 contains a NUL character"),
+        ("rte", [f"{RTE}\tlabel", "0\ta\tb\tentailment\tentailment"],
+         r"more than one column \['label'\]"),
     ],
 )  # fmt: skip
 def test_malformed_row_is_reported_with_its_line(name, lines, reason, tmp_path):
@@ -105,7 +116,7 @@ def test_malformed_row_is_reported_with_its_line(name, lines, reason, tmp_path):
     folder = tmp_path / OFFICIAL[task.config][0]
     folder.mkdir()
     for file in ("train.tsv", "dev_matched.tsv" if name == "mnli" else "dev.tsv"):
-        (folder / file).write_text("\n".join(lines) + "\n")
+        (folder / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match=rf"train\.tsv: .*{reason}"):
         resolve(tmp_path, task).read("train")
 
@@ -124,9 +135,63 @@ def test_malformed_rows_are_reported_together_and_counted(tmp_path):
 def test_file_that_is_not_utf8_is_reported(tmp_path):
     (tmp_path / "CoLA").mkdir()
     for file in ("train.tsv", "dev.tsv"):
-        (tmp_path / "CoLA" / file).write_bytes(b"gj04\t1\t\tcaf\xe9\n")
-    with pytest.raises(DataError, match=r"train\.tsv: not UTF-8"):
+        (tmp_path / "CoLA" / file).write_bytes(b"gj04\t1\t\tone\ngj04\t1\t\tcaf\xe9\n")
+    with pytest.raises(DataError, match=r"train\.tsv: line 2: not UTF-8"):
         resolve(tmp_path, TASKS["cola"]).read("train")
+
+
+class TestCsvQuotes:
+    """A CSV writer puts some cells in quotation marks and doubles those inside."""
+
+    TEXTS = ("plain", 'He said "no".', '"Why?"', "a, b")
+
+    @pytest.fixture
+    def read(self, tmp_path):
+        def read(content):
+            (tmp_path / "STS-B").mkdir()
+            for file in ("train.tsv", "dev.tsv"):
+                (tmp_path / "STS-B" / file).write_text(content, encoding="utf-8", newline="")
+            return resolve(tmp_path, TASKS["stsb"]).read("train")["sentence1"].to_pylist()
+
+        return read
+
+    @pytest.fixture
+    def table(self):
+        pandas = pytest.importorskip("pandas")
+        n = len(self.TEXTS)
+        return pandas.DataFrame(
+            {"sentence1": self.TEXTS, "sentence2": ["x"] * n, "score": [1.5] * n}
+        )
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_a_file_written_by_pandas_is_refused(self, read, table, end):
+        with pytest.raises(
+            DataError, match=r'train\.tsv: cells have CSV quotes, as in "He said ""no""\.", '
+        ):
+            read(table.to_csv(sep="\t", index=False, lineterminator=end))
+
+    def test_the_advice_gives_a_file_that_is_read(self, read, table):
+        text = table.to_csv(sep="\t", index=False, quoting=csv.QUOTE_NONE)
+        assert read(text) == list(self.TEXTS)
+
+    def test_a_file_with_every_cell_quoted_is_refused(self, read, table):
+        with pytest.raises(DataError, match="cells have CSV quotes"):
+            read(table.to_csv(sep="\t", index=False, quoting=csv.QUOTE_ALL))
+
+    def test_a_line_break_inside_a_cell_is_no_obstacle(self, read, table):
+        table.loc[0, "sentence2"] = "two\nlines"
+        with pytest.raises(DataError, match="cells have CSV quotes"):
+            read(table.to_csv(sep="\t", index=False))
+
+    @pytest.mark.parametrize(
+        "text", ['"quoted"', '"a" and "b"', 'a lone " quote', '"open', '""', '""Hello"", he said']
+    )
+    def test_quotation_marks_of_the_text_are_kept(self, read, text):
+        assert read(f"{STSB}\n{text}\tb\t1.0\n") == [text]
+
+    def test_one_other_quotation_mark_makes_all_of_them_text(self, read):
+        cells = ['"He said ""no"""', '5" long']
+        assert read(STSB + "".join(f"\n{cell}\tb\t1.0" for cell in cells)) == cells
 
 
 class TestIncompleteRowsOfQqp:

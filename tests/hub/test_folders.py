@@ -20,6 +20,20 @@ def test_a_missing_shard_makes_the_split_empty(tmp_path):
     assert shards(tmp_path, "train") == ()
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train-00000-of-00002", "train-00000-of-00002 (copy)"],
+        ["train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"],
+        ["train-00000-of-00001", "train-copy"],
+        ["train-00001-of-00002", "train-00002-of-00002"],
+    ],
+)
+def test_shards_that_are_not_each_there_once_make_the_split_empty(tmp_path, names):
+    create(tmp_path, *(f"{name}.parquet" for name in names))
+    assert shards(tmp_path, "train") == ()
+
+
 @pytest.mark.parametrize("missing", ["config.json", "vocab.txt", "model.safetensors"])
 def test_a_model_folder_needs_configuration_tokenizer_and_weights(tmp_path, missing):
     create(tmp_path, *{"config.json", "vocab.txt", "model.safetensors"} - {missing})
