@@ -98,9 +98,65 @@ def test_the_dev_set_is_both_of_its_halves():
     assert record.metrics["dev_at_last"]["accuracy"] == pytest.approx(32 / 40)
 
 
-def test_a_large_task_has_the_whole_dev_set_as_its_test_set():
-    record = make_record(make_run("runs", "task=sst2"), make_outcome("sst2"))
+LARGE = pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name].holds_out])
+"""Tasks that validate on training rows and test on the whole dev set."""
+
+
+def test_the_large_tasks_are_those_of_the_paper():
+    large = {task.config for task in TASKS.values() if task.holds_out}
+    assert large == {"sst2", "qnli", "qqp", "mnli"}
+
+
+@pytest.fixture
+def large_record():
+    """Function that makes a record of a large task: 9 of 10 validation rows and 3 of 5 dev rows."""
+
+    def large_record(name, val=((8, 1), (9, 1)), test=((1, 2), (2, 3))):
+        predictions = {"val_at_last": predict(*val), "test_at_last": predict(*test)}
+        return make_record(make_run("runs", f"task={name}"), make_outcome(name, **predictions))
+
+    return large_record
+
+
+@LARGE
+def test_the_dev_set_of_a_large_task_has_no_validation_rows(name, large_record):
+    record = large_record(name)
     assert record.metrics["dev_at_last"] == record.metrics["test_at_last"]
+    assert record.metrics["dev_at_last"]["accuracy"] == pytest.approx(3 / 5)
+    assert record.predictions["dev_at_last"] == record.predictions["test_at_last"]
+    assert sum(record.predictions["dev_at_last"].values()) == 5
+
+
+@LARGE
+def test_the_majority_class_of_a_large_task_is_that_of_the_dev_set(name, large_record):
+    majority = large_record(name).majority
+    assert majority == pytest.approx({"val": 9 / 10, "test": 3 / 5, "dev": 3 / 5})
+
+
+@LARGE
+@pytest.mark.parametrize(
+    ("val", "test", "status"),
+    [
+        (((0, 1), (9, 1)), ((2, 2), (2, 3)), "ok"),
+        (((9, 1), (9, 1)), ((0, 3), (2, 3)), "failed"),
+    ],
+    ids=["failed on validation rows", "failed on dev rows"],
+)
+def test_a_large_task_fails_on_its_dev_set_alone(name, val, test, status, large_record):
+    assert large_record(name, val, test).status == status
+
+
+@pytest.mark.parametrize(
+    ("val", "test", "status"),
+    [
+        (((5, 3), (5, 5)), ((0, 5), (5, 5)), "ok"),
+        (((2, 0), (5, 5)), ((5, 3), (5, 5)), "failed"),
+    ],
+    ids=["ok with the validation half", "failed with both halves"],
+)
+def test_a_small_task_fails_on_both_halves_of_its_dev_set(val, test, status):
+    halves = {"val_at_last": predict(*val), "test_at_last": predict(*test)}
+    assert make_record(make_run(), make_outcome(**halves)).status == status
 
 
 def test_majority_scores_are_those_of_each_split():
