@@ -7,6 +7,8 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from stablebert.demo import DEMO_TASKS, DIGESTS
+from stablebert.glue import sources
 from stablebert.glue.rows import DataError
 from stablebert.glue.sources import resolve
 from stablebert.tasks import TASKS
@@ -96,6 +98,28 @@ def test_missing_split_is_reported_with_the_files_that_exist(tmp_path):
     (tmp_path / "MNLI" / "train.tsv").write_text("x\n")
     with pytest.raises(DataError, match=r"lacks validation_matched.*found \['train\.tsv'\]"):
         resolve(tmp_path, TASKS["mnli"])
+
+
+@pytest.mark.parametrize("name", DEMO_TASKS)
+def test_packaged_digest_is_that_of_the_default_demo(name):
+    source = resolve("demo", TASKS[name])
+    assert source.content == source.identify()
+
+
+def test_default_demo_is_identified_without_its_rows(monkeypatch):
+    monkeypatch.setattr(sources.DemoSource, "generate", None)
+    assert resolve("demo", TASKS["rte"]).identity == f"demo sha256:{DIGESTS['rte']}"
+
+
+@pytest.mark.parametrize("source", ["demo:499", "demo:500:1"])
+def test_other_demo_rows_have_another_identity(source):
+    assert resolve(source, TASKS["rte"]).identity != resolve("demo", TASKS["rte"]).identity
+
+
+def test_demo_rows_without_their_digest_are_refused(monkeypatch):
+    monkeypatch.setitem(DIGESTS, "rte", "0" * 32)
+    with pytest.raises(DataError, match="the demo's rows of rte are not those of DIGESTS"):
+        resolve("demo", TASKS["rte"]).read("train")
 
 
 @pytest.mark.slow
