@@ -14,13 +14,14 @@ on other revisions and wait for hubs that are down.
 """
 
 from stablebert.hub.content import Content, digest, identify_snapshot
-from stablebert.hub.errors import HubError
+from stablebert.hub.errors import DamagedFileError, HubError
 from stablebert.hub.fetching import GLUE, cached_config, fetch, fetch_glue, fetch_model, find_commit
 from stablebert.hub.folders import find_glue_files, find_model_files, model_files, shards
 
 __all__ = [
     "GLUE",
     "Content",
+    "DamagedFileError",
     "HubError",
     "cached_config",
     "digest",

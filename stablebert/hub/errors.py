@@ -9,6 +9,10 @@ class HubError(ActionableError):
     """A repository is unavailable; the message names it and says what to do."""
 
 
+class DamagedFileError(HubError):
+    """A cached file does not have the content that the hub named."""
+
+
 class UnreachableError(Exception):
     """The hub gave no usable answer; the cache may still have one."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from stablebert.hub.errors import HubError
+from stablebert.hub.errors import DamagedFileError
 
 
 def sha256(file: Path) -> str:
@@ -30,12 +30,12 @@ def check_snapshot(snapshot: Path, files: Iterable[Path]) -> None:
     are, and Git's own hash for other files. Files without a known hash are not checked.
 
     Raises:
-        HubError: If a file was damaged, in the cache or during its download.
+        DamagedFileError: If a file was damaged, in the cache or during its download.
     """
     for file in files:
         expected = _expected_hash(snapshot, file)
         if expected and expected != (sha256(file) if len(expected) == 64 else _git_hash(file)):
-            raise HubError(
+            raise DamagedFileError(
                 f"{file}: its content is not that of commit {snapshot.name} (hash {expected}); "
                 f"delete {file.resolve()} and run this again to download it"
             )

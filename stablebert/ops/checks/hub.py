@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
+from stablebert.hub import DamagedFileError
 from stablebert.ops.checks.disk import ENOUGH_BYTES, free_bytes, write_problem
 from stablebert.ops.finding import Finding
 from stablebert.ops.items import HubItem, Item, LocalItem, Part, required_items
@@ -87,6 +88,8 @@ def _check_item(item: Item) -> Finding:
         return Finding("ok", name)
     try:
         return Finding("ok", f"{name}, cached at commit {item.fetch(download=False).name[:12]}")
+    except DamagedFileError as error:
+        return Finding("problem", str(error))
     except ActionableError as error:
         return _check_uncached(item, name, str(error))
 

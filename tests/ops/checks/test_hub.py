@@ -6,7 +6,7 @@ from stablebert.config.compose import compose
 from stablebert.hub import fetch_glue, fetch_model
 from stablebert.ops.checks import hub as checks
 from stablebert.ops.checks.hub import check_data, check_hub, check_model
-from tests.helpers.hub_server import BERT, GLUE
+from tests.helpers.hub_server import BERT, GLUE, flip_bytes
 
 pytestmark = pytest.mark.slow
 REAL = ["scale=mini", "task=rte", "model.name=me/bert", "data.source=hub"]
@@ -99,6 +99,21 @@ def test_a_repository_that_does_not_exist_is_a_problem(client):
     assert finding.level == "problem"
     assert "'me/none'" in finding.text
     assert "no such repository" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("check", "fetch", "name"),
+    [
+        (check_data, lambda: fetch_glue("rte"), "rte/train-00000-of-00001.parquet"),
+        (check_model, lambda: fetch_model("me/bert"), "model.safetensors"),
+    ],
+)
+def test_a_damaged_file_is_a_problem(cached, check, fetch, name):
+    file = fetch() / name
+    file.resolve().write_bytes(flip_bytes(file.read_bytes()))
+    finding = only(check(compose(REAL)))
+    assert finding.level == "problem"
+    assert f"delete {file.resolve()}" in finding.text
 
 
 @DATA
