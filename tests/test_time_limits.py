@@ -18,7 +18,7 @@ CLOCKS = {"monotonic", "perf_counter", "time"}
 
 
 def is_limit(name):
-    return str(name).endswith("_SECONDS") and not str(name).startswith("POLL")
+    return str(name).endswith("_SECONDS") and not str(name).startswith(("POLL", "REPEAT"))
 
 
 def seconds_in(node):

@@ -19,6 +19,7 @@ from stablebert.config.values import choices_of
 from stablebert.errors import ActionableError
 from stablebert.grid.executor import GridOutcome
 from stablebert.ops import doctor
+from tests.config.conftest import CACHES
 from tests.helpers.records import make_cell, make_record, store_record
 
 HANG_SECONDS = 600
@@ -166,10 +167,15 @@ def damaged_files(command, number, seed, home):
         path = sweep if is_sweep_command and i % 2 else rng.choice(conf)
         content = path.read_bytes()
         path.write_bytes(_damage(rng, content))
-        files.load_conf.cache_clear()
+        _clear_caches()
         yield (command, str(sweep)) if is_sweep_command else (command, "task=rte", "scale=mini")
         path.write_bytes(content)
-    files.load_conf.cache_clear()
+    _clear_caches()
+
+
+def _clear_caches():
+    for cached in CACHES:
+        cached.cache_clear()
 
 
 def _damage(rng, content):

@@ -36,7 +36,7 @@ def test_an_api_that_answers_anything_is_available(server, status):
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [404, 429, 500, 503, DRIP, NOT_JSON])
 def test_an_api_that_fails_behind_a_working_front_page_is_named(server, monkeypatch, fault):
-    monkeypatch.setattr(client, "PROBE_SECONDS", 1)
+    monkeypatch.setattr(client, "PROBE_SECONDS", 1)  # short on purpose
     server.fail("/graphql", fault)
     assert connection_problem(server.url).startswith(f"{server.url}: ")
 

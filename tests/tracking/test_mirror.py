@@ -275,7 +275,7 @@ def test_a_server_whose_api_fails_makes_the_mirrors_offline(
     arguments, tmp_path, server, use_wandb, monkeypatch, caplog, match, fault
 ):
     """The client alone would wait for minutes, or as long as the server demands."""
-    monkeypatch.setattr(client, "PROBE_SECONDS", 1)
+    monkeypatch.setattr(client, "PROBE_SECONDS", 1)  # short on purpose
     use_wandb(server.env(tmp_path))
     server.fail(match, fault, n=1000)
     for _ in range(2):  # the second mirrors the finished run
@@ -291,7 +291,7 @@ def test_a_server_whose_api_fails_makes_the_mirrors_offline(
 def test_a_server_that_fails_during_a_run_costs_a_limited_time(
     arguments, tmp_path, server, use_wandb, monkeypatch, caplog, fault
 ):
-    monkeypatch.setattr(mirror_module, "FINISH_SECONDS", 1)
+    monkeypatch.setattr(mirror_module, "FINISH_SECONDS", 1)  # short on purpose
     use_wandb(server.env(tmp_path))
     server.fail("file_stream", fault, n=1000)
     assert main(["train", *arguments(tmp_path, "wandb.mode=online")]) == 0
