@@ -28,7 +28,7 @@ class Cell:
     seeds: tuple[Seeds, ...]
     """Seeds that the sweep expects, in order and without repetitions."""
     settings: int = 1
-    """Number of settings among which a search by validation score selected this one."""
+    """Number of settings among which validation scores of the same seeds selected this one."""
     open_settings: int = 0
     """Number of those settings that lack runs."""
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from stablebert.config.files import flatten
 from stablebert.filesystem import naming_file
+from stablebert.report.chance import is_at_chance
 from stablebert.report.files import csv_text, save_text
 from stablebert.report.records import ReportError
 from stablebert.runs.record import RunRecord
@@ -16,8 +17,9 @@ from stablebert.runs.record import RunRecord
 def write_records(records: Sequence[RunRecord], path: Path) -> None:
     """Write one row per record: `.csv` or `.parquet` for analysis, `.jsonl` to commit.
 
-    In CSV and Parquet, nested values become columns such as `metrics.test_at_best.accuracy`. JSON
-    lines are what `read_records` reads in `results/<scale>/`.
+    In CSV and Parquet, nested values become columns such as `metrics.test_at_best.accuracy`, and a
+    column says which runs ended at chance. JSON lines are what `read_records` reads in
+    `results/<scale>/`.
 
     Raises:
         ReportError: If the suffix is another one, or pyarrow is missing for `.parquet`.
@@ -25,7 +27,7 @@ def write_records(records: Sequence[RunRecord], path: Path) -> None:
     if path.suffix == ".jsonl":
         save_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
         return
-    rows = [flatten(asdict(record)) for record in records]
+    rows = [{**flatten(asdict(r)), "at_chance": is_at_chance(r)} for r in records]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if path.suffix == ".csv":
         save_text(path, csv_text(columns, rows))

@@ -8,6 +8,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep
 from stablebert.report.cells import Cell
 from stablebert.report.records import read_records
+from stablebert.report.selection import count_compared_values
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import RunRecord
 from stablebert.runs.seeds import Seeds
@@ -59,6 +60,7 @@ def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
     cells = []
     for params, configs in groups.items():
         run = identities.run(configs[0])  # a `config_id` does not depend on the seed
+        seeds = tuple(sorted(set(map(Seeds.of, configs))))
         cells.append(
             Cell(
                 task=run.cfg.task,
@@ -68,7 +70,8 @@ def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
                 params=dict(params),
                 config_id=run.config_id,
                 paper_model=paper_model(run.cfg),
-                seeds=tuple(sorted(set(map(Seeds.of, configs)))),
+                seeds=seeds,
+                settings=count_compared_values(run.cfg, seeds, explicit=dict(params)),
             )
         )
     return cells

@@ -1,18 +1,21 @@
 """Selection of a hyperparameter by mean validation score, as in the paper's Sections 5 and 6."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from stablebert.config.files import load_yaml
+from stablebert.config.files import load_conf, load_yaml
+from stablebert.config.schema import RunConfig
+from stablebert.config.serialize import flat_values
 from stablebert.report.cells import Cell, count_of, describe_cell, varying_parameters
 from stablebert.report.join import CellResult, join_records
 from stablebert.report.records import ReportError
 from stablebert.runs.files import write_text
 from stablebert.runs.record import RunRecord
+from stablebert.runs.seeds import Seeds, format_seeds, parse_seeds
 
 SELECTABLE = ("reinit.num_layers", "trainer.max_steps")
 """Keys that `conf/selected.yaml` can hold: the depth of re-initialization, and the number of steps
@@ -69,6 +72,31 @@ def write_selection(
     return lines
 
 
+def count_compared_values(
+    cfg: RunConfig, seeds: Iterable[Seeds], explicit: Container[str] = ()
+) -> int:
+    """Return among how many values `conf/selected.yaml` chose those of a configuration.
+
+    Only a selection that used some of the same seeds counts: after one on other seeds, a value is
+    like any that was fixed before the runs.
+
+    Args:
+        cfg: The configuration.
+        seeds: Its seeds.
+        explicit: Keys whose value is not from that file.
+    """
+    tasks = load_conf("selected").get(cfg.scale, {}).get(cfg.task, {})
+    values = flat_values(cfg)
+    count = 1
+    for method in {cfg.method, *cfg.method.split("+")}:
+        for key, origin in tasks.get(method, {}).get("provenance", {}).items():
+            used = origin["seeds"]  # older files have only their number
+            shares_seeds = isinstance(used, int) or not parse_seeds(used).isdisjoint(seeds)
+            if key not in explicit and shares_seeds and str(values[key]) in origin["mean_val"]:
+                count *= len(origin["mean_val"])
+    return count
+
+
 def _searched_key(cells: Sequence[Cell], sweep: str) -> str:
     keys = sorted({key for cell in cells for key in cell.params} & set(SELECTABLE))
     if len(keys) != 1:
@@ -99,7 +127,7 @@ def _select_value(entry: dict[str, Any], key: str, group: Sequence[CellResult], 
         entry["reinit"] = {"num_layers": values[best]}
     entry.setdefault("provenance", {})[key] = {
         "sweep": sweep,
-        "seeds": len(results[best].records),
+        "seeds": format_seeds(results[best].cell.seeds),
         "mean_val": {str(v): round(m, 2) for v, m in zip(values, means, strict=True)},
         "config_id": results[best].cell.config_id,
     }

@@ -54,6 +54,27 @@ def format_seeds(seeds: Iterable[Seeds]) -> str:
     return ", ".join([*_ranges(plain_seeds), *pairs])
 
 
+def parse_seeds(text: str) -> set[Seeds]:
+    """Return the seeds that `format_seeds` joined.
+
+    Example:
+        >>> sorted(parse_seeds("0..1, 4"))
+        [Seeds(init=0, data=0), Seeds(init=1, data=1), Seeds(init=4, data=4)]
+    """
+    seeds = set()
+    for part in text.split(", "):
+        init_text, is_pair, data_text = part.partition("/")
+        inits = _parse_range(init_text)
+        datas = _parse_range(data_text) if is_pair else None
+        seeds |= {Seeds(i, j) for i in inits for j in ([i] if datas is None else datas)}
+    return seeds
+
+
+def _parse_range(text: str) -> range:
+    first, _, last = text.partition("..")
+    return range(int(first), int(last or first) + 1)
+
+
 def _ranges(numbers: Iterable[int]) -> list[str]:
     """Return ascending numbers as texts `4` and `0..3`."""
     ranges: list[list[int]] = []

@@ -22,6 +22,8 @@ def test_csv_has_one_row_per_record(tmp_path):
         ("metrics.dev_at_last.f1", ["0.0", ""]),
         ("versions.commit", ["c0ffee", "c0ffee"]),
         ("splits.train.rows", ["2490", "2490"]),
+        ("status", ["ok", "ok"]),
+        ("at_chance", ["True", "False"]),
     ],
 )
 def test_nested_values_become_columns(tmp_path, column, values):

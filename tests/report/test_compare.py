@@ -135,6 +135,7 @@ def test_the_p_values_of_a_searched_setting_are_multiplied_by_the_number_of_sett
     (_, plain), (_, corrected) = (compare_with_baselines([base, r]) for r in (other, searched))
     assert corrected.p_holm == pytest.approx(6 * plain.p_holm)
     assert corrected.p_sd_holm == 1
+    assert corrected.detectable > plain.detectable
 
 
 # ---------------------------------------------------------------- cells that cannot be judged
@@ -177,6 +178,13 @@ def test_a_cell_is_not_compared_if_it_is(six_runs, change, reason):
         None,
         Obstacle(baseline=base.cell, reason=reason),
     ]
+
+
+def test_a_pruned_cell_is_called_pruned_even_if_its_other_seeds_are_expected(six_runs):
+    base, other = six_runs
+    assert compare_with_baselines([base, pruned(incomplete(other))])[1].reason == (
+        "5 runs selected by seed pruning"
+    )
 
 
 @pytest.mark.parametrize(("change", "reason"), UNJUDGED)

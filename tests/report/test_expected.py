@@ -7,6 +7,7 @@ import pytest
 from stablebert.config.compose import compose
 from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
+from stablebert.report import expected
 from stablebert.report.expected import read_sweep_records
 from tests.helpers.records import make_cell, make_record, store_record
 
@@ -72,3 +73,8 @@ def test_unreadable_files_are_noted_after_assumptions(sweep, tmp_path):
     data, model, skipped = read_sweep_records(sweep).notes
     assert (DATA in data, MODEL in model) == (True, True)
     assert skipped.startswith(f"skipped: {torn}: ")
+
+
+def test_a_cell_says_among_how_many_values_its_own_was_selected(sweep, monkeypatch):
+    monkeypatch.setattr(expected, "count_compared_values", lambda cfg, seeds, explicit: 6)
+    assert {c.settings for c in read_sweep_records(sweep).cells} == {6}

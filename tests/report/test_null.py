@@ -82,7 +82,7 @@ def lower_bound(outcomes):
 
 
 def test_reports_on_equal_cells_seldom_have_a_false_sentence():
-    """Uncorrected tests in one direction would be false in about 40 % of them."""
+    """Uncorrected tests in one direction would be false in a third of them."""
     simulation = Simulation(normal)
     assert lower_bound([has_claim(simulation.report()) for _ in range(40)]) < ALPHA
 

@@ -7,12 +7,14 @@ import pytest
 import yaml
 
 from stablebert.cli.main import main
+from stablebert.config.compose import compose
 from stablebert.config.files import CONF
 from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
+from stablebert.report import selection
 from stablebert.report.records import ReportError
-from stablebert.report.selection import write_selection
-from tests.helpers.records import make_cell, make_record, store_record
+from stablebert.report.selection import count_compared_values, write_selection
+from tests.helpers.records import make_cell, make_record, make_seeds, store_record
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_a_line_describes_the_selection(depth_lines):
 def test_the_provenance_of_a_value_is_recorded(depth_lines, path):
     assert selected_entry(path)["provenance"]["reinit.num_layers"] == {
         "sweep": "depth",
-        "seeds": 2,
+        "seeds": "0..1",
         "mean_val": {"1": 60.0, "2": 70.0, "3": 70.0, "10": 50.0},
         "config_id": "rte-reinit-3epochs-mini-reinit.num_layers=2",
     }
@@ -160,3 +162,52 @@ def test_the_command_reports_unreadable_files(command, tmp_path):
 
 def test_the_command_reports_what_it_assumes_about_absent_data(command):
     assert "all records of mini rte used: sha256:1\n" in command.err
+
+
+# ---------------------------------------------------------------- selected values in reports
+
+SELECTED = {
+    "reinit": {
+        "provenance": {
+            "reinit.num_layers": {"seeds": "0..2", "mean_val": {"1": 60.0, "2": 70.0, "3": 65.0}},
+            "trainer.max_steps": {"seeds": 8, "mean_val": {"200": 60.0, "400": 70.0}},
+        }
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "seeds", "count"),
+    [
+        pytest.param("", [2, 3], 3, id="some of its seeds"),
+        pytest.param("", [3, 4], 1, id="other seeds"),
+        pytest.param("", [(0, 3)], 1, id="another pair of seeds"),
+        pytest.param("trainer.max_steps=400", [0], 6, id="two selections"),
+        pytest.param("trainer.max_steps=400", [9], 2, id="a selection on unknown seeds"),
+        pytest.param("method=reinit+mixout", [0], 3, id="a method in a combination"),
+        pytest.param("reinit.num_layers=5", [0], 1, id="a value that was not compared"),
+        pytest.param("task=cola", [0], 1, id="another task"),
+        pytest.param("method=standard", [0], 1, id="another method"),
+    ],
+)
+def test_a_selection_counts_if_it_used(monkeypatch, overrides, seeds, count):
+    monkeypatch.setattr(selection, "load_conf", lambda name: {"mini": {"rte": SELECTED}})
+    defaults = {"task": "rte", "method": "reinit", "scale": "mini", "reinit.num_layers": "2"}
+    values = defaults | dict(word.split("=") for word in overrides.split())
+    if values["method"] == "standard":
+        del values["reinit.num_layers"]
+    cfg = compose([f"{key}={value}" for key, value in values.items()])
+    assert count_compared_values(cfg, make_seeds(seeds)) == count
+
+
+def test_a_value_that_the_sweep_sets_was_not_selected(monkeypatch):
+    monkeypatch.setattr(selection, "load_conf", lambda name: {"mini": {"rte": SELECTED}})
+    cfg = compose(["task=rte", "method=reinit", "scale=mini", "reinit.num_layers=2"])
+    explicit = {"reinit.num_layers"}
+    assert count_compared_values(cfg, make_seeds([0]), explicit=explicit) == 1
+
+
+def test_the_demos_depths_were_selected_on_seeds_that_no_table_reports():
+    cfg = compose(["task=cola", "method=reinit", "scale=demo"])
+    assert count_compared_values(cfg, make_seeds(range(38))) == 1
+    assert count_compared_values(cfg, make_seeds([100])) == 6

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from stablebert.config.compose import compose
-from stablebert.runs.seeds import Seeds, format_seeds
+from stablebert.runs.seeds import Seeds, format_seeds, parse_seeds
 from tests.helpers.records import make_seeds
 
 
@@ -42,3 +42,17 @@ def test_seeds_have_a_text_and_a_folder(seeds, text, folder):
 )
 def test_seeds_are_joined_into_ranges(seeds, text):
     assert format_seeds(make_seeds(seeds)) == text
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        [3],
+        [0, 1, 2, 7],
+        [100, 101, (1, 2)],
+        [*product(range(3), range(10))],
+        [0, (0, 1), (2, 2), (4, 1), (4, 2)],
+    ],
+)
+def test_seeds_can_be_read_from_their_text(seeds):
+    assert parse_seeds(format_seeds(make_seeds(seeds))) == set(make_seeds(seeds))
