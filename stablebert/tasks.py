@@ -11,6 +11,9 @@ from stablebert.errors import ActionableError
 DEMO = "demo"
 """Value of `data.source` and `model.name` that selects the data and the model in this package."""
 
+LOWEST_SCORES = {"accuracy": 0, "f1": 0, "mcc": -1, "pearson": -1, "spearman": -1}
+"""The lowest possible value of each metric; the highest is 1."""
+
 
 def is_generated(source: str) -> bool:
     """Return whether `data.source` is generated: `demo`, `demo:ROWS` or `demo:ROWS:SEED`."""

@@ -13,8 +13,8 @@ from typing import Self
 from stablebert.errors import ConfigError
 from stablebert.grid.executor import GridOutcome, run_grid
 from stablebert.runs.early_score import read_early_score
-from stablebert.runs.record import Key, RunRecord, read_record
-from stablebert.runs.run import Job, LocatedRun, Run
+from stablebert.runs.record import Key, RecordError, RunRecord, read_record
+from stablebert.runs.run import Job, LocatedRun, Run, early_score_file
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ def run_pruned_grid(
         gpus: Devices, as in `run_grid`.
         say: Function that prints a line.
     """
+    discard_damaged_scores([*done, *runs], pruning.fraction, say)
     early_jobs = [Job(run, stop_after=pruning.fraction) for run in runs]
     first = run_grid(
         [job for job in early_jobs if not job.is_done],
@@ -126,6 +127,19 @@ def run_pruned_grid(
             records_by_key[run.key] = record
     say(pruning.describe_savings([*done, *runs], records_by_key))
     return GridOutcome(second.finished, [*first.crashed, *second.crashed])
+
+
+def discard_damaged_scores(
+    runs: Iterable[Run], fraction: float, say: Callable[[str], None] = print
+) -> None:
+    """Delete early scores that cannot be read, so that their runs are validated again."""
+    for run in runs:
+        file = early_score_file(run, fraction)
+        try:
+            read_early_score(run, fraction)
+        except RecordError as error:
+            file.unlink(missing_ok=True)
+            say(f"deleted a damaged early score: {file}: {error.__cause__}")
 
 
 def group_by_cell(runs: Iterable[Run]) -> dict[str, list[Run]]:

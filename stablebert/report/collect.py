@@ -11,7 +11,7 @@ from stablebert.filesystem import naming_file
 from stablebert.report.chance import is_at_chance
 from stablebert.report.files import csv_text, save_text
 from stablebert.report.records import ReportError
-from stablebert.runs.record import RunRecord
+from stablebert.runs.record import RunRecord, serialize_record
 
 
 def write_records(records: Sequence[RunRecord], path: Path) -> None:
@@ -25,7 +25,7 @@ def write_records(records: Sequence[RunRecord], path: Path) -> None:
         ReportError: If the suffix is another one, or pyarrow is missing for `.parquet`.
     """
     if path.suffix == ".jsonl":
-        save_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
+        save_text(path, "".join(json.dumps(serialize_record(record)) + "\n" for record in records))
         return
     rows = [{**flatten(asdict(r)), "at_chance": is_at_chance(r)} for r in records]
     columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -1,6 +1,7 @@
 """Records from `runs/` and from the committed `results/`.
 
-A damaged or half-written file is reported and skipped: it never stops a report and never hides.
+A damaged file, or one in the folder of another run, is reported and skipped: it never stops a
+report and never hides.
 """
 
 import os
@@ -10,8 +11,8 @@ from pathlib import Path
 
 from stablebert.errors import ActionableError
 from stablebert.filesystem import read_bytes
-from stablebert.runs.files import RESULT
-from stablebert.runs.record import RunRecord, parse_record
+from stablebert.runs.files import HISTORY, RESULT
+from stablebert.runs.record import RunRecord, check_location, parse_record
 
 
 class ReportError(ActionableError):
@@ -21,9 +22,9 @@ class ReportError(ActionableError):
 def read_records(*roots: Path) -> tuple[list[RunRecord], list[str]]:
     """Read every record under folders such as `runs` and `results`.
 
-    These are every `result.json` at any depth, and every line of `<root>/<scale>/*.jsonl`. A
-    missing root holds no records. A run with two records counts once; if the two differ in their
-    scores, the first one counts and the other is a problem.
+    These are every `result.json` at any depth, and every line of `<root>/*.jsonl` and
+    `<root>/<scale>/*.jsonl`. A missing root holds no records. A run with two records counts once;
+    if the two differ in their scores, the first one counts and the other is a problem.
 
     Returns:
         The records, sorted, and one line per problem.
@@ -34,6 +35,8 @@ def read_records(*roots: Path) -> tuple[list[RunRecord], list[str]]:
         for place, text in _record_texts(root, problems):
             try:
                 record = parse_record(text)
+                if os.path.basename(place) == RESULT:
+                    check_location(record, os.path.dirname(place))
             except ValueError as error:
                 problems.append(f"{place}: {error}")
                 continue
@@ -83,8 +86,10 @@ def _record_files(root: Path, problems: list[str]) -> Iterator[tuple[str, bool]]
         for entry in entries:
             if _is_folder(entry):
                 folders.append((entry.path, depth + 1))
-            elif entry.name == RESULT or (depth == 1 and entry.name.endswith(".jsonl")):
-                yield entry.path, entry.name != RESULT
+            elif entry.name == RESULT:
+                yield entry.path, False
+            elif depth <= 1 and entry.name.endswith(".jsonl") and entry.name != HISTORY:
+                yield entry.path, True
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

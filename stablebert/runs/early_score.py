@@ -1,11 +1,13 @@
 """The validation score of a run after a fraction of its steps, stored for seed pruning."""
 
-import json
 from dataclasses import asdict, dataclass
+from typing import get_type_hints
 
 from stablebert.filesystem import read_bytes
 from stablebert.runs.files import write_json
+from stablebert.runs.record import RecordError
 from stablebert.runs.run import Run, early_score_file
+from stablebert.runs.strict_json import describe_mismatches, parse_object, pop_digest, with_digest
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,41 @@ class EarlyScore:
 
 def write_early_score(run: Run, fraction: float, score: EarlyScore) -> None:
     """Store the score of a run after `fraction` of its steps, whole or not at all."""
-    write_json(early_score_file(run, fraction), asdict(score))
+    write_json(early_score_file(run, fraction), with_digest({**_identity(run), **asdict(score)}))
 
 
 def read_early_score(run: Run, fraction: float) -> EarlyScore | None:
-    """Read the score of a run after `fraction` of its steps; None if it is missing or damaged."""
+    """Read the score of a run after `fraction` of its steps; None if it has none.
+
+    Raises:
+        RecordError: If the file exists but does not hold such a score.
+    """
+    path = early_score_file(run, fraction)
     try:
-        return EarlyScore(**json.loads(read_bytes(early_score_file(run, fraction))))
-    except (OSError, ValueError, TypeError):
+        return _parse_early_score(read_bytes(path), run)
+    except FileNotFoundError:
         return None
+    except (ValueError, OSError) as error:
+        raise RecordError(f"{path}: {error}; delete the file to validate the run again") from error
+
+
+def _parse_early_score(text: bytes, run: Run) -> EarlyScore:
+    data = parse_object(text)
+    if pop_digest(data):
+        raise ValueError("changed after it was written: its digest does not match")
+    identity = _identity(run)
+    if any(data.pop(name, value) != value for name, value in identity.items()):  # older: no names
+        raise ValueError("the score of another run")
+    hints = get_type_hints(EarlyScore)
+    if data.keys() != hints.keys():
+        raise ValueError(f"not an early score; differs in {sorted(data.keys() ^ hints.keys())}")
+    if invalid := describe_mismatches(data, hints):
+        raise ValueError(f"invalid values: {', '.join(invalid)}")
+    score = EarlyScore(**data)
+    if not (1 <= score.step <= score.steps and -1 <= score.val_score <= 1 and score.seconds >= 0):
+        raise ValueError(f"values out of range: {score}")
+    return score
+
+
+def _identity(run: Run) -> dict[str, str]:
+    return {"config_id": run.config_id, "seeds": str(run.seeds)}

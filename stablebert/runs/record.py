@@ -1,18 +1,27 @@
-"""The record of a run (`result.json`): its fields, parsing and validation.
+"""The record of a run (`result.json`): its fields, their digest, and what is checked in reading.
 
 Nothing here imports torch: a table is built from thousands of records.
 """
 
-import json
-from dataclasses import dataclass, fields
-from math import isfinite
+import os
+from collections.abc import Iterator
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from stablebert.errors import ActionableError
 from stablebert.filesystem import read_bytes
 from stablebert.runs.files import RESULT
 from stablebert.runs.seeds import Seeds
+from stablebert.runs.strict_json import (
+    LIMIT,
+    describe_mismatches,
+    parse_object,
+    pop_digest,
+    shorten,
+    with_digest,
+)
+from stablebert.tasks import LOWEST_SCORES
 
 Metrics = dict[str, float | None]
 """Metric values by name; None for a NaN."""
@@ -21,7 +30,7 @@ Key = tuple[str, Seeds]
 
 
 class RecordError(ActionableError):
-    """A record cannot be read: it is truncated, damaged, or from another version."""
+    """A record cannot be used: it is damaged, of another run, or from another version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +62,7 @@ class RunRecord:
     """Score of the majority class on `val`, `test` and the whole `dev` set."""
     predictions: dict[str, Metrics]
     """Number of predictions per class (mean, std, min, max for STS-B) in the same places."""
-    splits: dict[str, dict[str, Any]]
+    splits: dict[str, dict[str, int | str]]
     """`rows`, `source` and `fingerprint` of `train`, `val` and `test`."""
     steps: int
     skipped_steps: int
@@ -75,7 +84,7 @@ class RunRecord:
     model: str
     """Identity of the model's content, likewise."""
     versions: dict[str, str | None]
-    start: dict[str, Any] | None = None
+    start: dict[str, str | float] | None = None
     """`task`, `config_id`, `val_best` and `seconds` of the run whose encoder it started from."""
     pruned_from: list[list[int]] | None = None
     """Seeds of all runs of the cell among which seed pruning selected this one, as [init, data];
@@ -96,60 +105,145 @@ class RunRecord:
         return self.config_id, self.seeds
 
 
+# ---------------------------------------------------------------- reading and writing
+
+
+def serialize_record(record: RunRecord) -> dict[str, Any]:
+    """Return what is stored of a record: its fields and their digest."""
+    return with_digest(asdict(record))
+
+
 def read_record(folder: Path) -> RunRecord | None:
     """Read the record of a run; return None if the run has not finished.
 
     Raises:
-        RecordError: If the file exists but is not a complete record of this version.
+        RecordError: If the file exists but is not a complete record of this version and run.
     """
     path = folder / RESULT
     try:
-        return parse_record(read_bytes(path))
+        record = parse_record(read_bytes(path))
+        check_location(record, str(folder))
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as error:
-        raise RecordError(f"{path}: {error}; force=true runs it again") from error
+        advice = "force=true runs it again, and so does `stablebert grid --retry-crashed`"
+        raise RecordError(f"{path}: {error}; {advice}") from error
+    return record
 
 
 def parse_record(text: str | bytes) -> RunRecord:
-    """Parse one record.
+    """Parse and check one record: a result.json, a committed line, or a summary in W&B.
 
     Raises:
-        ValueError: If the text is not JSON, or not a complete record of this version.
+        ValueError: If the text is not JSON, or not a complete record of this version; or if its
+            values have another type, contradict each other or do not match its digest.
     """
-    data = json.loads(text)
-    if not isinstance(data, dict):
-        raise ValueError(f"expected a record, got a {type(data).__name__}")
-    if not FIELDS - _OPTIONAL <= data.keys() <= FIELDS:
-        raise ValueError(f"not a record of this version; differs in {sorted(FIELDS ^ set(data))}")
-    invalid = [name for name in _TEXTS if not isinstance(data[name], str)]
-    invalid += [name for name in _NUMBERS if not _is_number(data[name])]
-    for name, required_keys in _GROUPS.items():
-        if not isinstance(data[name], dict) or not required_keys <= data[name].keys():
-            invalid.append(name)
+    data = parse_object(text)
+    has_changed = pop_digest(data)
+    if data.keys() != FIELDS and not FIELDS - _OPTIONAL <= data.keys() <= FIELDS:
+        raise ValueError(f"not a record of this version; differs in {sorted(FIELDS ^ data.keys())}")
+    invalid = describe_mismatches(data, _HINTS)
+    invalid += [
+        f"{name}={shorten(data[name])}"
+        for name, required_keys in _GROUPS.items()
+        if isinstance(data[name], dict) and not required_keys <= data[name].keys()
+    ]
     if invalid:
-        invalid_values = ", ".join(f"{name}={data[name]!r}" for name in invalid)
-        raise ValueError(f"invalid values: {invalid_values}")
-    return RunRecord(**data)
+        raise ValueError(f"invalid values: {', '.join(invalid)}")
+    record = RunRecord(**data)
+    problems = list(_contradictions(record))
+    if has_changed:
+        problems.append("changed after it was written: its digest does not match")
+    if problems:
+        raise ValueError("; ".join(problems))
+    return record
+
+
+def check_location(record: RunRecord, folder: str) -> None:
+    """Check that a record lies in the folder of its run.
+
+    Raises:
+        ValueError: If the folder is another run's, or none of a run.
+    """
+    parts = [record.scale, record.task, record.method, record.config_id, record.seeds.folder]
+    paths = (os.path.abspath, os.path.realpath)  # a part of the path may be a link
+    if all(path(folder).split(os.sep)[-len(parts) :] != parts for path in paths):
+        raise ValueError(f"not in the folder of its run, which is {'/'.join(parts)}")
 
 
 FIELDS = frozenset(field.name for field in fields(RunRecord))
 """Names of all fields of a record."""
-_OPTIONAL = {"start", "pruned_from", "data_address", "model_address"}
+_OPTIONAL = {field.name for field in fields(RunRecord) if field.default is not MISSING}
 """Fields that older records lack."""
-_TEXTS = (
-    *("task", "method", "length", "scale", "config_id", "metric", "status", "precision"),
-    *("packing", "device", "data", "model"),
-)
-_NUMBERS = ("seed", "seed_init", "seed_data", "val_best", "test_at_best", "test_at_last")
+_HINTS = get_type_hints(RunRecord)
 _GROUPS: dict[str, set[str]] = {
     "metrics": {"val_at_best", "test_at_best", "test_at_last", "dev_at_last"},
     "majority": {"val", "test", "dev"},
     "splits": {"train", "val", "test"},
-    "seconds": set(),
-    "versions": set(),
 }
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+# ---------------------------------------------------------------- contradictions
+
+
+def _contradictions(record: RunRecord) -> Iterator[str]:
+    """Yield what cannot be true of a record, one text each."""
+    if record.metric not in LOWEST_SCORES:
+        yield f"metric={shorten(record.metric)} is not one of {', '.join(LOWEST_SCORES)}"
+        return
+    if record.status not in ("ok", "failed"):
+        yield f"status={shorten(record.status)} is neither ok nor failed"
+    if any(len(pair) != 2 for pair in record.pruned_from or ()):
+        yield f"pruned_from={shorten(record.pruned_from)} does not consist of pairs"
+    yield from _scores_out_of_range(record)
+    reported = {"val_best": "val_at_best"} | {k: k for k in ("test_at_best", "test_at_last")}
+    for name, place in reported.items():
+        score, metrics = getattr(record, name), record.metrics[place]
+        # a run without a number has score 0
+        if record.metric not in metrics or score != (metrics[record.metric] or 0):
+            yield (
+                f"{name}={score} contradicts metrics.{place}.{record.metric}="
+                f"{metrics.get(record.metric)}"
+            )
+    for name, (value, low, high) in _bounded_values(record).items():
+        if not low <= value <= high:
+            yield f"{name}={shorten(value)} is not from {low} to {high}"
+
+
+def _scores_out_of_range(record: RunRecord) -> Iterator[str]:
+    rounding = 1e-6  # torchmetrics computes in float32
+    scores: dict[str, tuple[str, float | None]] = {
+        f"majority.{split}": (record.metric, x) for split, x in record.majority.items()
+    }
+    for place, metrics in record.metrics.items():
+        scores |= {f"metrics.{place}.{name}": (name, x) for name, x in metrics.items()}
+    for key, (name, score) in scores.items():
+        low = LOWEST_SCORES.get(name)
+        if low is None:
+            yield f"{key} is not one of {', '.join(LOWEST_SCORES)}"
+        elif score is not None and not low - rounding <= score <= 1 + rounding:
+            yield f"{key}={score} is not from {low} to 1"
+
+
+def _bounded_values(record: RunRecord) -> dict[str, tuple[float, float, float]]:
+    """Return values with their lowest and highest possible value, by name."""
+    seed = 2**32 - 1
+    step = 1 if record.val_best_step is None else record.val_best_step
+    bounds: dict[str, tuple[float, float, float]] = {
+        "seed": (record.seed, 0, seed),
+        "seed_init": (record.seed_init, 0, seed),
+        "seed_data": (record.seed_data, 0, seed),
+        "steps": (record.steps, 1, LIMIT),
+        "val_best_step": (step, 1, record.steps),
+        "skipped_steps": (record.skipped_steps, 0, record.steps),
+        "evaluations": (record.evaluations, 0, LIMIT),
+        "threads": (record.threads, 1, LIMIT),
+        "padding_efficiency": (record.padding_efficiency, 0, 1),
+        "peak_memory_bytes": (record.peak_memory_bytes, 0, LIMIT),
+    }
+    for name, seconds in record.seconds.items():
+        bounds[f"seconds.{name}"] = (seconds, 0, LIMIT)
+    for name, split in record.splits.items():
+        rows = split.get("rows")
+        bounds[f"splits.{name}.rows"] = (rows if isinstance(rows, int) else 0, 1, LIMIT)
+    return bounds

@@ -4,22 +4,23 @@ The record on disk is the result; W&B only displays it. A failure of W&B costs t
 seconds and one warning. Free of torch, so a finished run is mirrored at once.
 """
 
-import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, Protocol
 
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import as_dict
 from stablebert.errors import mask_credentials
+from stablebert.filesystem import read_bytes
 from stablebert.runs.files import HISTORY, RESULT
-from stablebert.runs.record import RunRecord
+from stablebert.runs.record import RunRecord, serialize_record
 from stablebert.runs.seeds import Seeds
+from stablebert.runs.strict_json import parse_object
 from stablebert.tracking.client import usage_problem
 from stablebert.version import versions
 
@@ -132,7 +133,7 @@ class Mirror:
                 "failed": int(record.status == "failed"),
                 "at_chance": int(is_at_chance(record)),
             }
-            self._run.summary.update({**asdict(record), **status})
+            self._run.summary.update({**serialize_record(record), **status})
             if file.is_file():
                 # A file outside the W&B folder would be linked, with a warning.
                 copy = shutil.copy(file, self._run.dir)
@@ -177,11 +178,29 @@ def mirror_finished_run(record: RunRecord, run: MirroredRun) -> None:
     mirror = open_mirror(run)
     if mirror is None:
         return
-    history = run.folder / HISTORY
-    for line in history.read_text("utf-8").splitlines() if history.is_file() else []:
-        metrics = json.loads(line)
-        mirror.log(metrics, metrics.pop("step"))
+    for step, metrics in _read_history(run.folder / HISTORY):
+        mirror.log(metrics, step)
     mirror.finish(record, run)
+
+
+def _read_history(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yield step and metrics of every line of a history; warn of lines that are damaged."""
+    try:
+        lines = read_bytes(path).splitlines()
+    except OSError as error:
+        log.warning("%s: %s; the mirror has no curves", path, error.strerror)
+        return
+    for number, line in enumerate(lines, start=1):
+        try:
+            metrics = parse_object(line)
+            step = metrics.pop("step")
+        except (ValueError, KeyError) as error:
+            log.warning("%s:%d: damaged, left out of the mirror: %s", path, number, error)
+            continue
+        if type(step) is int and all(type(x) in (int, float, NoneType) for x in metrics.values()):
+            yield step, metrics
+        else:
+            log.warning("%s:%d: damaged, left out of the mirror", path, number)
 
 
 def mirror_refusal(error: BaseException) -> None:

@@ -13,6 +13,7 @@ from stablebert.errors import ActionableError
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import FIELDS, Key, RunRecord, parse_record
 from stablebert.runs.seeds import Seeds
+from stablebert.runs.strict_json import DIGEST
 from stablebert.timeouts import run_with_timeout
 from stablebert.tracking.client import usage_problem
 
@@ -140,9 +141,11 @@ def _record(summary: Any) -> RunRecord:
     Raises:
         ValueError: If the summary is not a record.
     """
-    return parse_record(
-        json.dumps({name: summary[name] for name in FIELDS if name in summary}, default=dict)
-    )
+    fields = {name: summary[name] for name in (*FIELDS, DIGEST) if name in summary}
+    try:
+        return parse_record(json.dumps(fields, default=dict))
+    except (TypeError, RecursionError) as error:  # no JSON either
+        raise ValueError(str(error)) from error
 
 
 def _key(config: dict[str, Any]) -> Key | None:

@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from lightning.pytorch import Callback
@@ -25,7 +25,7 @@ from stablebert.runs.files import (
     write_json,
     write_text,
 )
-from stablebert.runs.record import RunRecord, read_record
+from stablebert.runs.record import RunRecord, read_record, serialize_record
 from stablebert.runs.run import Job, LocatedRun
 from stablebert.signals import stop_signal
 from stablebert.tracking.mirror import mirror_finished_run, open_mirror
@@ -182,7 +182,7 @@ class Session:
         else:
             self._history.complete()
             write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
-            if not write_json(folder / RESULT, asdict(record), replace=cfg.force):
+            if not write_json(folder / RESULT, serialize_record(record), replace=cfg.force):
                 record = read_record(folder) or record
         self.record = record
         return record

@@ -1,5 +1,6 @@
 """Plans: which runs of a sweep are done, missing or crashed; shards; retries."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -71,6 +72,13 @@ def test_a_run_with_a_crash_record_has_crashed(run):
 def test_a_run_with_a_damaged_record_counts_as_crashed(run):
     (run.folder / "result.json").write_text('{"task": "rt')
     assert plan_of([run]) == Plan(crashed=[run])
+
+
+def test_a_run_with_the_record_of_another_run_counts_as_crashed(tmp_path):
+    one, two = (make_run(tmp_path, f"seed={seed}") for seed in (0, 1))
+    store_run_record(one)
+    shutil.copytree(one.folder, two.folder)
+    assert plan_of([one, two]) == Plan(done=[one], crashed=[two])
 
 
 def test_a_forced_run_that_crashed_is_still_done(run):

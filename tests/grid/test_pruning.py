@@ -8,6 +8,7 @@ from stablebert.errors import ConfigError
 from stablebert.grid import executor
 from stablebert.grid.pruning import Pruning, group_by_cell, run_pruned_grid
 from stablebert.runs.early_score import EarlyScore, write_early_score
+from stablebert.runs.run import early_score_file
 from tests.helpers.runs import make_run, make_run_record
 from tests.helpers.scripted_workers import ScriptedWorkers, finish
 
@@ -124,6 +125,17 @@ def test_survivors_know_all_seeds_that_they_were_selected_from(workers, tmp_path
     run_pruned(runs, [make_run_record(finished)], done=[finished])
     started = {job.pruned_from for job in workers.jobs if job.stop_after is None}
     assert started == {tuple(run.seeds for run in [finished, *runs])}
+
+
+def test_a_damaged_score_is_named_and_the_run_validated_again(workers, tmp_path):
+    runs = [make_run(tmp_path, f"seed={seed}") for seed in range(3)]
+    run_pruned(runs)
+    file = early_score_file(runs[0], 0.25)
+    file.write_text(file.read_text().replace('"step": 5', '"step": 6'))
+    workers.jobs.clear()
+    _, lines = run_pruned(runs)
+    assert [job.run for job in workers.jobs if job.stop_after] == [runs[0]]
+    assert lines[0].startswith(f"deleted a damaged early score: {file}: changed after")
 
 
 def test_a_validated_seed_is_not_validated_again(workers, tmp_path):

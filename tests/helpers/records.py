@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from stablebert.report.cells import Cell
 from stablebert.report.join import join_records
 from stablebert.runs.files import run_folder
-from stablebert.runs.record import RunRecord
+from stablebert.runs.record import RunRecord, serialize_record
 from stablebert.runs.seeds import Seeds
 from stablebert.tasks import TASKS
 
@@ -44,8 +44,12 @@ def make_record(cell, seed=0, score=0.7, val=None, **changes):
     """A record of a cell with the same score in all places, of one seed or a pair of seeds."""
     (seeds,) = make_seeds([seed])
     task = TASKS[cell.task]
-    metrics = dict.fromkeys(task.metrics, score)
-    places = ("val_at_best", "test_at_best", "test_at_last", "dev_at_last")
+    scores = {
+        "val_at_best": score if val is None else val,
+        "test_at_best": changes.get("test_at_best", score),
+        "test_at_last": changes.get("test_at_last", score),
+        "dev_at_last": score,
+    }
     rows = {"train": 2490, "val": 138, "test": 139}
     record = RunRecord(
         task=cell.task,
@@ -58,11 +62,11 @@ def make_record(cell, seed=0, score=0.7, val=None, **changes):
         config_id=cell.config_id,
         metric=task.metric,
         status="ok",
-        val_best=score if val is None else val,
+        val_best=scores["val_at_best"],
         val_best_step=9,
         test_at_best=score,
         test_at_last=score,
-        metrics=dict.fromkeys(places, metrics),
+        metrics={place: dict.fromkeys(task.metrics, x) for place, x in scores.items()},
         majority={"val": 0.529, "test": 0.525, "dev": 0.527},
         predictions={"dev_at_last": {"entailment": 146, "not_entailment": 131}},
         splits={name: {"rows": n, "source": "x", "fingerprint": "y"} for name, n in rows.items()},
@@ -94,7 +98,7 @@ def store_record(root, record):
         seeds=record.seeds,
     )
     folder.mkdir(parents=True)
-    (folder / "result.json").write_text(json.dumps(asdict(record)))
+    (folder / "result.json").write_text(json.dumps(serialize_record(record)))
     return folder / "result.json"
 
 

@@ -1,7 +1,6 @@
 """Tiny runs and sweeps for tests: their arguments, their files, and runs that are never trained."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from stablebert.config.compose import compose
@@ -10,7 +9,7 @@ from stablebert.glue.sources import Source
 from stablebert.hub import Content
 from stablebert.runs.claims import is_claimed
 from stablebert.runs.locate import identify, locate
-from stablebert.runs.record import read_record
+from stablebert.runs.record import read_record, serialize_record
 from stablebert.runs.run import LocatedRun, Run
 from stablebert.tasks import TASKS
 from tests.helpers.records import make_cell, make_record
@@ -83,7 +82,7 @@ def store_run_record(run, record=None):
     """Write the record of a run into its folder, and return it."""
     record = record or make_run_record(run)
     run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / "result.json").write_text(json.dumps(asdict(record)))
+    (run.folder / "result.json").write_text(json.dumps(serialize_record(record)))
     return record
 
 

@@ -3,17 +3,20 @@
 import json
 import os
 import re
+import shutil
 from dataclasses import asdict
 
 import pytest
 
 from stablebert.report.records import read_records
+from stablebert.runs.record import serialize_record
+from tests.helpers.edits import edit_randomly
 from tests.helpers.records import make_cell, make_record, store_record
 
 
 def write_lines(path, *records):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(json.dumps(asdict(record)) for record in records) + "\n\n")
+    path.write_text("\n".join(json.dumps(serialize_record(record)) for record in records) + "\n\n")
 
 
 def test_results_of_runs_and_committed_lines_are_read_alike(tmp_path):
@@ -30,6 +33,20 @@ def test_json_lines_deeper_in_a_root_are_not_records(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "history.jsonl").write_text('{"step": 1}\n')
     assert read_records(tmp_path) == ([], [])
+
+
+def test_json_lines_directly_in_a_root_are_records(tmp_path):
+    record = make_record(make_cell())
+    write_lines(tmp_path / "all.jsonl", record)
+    assert read_records(tmp_path) == ([record], [])
+
+
+def test_a_history_is_never_read_as_records(tmp_path):
+    folder = store_record(tmp_path, make_record(make_cell())).parent
+    (folder / "history.jsonl").write_text('{"step": 1}\n')
+    for root in (folder, folder.parent):
+        records, problems = read_records(root)
+        assert (len(records), problems) == (1, [])
 
 
 def test_a_link_to_a_folder_above_is_not_followed_forever(tmp_path):
@@ -58,6 +75,27 @@ def test_a_link_further_down_does_not_hide_json_lines(tmp_path):
 def test_a_pipe_in_place_of_a_record_is_reported_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "result.json")
     assert read_records(tmp_path) == ([], [f"{tmp_path}/result.json: Not a regular file"])
+
+
+def test_a_record_in_the_folder_of_another_run_is_reported_and_skipped(tmp_path):
+    path = store_record(tmp_path, make_record(make_cell(), 0))
+    copy = path.parent.with_name("seed1")
+    shutil.move(path.parent, copy)
+    records, (line,) = read_records(tmp_path)
+    assert records == []
+    assert line.startswith(f"{copy}/result.json: not in the folder of its run, which is mini/rte/")
+
+
+def test_random_edits_never_hide_another_record(tmp_path):
+    """Whatever happens to one file, the other is read."""
+    store_record(tmp_path, make_record(make_cell(), 0))
+    bad = store_record(tmp_path, make_record(make_cell(), 1))
+    original = bad.read_bytes()
+    for seed in range(50):
+        bad.write_bytes(edit_randomly(original, seed))
+        records, problems = read_records(tmp_path)
+        assert 0 in [r.seed for r in records]
+        assert len(records) + len(problems) == 2
 
 
 def test_a_missing_root_holds_no_records(tmp_path):
@@ -93,6 +131,24 @@ def test_a_record_with_an_invalid_number_is_reported_and_skipped(tmp_path, name,
     records, (line,) = read_records(tmp_path)
     assert records == []
     assert f"{name}={value!r}" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("splits", {"train": None, "val": {"rows": 1}, "test": {"rows": 1}}),
+        ("splits", {name: {"rows": "x"} for name in ("train", "val", "test")}),
+        ("val_best", 10**400),
+    ],
+)
+def test_nested_values_of_another_kind_are_reported_and_skipped(tmp_path, name, value):
+    good = make_record(make_cell())
+    lines = [{**asdict(make_record(make_cell(), 1)), name: value}, asdict(good)]
+    (tmp_path / "all.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    records, (line,) = read_records(tmp_path)
+    assert records == [good]
+    assert line.startswith(f"{tmp_path}/all.jsonl:1: ")
+    assert name in line
 
 
 def test_a_damaged_line_is_reported_with_its_number(tmp_path):

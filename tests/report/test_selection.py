@@ -138,11 +138,11 @@ def command(tmp_path, path, monkeypatch, capsys):
     monkeypatch.setattr("stablebert.cli.arguments.RESULTS", tmp_path / "none")
     overrides = ["task=rte", "method=reinit", "length=3epochs", "seed=0", "reinit.num_layers=1,2"]
     overrides += ["scale=mini", "data.source=/absent", f"paths.runs={tmp_path / 'runs'}"]
-    base = make_record(make_cell(), data="sha256:1", model="sha256:2")
+    content = {"data": "sha256:1", "model": "sha256:2"}
     for cfg in read_sweep("reinit_depth").narrow(overrides).configs():
-        own = config_id(cfg, data=base.data, model=base.model)
+        own = config_id(cfg, **content)
         score = cfg.reinit.num_layers / 4
-        record = replace(base, method="reinit", config_id=own, val_best=score)
+        record = make_record(make_cell(method="reinit"), val=score, config_id=own, **content)
         store_record(tmp_path / "runs", record)
     torn = tmp_path / "runs" / "mini" / "torn" / "result.json"
     torn.parent.mkdir()

@@ -17,6 +17,7 @@ from stablebert.runs.record import RunRecord
 from stablebert.tracking import client
 from stablebert.tracking import mirror as mirror_module
 from stablebert.tracking.mirror import STEP, Mirror, open_mirror, requested_mode
+from tests.helpers.runs import make_run, store_run_record
 from tests.helpers.sweeps import HANG_SECONDS, rows_of, wait_until
 from tests.helpers.wandb_server import DRIP
 
@@ -130,6 +131,31 @@ def test_runs_of_an_agent_are_online_without_wandb_mode(monkeypatch):
 
 def test_a_run_has_no_mirror_unless_requested():
     assert open_mirror(locate(compose(["task=rte", "scale=demo"]))) is None
+
+
+@pytest.fixture
+def mirrored(tmp_path, monkeypatch):
+    """Function that mirrors a finished run with a history, and returns its fake W&B run."""
+    run, fake = make_run(tmp_path), FakeRun()
+    monkeypatch.setattr(mirror_module, "open_mirror", lambda _: Mirror(lambda: fake))
+    record = store_run_record(run)
+
+    def mirror_run(history):
+        (run.folder / "history.jsonl").write_bytes(history)
+        fake.dir = str(tmp_path)
+        mirror_module.mirror_finished_run(record, run)
+        return fake
+
+    return mirror_run
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{", b"[]", b"\xff", b'{"x": 1.0}', b'{"step": "1"}', b'{"step": 2, "x": []}']
+)
+def test_a_damaged_line_of_a_history_is_named_and_left_out(mirrored, caplog, line):
+    run = mirrored(b'{"step": 1, "x": 1.0}\n' + line + b'\n{"step": 3, "x": null}\n')
+    assert [row[STEP] for row in run.rows()] == [1, 3]
+    assert "history.jsonl:2: damaged, left out of the mirror" in caplog.text
 
 
 # ---------------------------------------------------------------- the client, offline

@@ -164,7 +164,9 @@ def test_the_records_of_a_sweep_are_collected_from_wandb(sweep, command, tmp_pat
 
 @pytest.mark.slow
 def test_a_record_of_another_grid_is_rejected(sweep, command, tmp_path, monkeypatch):
-    monkeypatch.setitem(sweep.runs("finished")[0].summary, "config_id", "0123456789")
+    summary = sweep.runs("finished")[0].summary
+    monkeypatch.setitem(summary, "config_id", "0123456789")
+    monkeypatch.delitem(summary, "digest")
     status, _, err = command("collect", tmp_path / "y.jsonl", "--from-wandb", sweep.path)
     assert status == 1
     assert "the sweep's grid has no such run" in err
