@@ -17,7 +17,7 @@ from stablebert.grid.display import Display, describe_result
 from stablebert.grid.launchers import Worker, start_worker
 from stablebert.grid.worker import log_file
 from stablebert.machine import usable_cores
-from stablebert.runs.claims import is_claimed
+from stablebert.runs.claims import describe_claim, is_claimed
 from stablebert.runs.early_score import EarlyScore, read_early_score
 from stablebert.runs.files import CRASH, write_json
 from stablebert.runs.record import RecordError, RunRecord, read_record
@@ -105,6 +105,8 @@ class _Executor:
         self.queue = deque(jobs)
         self.elsewhere: list[Job] = []
         """Jobs that another process is doing or has done."""
+        self.reported: set[Path] = set()
+        """Folders of the runs of which the grid has said that it waits for them."""
         self.retried: set[Path] = set()
         """Folders of the runs during which a worker died once."""
         self.size = size
@@ -221,10 +223,19 @@ class _Executor:
                 self._finish(job, result, None)
             elif is_claimed(job.run.folder):
                 self.elsewhere.append(job)
+                self._report_waiting(job)
             elif (job.run.folder / CRASH).exists():
                 self._crash(job, "in another process")
             else:
                 self.queue.append(job)
+
+    def _report_waiting(self, job: Job) -> None:
+        """Print for what the grid waits, once per run, when it has nothing else to do."""
+        is_busy = self.queue or any(worker.job for worker in self.workers)
+        if not is_busy and job.run.folder not in self.reported:
+            self.reported.add(job.run.folder)
+            holder = describe_claim(job.run.folder)
+            self.display.say(f"waiting for {job.run.name}, which is being run by {holder}")
 
     def _finish(self, job: Job, result: RunRecord | EarlyScore, seconds: float | None) -> None:
         self.outcome.finished += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ConfigError
+from stablebert.runs.claims import ClaimedError, hold_claim
 from stablebert.runs.files import CRASH, RESULT
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import RecordError, RunRecord, read_record
@@ -72,11 +73,15 @@ def _has_finished_since(run: Run) -> bool:
 
 
 def clear_crashes(runs: Iterable[Run]) -> None:
-    """Make crashed runs missing again; keep their crash records and damaged records as backups."""
+    """Make crashed runs missing again; keep their crash records and damaged records as backups.
+
+    Another grid may have executed a run since the plan, or be executing it: that is left alone.
+    """
     for run in runs:
-        for name in (CRASH, RESULT):
-            with suppress(FileNotFoundError):
-                (run.folder / name).replace(run.folder / f"{name}.before")
+        with suppress(ClaimedError), hold_claim(run.folder):
+            for name in () if _has_finished_since(run) else (CRASH, RESULT):
+                with suppress(FileNotFoundError):
+                    (run.folder / name).replace(run.folder / f"{name}.before")
 
 
 def select_shard(configs: Sequence[RunConfig], text: str) -> list[RunConfig]:

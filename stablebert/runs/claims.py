@@ -1,24 +1,26 @@
 """Claims: one process at a time executes a run, on one machine or over a shared file system.
 
 A claim is a file in the run's folder that its holder touches every minute. It expires when the
-holder is known to be dead, or has not touched it for five minutes. A claim only saves work: records
-are safe because the first one written wins.
+holder is known to be dead, or has not touched it for five minutes; so does anything else in its
+place. A claim only saves work: records are safe because the first one written wins.
 """
 
 import json
 import os
 import platform
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from stablebert.errors import ActionableError
+from stablebert.filesystem import read_bytes
+from stablebert.runs.files import remove_leftovers
+from stablebert.runs.strict_json import parse_object
 
 CLAIM = "claim.json"
-LEFTOVERS = {".part", ".expired"}
-"""Suffixes of files that a killed process leaves in the folder."""
 HEARTBEAT = 60.0
 """Seconds between two touches."""
 STALE = 300.0
@@ -37,16 +39,14 @@ def hold_claim(folder: Path) -> Iterator[None]:
         ClaimedError: If another process holds it and appears to be alive.
     """
     path = folder / CLAIM
-    holder = {**_this_process(), "token": uuid4().hex}
+    holder = {**_this_process(), "since": _utc(time.time()), "token": uuid4().hex}
     while not _create(path, holder):
         _remove_expired(path)
     stop = threading.Event()
     heartbeat = threading.Thread(target=_beat, args=(path, holder["token"], stop), daemon=True)
     heartbeat.start()
     try:
-        for file in folder.iterdir():
-            if file.suffix in LEFTOVERS:
-                file.unlink(missing_ok=True)
+        remove_leftovers(folder)
         yield
     finally:
         stop.set()
@@ -58,7 +58,25 @@ def hold_claim(folder: Path) -> Iterator[None]:
 def is_claimed(folder: Path) -> bool:
     """Return whether a process that appears to be alive is executing the run."""
     path = folder / CLAIM
-    return path.exists() and not _has_expired(path)
+    return os.path.lexists(path) and not _has_expired(path)
+
+
+def describe_claim(folder: Path) -> str:
+    """Describe who executes a run, since when, and when the claim expires."""
+    path = folder / CLAIM
+    holder = _read(path)
+    expiry = ""
+    if not _is_alive(holder):
+        with suppress(OSError):
+            last_sign = path.lstat().st_mtime
+            expiry = (
+                f", last heard of at {_utc(last_sign)}; unless it is heard of again, its claim "
+                f"expires at {_utc(last_sign + STALE)}"
+            )
+    if not holder:
+        return f"an unknown process, because {path} is damaged{expiry}"
+    since = f" since {holder['since']}" if "since" in holder else ""
+    return f"process {holder.get('pid')} on {holder.get('host')}{since}{expiry}"
 
 
 def _create(path: Path, content: dict[str, object]) -> bool:
@@ -83,35 +101,32 @@ def _create(path: Path, content: dict[str, object]) -> bool:
 def _remove_expired(path: Path) -> None:
     """Remove an expired claim.
 
-    If two processes see it expire, the slower one may remove the new claim of the faster one. Both
-    then execute the run, and the first record is kept.
-
     Raises:
         ClaimedError: If the claim has not expired.
     """
     holder = _read(path)
     if not _has_expired(path):
-        if path.exists():
-            raise ClaimedError(
-                f"{path.parent} is being run by process {holder.get('pid')} on {holder.get('host')}"
-            )
+        if os.path.lexists(path):  # also a link that leads nowhere
+            raise ClaimedError(f"{path.parent} is being run by {describe_claim(path.parent)}")
         return  # released this moment
     aside = path.with_name(f"{path.name}.{uuid4().hex}.expired")
     with suppress(FileNotFoundError):  # another process was faster
         path.rename(aside)
-        aside.unlink(missing_ok=True)
+        if _read(aside) != holder:  # it was even faster and holds a new claim: give it back
+            with suppress(OSError):
+                os.link(aside, path)
+    remove_leftovers(path.parent)
 
 
 def _has_expired(path: Path) -> bool:
     """Return whether the holder of a claim is dead, or has not touched it for too long."""
-    holder = _read(path)
-    here = _this_process()
-    if holder and all(holder.get(key) == here[key] for key in ("host", "boot", "namespace")):
-        return _start_time(int(str(holder.get("pid", 0)))) != holder.get("started")
+    is_alive = _is_alive(_read(path))
+    if is_alive is not None:
+        return not is_alive
     probe = path.with_name(f"{path.name}.{uuid4().hex}.probe")
     try:  # take both times from the clock of the file system: machines' clocks may differ
         probe.touch()
-        return probe.stat().st_mtime - path.stat().st_mtime > STALE
+        return abs(probe.stat().st_mtime - path.lstat().st_mtime) > STALE
     except FileNotFoundError:
         return True
     except OSError:  # the folder is not writable: executing the run will report it
@@ -122,11 +137,30 @@ def _has_expired(path: Path) -> bool:
 
 
 def _read(path: Path) -> dict[str, object]:
+    """Return the holder of a claim, nothing if the claim is damaged or absent."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else {}
+        holder = parse_object(read_bytes(path))
     except (OSError, ValueError):
         return {}
+    pid = holder.get("pid")
+    return holder if type(pid) is int and 0 < pid < 2**31 else {}
+
+
+def _is_alive(holder: Mapping[str, object]) -> bool | None:
+    """Return whether a process of this machine exists; None if that cannot be known."""
+    here = _this_process()
+    if not holder or any(holder.get(key) != here[key] for key in ("host", "boot", "namespace")):
+        return None
+    pid = int(str(holder["pid"]))
+    if start := _start_time(pid):
+        return start == holder.get("started")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # a process of another user, which /proc may hide
+        return None
+    return None if holder.get("started") else True  # without /proc, numbers may be used again
 
 
 def _this_process() -> dict[str, object]:
@@ -140,19 +174,15 @@ def _this_process() -> dict[str, object]:
     }
 
 
-def _start_time(pid: int) -> str | None:
-    """Return when a process started, in clock ticks since boot; None if it does not exist."""
+def _start_time(pid: int) -> str:
+    """Return when a process started, in clock ticks since boot; empty if /proc does not show it."""
     stat = _text(f"/proc/{pid}/stat")
-    if stat:
-        state, *rest = stat.rpartition(")")[2].split()
-        return None if state in "ZX" else rest[18]
-    if Path("/proc/self").exists():
-        return None
-    try:  # without /proc, only the existence of the process is known
-        os.kill(pid, 0)
-    except OSError:
-        return None
-    return "alive"
+    state, *rest = stat.rpartition(")")[2].split() or [""]
+    return f"{state} ended" if state in ("Z", "X") else rest[18] if rest else ""
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def _text(path: str) -> str:

@@ -77,9 +77,9 @@ def train_when_free(job: Job) -> RunRecord:
     while True:
         try:
             return _train(job)
-        except ClaimedError:
+        except ClaimedError as error:
             if not is_waiting:
-                log.warning("waiting for %s, which another process is training", job.run.folder)
+                log.warning("waiting: %s", error)
             is_waiting = True
             time.sleep(1)
 

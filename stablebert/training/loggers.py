@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 from typing_extensions import override
 
 from stablebert.filesystem import naming_file
+from stablebert.runs.files import lock_leftover
 
 
 def finite_or_none(value: Any) -> Any:
@@ -46,6 +47,7 @@ class HistoryLogger(_MetricsLogger):
         self.path = path
         self.part = path.with_name(f"{path.name}.{uuid4().hex}.part")
         self._file = self.part.open("x", encoding="utf-8")
+        lock_leftover(self._file)  # a process that takes over the run must not delete it
         self._step: int | None = None
         self._line: dict[str, Any] = {}
 

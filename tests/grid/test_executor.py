@@ -338,6 +338,24 @@ def test_a_run_that_another_process_gives_up_is_taken_over(grid, jobs):
     assert grid.workers.jobs == [*jobs[1:], jobs[0]]
 
 
+def test_a_waiting_grid_says_for_what_and_until_when(grid, jobs):
+    claim = jobs[0].run.folder / "claim.json"
+    claim.parent.mkdir(parents=True)
+    claim.write_text('{"pid": "x"}')
+    lines = []
+
+    def say(line):
+        lines.append(line)
+        if line.startswith("waiting for"):
+            claim.unlink()
+
+    grid.run(jobs[:1], say=say)
+    (line,) = [line for line in lines if line.startswith("waiting for")]
+    assert jobs[0].run.name in line
+    assert f"{claim} is damaged" in line
+    assert "its claim expires at" in line
+
+
 def test_a_run_that_crashes_in_another_process_has_crashed(grid, jobs):
     def answer(job):
         job.run.folder.mkdir(parents=True)

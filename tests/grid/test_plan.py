@@ -8,6 +8,7 @@ import pytest
 from stablebert.config.sweep import read_sweep
 from stablebert.errors import ConfigError
 from stablebert.grid.plan import Plan, clear_crashes, make_plan, select_shard
+from stablebert.runs.claims import hold_claim
 from stablebert.runs.record import read_record
 from tests.helpers.runs import SWEEP, make_run, make_run_record, names_in, store_run_record
 
@@ -148,3 +149,19 @@ def test_an_invalid_shard_is_refused(text):
 def test_a_shard_of_thousands_of_digits_is_refused():
     with pytest.raises(ConfigError, match="expected i/n"):
         select_shard(RUNS, "1/" + "9" * 5000)
+
+
+def test_a_record_written_since_the_plan_is_not_moved_aside(run):
+    (run.folder / "crash.json").write_text("{}")
+    plan = plan_of([run])
+    store_run_record(run)
+    clear_crashes(plan.crashed)
+    assert names_in(run.folder) == {"crash.json", "result.json"}
+
+
+def test_a_run_that_another_process_executes_since_the_plan_is_left_alone(run):
+    (run.folder / "crash.json").write_text("{}")
+    plan = plan_of([run])
+    with hold_claim(run.folder):
+        clear_crashes(plan.crashed)
+    assert names_in(run.folder) == {"crash.json"}

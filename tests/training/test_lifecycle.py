@@ -337,7 +337,7 @@ def test_a_run_waits_while_another_process_trains_it(tmp_path, fit, monkeypatch,
     monkeypatch.setattr(lifecycle.time, "sleep", wait)
     assert train_when_free(Job(run)) == read_record(run.folder)
     assert len(waits) == 3
-    assert caplog.text.count("which another process is training") == 1
+    assert caplog.text.count(f"waiting: {run.folder} is being run by process ") == 1
 
 
 def test_an_early_validation_stores_only_its_score(tmp_path, monkeypatch):
