@@ -16,7 +16,7 @@ from stablebert.config.sweep import read_sweep
 from stablebert.filesystem import expand_path
 from stablebert.report.collect import write_records
 from stablebert.report.expected import read_sweep_records
-from stablebert.report.records import read_records
+from stablebert.report.records import ReportError, read_records
 from stablebert.report.search import best_of_search, search_sweeps
 from stablebert.report.selection import write_selection
 from stablebert.report.sweep_report import write_report
@@ -63,8 +63,7 @@ def collect(argv: Sequence[str]) -> int:
     """Write records to one file, one line each."""
     parser = command_parser("collect")
     parser.add_argument("file", type=Path)
-    default = [Path("runs"), arguments.RESULTS]
-    parser.add_argument("folders", nargs="*", type=Path, default=default)
+    parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument(
         "--from-wandb",
         metavar="ENTITY/PROJECT/SWEEP",
@@ -80,8 +79,14 @@ def collect(argv: Sequence[str]) -> int:
         print_errors(f"not finished: {line}" for line in sweep.failures())
     else:
         refusals = []
-        records, problems = read_records(*options.folders)
+        if absent := [str(folder) for folder in options.folders if not folder.is_dir()]:
+            raise ReportError(f"not a folder: {', '.join(absent)}; nothing is written")
+        folders = options.folders or [Path("runs"), arguments.RESULTS]
+        records, problems = read_records(*folders)
         print_errors(f"skipped: {problem}" for problem in problems)
+    if not records:
+        origin = options.from_wandb or ", ".join(map(str, folders))
+        raise ReportError(f"{origin}: no records; {options.file} is not written")
     write_records(records, options.file)
     print(f"{len(records)} records: {options.file}")
     return 1 if refusals else 0

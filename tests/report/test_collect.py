@@ -2,9 +2,10 @@
 
 import pytest
 
+from stablebert.cli.main import main
 from stablebert.report.collect import write_records
 from stablebert.report.records import ReportError, read_records
-from tests.helpers.records import make_cell, make_record, read_csv
+from tests.helpers.records import make_cell, make_record, read_csv, store_record
 
 RECORDS = [make_record(make_cell("mrpc"), 0, 0.0), make_record(make_cell("rte"), 1)]
 
@@ -52,3 +53,18 @@ def test_json_lines_are_read_back_as_the_same_records(tmp_path):
 def test_an_unknown_suffix_is_an_error(tmp_path):
     with pytest.raises(ReportError, match=r"\.csv, \.parquet or \.jsonl"):
         write_records(RECORDS, tmp_path / "all.xlsx")
+
+
+def test_the_command_refuses_a_folder_that_does_not_exist(tmp_path, capsys):
+    file, absent = tmp_path / "all.jsonl", tmp_path / "absent"
+    store_record(tmp_path / "runs", RECORDS[0])
+    assert main(["collect", str(file), str(tmp_path / "runs"), str(absent)]) == 1
+    assert f"not a folder: {absent}; nothing is written" in capsys.readouterr().err
+    assert not file.exists()
+
+
+def test_the_command_refuses_to_write_a_file_without_records(tmp_path, capsys):
+    file = tmp_path / "all.jsonl"
+    assert main(["collect", str(file), str(tmp_path)]) == 1
+    assert f"{tmp_path}: no records; {file} is not written" in capsys.readouterr().err
+    assert not file.exists()
