@@ -78,7 +78,7 @@ def clear_crashes(runs: Iterable[Run]) -> None:
     Another grid may have executed a run since the plan, or be executing it: that is left alone.
     """
     for run in runs:
-        with suppress(ClaimedError), hold_claim(run.folder):
+        with suppress(ClaimedError, FileNotFoundError), hold_claim(run.folder):  # or was deleted
             for name in () if _has_finished_since(run) else (CRASH, RESULT):
                 with suppress(FileNotFoundError):
                     (run.folder / name).replace(run.folder / f"{name}.before")
