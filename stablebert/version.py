@@ -34,8 +34,15 @@ def _version(package: str) -> str | None:
 def _commit(checkout: Path) -> str | None:
     if not (checkout / ".git").exists():
         return None
-    git = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
+    # `describe --dirty` would rewrite the index, which collides with a `git commit` of the user
+    name = _git(checkout, "describe", "--always", "--abbrev=12")
+    changes = _git(checkout, "status", "--porcelain", "--untracked-files=no")
+    return f"{name}-dirty" if name and changes else name
+
+
+def _git(checkout: Path, *arguments: str) -> str | None:
+    command = ["git", "--no-optional-locks", "-C", str(checkout), *arguments]
     try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -1,3 +1,4 @@
+import os
 import subprocess
 
 import pytest
@@ -13,12 +14,25 @@ def test_an_installed_wheel_has_no_commit(tmp_path):
     assert _commit(tmp_path) is None
 
 
-@pytest.mark.slow
-def test_a_checkout_with_local_changes_is_dirty(tmp_path):
+@pytest.fixture
+def checkout(tmp_path):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     (tmp_path / "file").write_text("a")
     for command in (["init", "-q"], ["add", "file"], ["commit", "-q", "-m", "a"]):
         subprocess.run([*git, *command], check=True)
-    clean = _commit(tmp_path)
-    (tmp_path / "file").write_text("b")
-    assert _commit(tmp_path) == f"{clean}-dirty"
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_checkout_with_local_changes_is_dirty(checkout):
+    clean = _commit(checkout)
+    (checkout / "file").write_text("b")
+    assert _commit(checkout) == f"{clean}-dirty"
+
+
+@pytest.mark.slow
+def test_asking_for_the_commit_leaves_the_index_of_the_user_alone(checkout):
+    index = (checkout / ".git/index").read_bytes()
+    os.utime(checkout / "file", (0, 0))  # git would store the new time in its index
+    assert not _commit(checkout).endswith("-dirty")
+    assert (checkout / ".git/index").read_bytes() == index
