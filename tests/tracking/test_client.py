@@ -13,6 +13,9 @@ from stablebert.tracking.client import (
 )
 from tests.helpers.wandb_server import DRIP, NOT_JSON, WandbServer
 
+# the client remembers the environment in which it was first asked for a key
+pytestmark = pytest.mark.usefixtures("use_wandb")
+
 
 def test_the_server_is_the_one_that_the_environment_names(monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
