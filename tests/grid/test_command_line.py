@@ -165,7 +165,7 @@ def test_a_warm_worker_s_run_is_bit_equal_to_one_trained_elsewhere(sweep, tmp_pa
 
 @pytest.mark.slow
 def test_the_output_has_one_line_per_run(sweep):
-    pattern = r"^\[\d/8\] .* \(\w+, \d+ s\); left "
+    pattern = r"^\[\d/8\] .* \(\w+(?:, at chance)?, \d+ s\); left "
     assert len(re.findall(pattern, sweep.output, re.MULTILINE)) == 8
 
 
