@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
 from stablebert.errors import ConfigError
 from stablebert.filesystem import expand_path, read_bytes
@@ -22,13 +23,17 @@ SWEEPS = CONF.parent / "sweeps"
 
 @cache
 def load_conf(name: str) -> dict[str, Any]:
-    """Load a file of `conf/`, such as `base`.
+    """Load a file of `conf/`, such as `base`, with OmegaConf's `${key}` for the value of a key.
 
     Raises:
         ConfigError: As `load_yaml`, or if the file is not made of named entries.
     """
     path = CONF / f"{name}.yaml"
-    return _check_entries(load_yaml(path), str(path), _LEVELS.get(name, 1))
+    content = load_yaml(path)
+    if isinstance(content, dict):
+        with _parsing(path):
+            content = OmegaConf.to_container(OmegaConf.create(content), resolve=True)
+    return _check_entries(content, str(path), _LEVELS.get(name, 1))
 
 
 _LEVELS = {"base": 0, "selected": 3}

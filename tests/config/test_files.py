@@ -30,6 +30,13 @@ def test_a_number_in_scientific_notation_is_a_number():
     assert load_conf("base")["optimizer"]["lr"] == 2e-5
 
 
+def test_a_value_of_conf_may_refer_to_another_key(conf):
+    path = files.CONF / "scales.yaml"
+    path.write_text("a: {x: 3}\nb: {x: '${a.x}'}")
+    conf()
+    assert load_conf("scales")["b"] == {"x": 3}
+
+
 def test_a_key_given_twice_in_conf_is_refused(conf):
     path = files.CONF / "base.yaml"
     lines = path.read_text().splitlines()
@@ -112,7 +119,7 @@ def test_a_file_that_is_not_yaml_is_refused_by_name(tmp_path, content):
         load_yaml(path)
 
 
-@pytest.mark.parametrize("content", BAD_YAML, ids=ascii)
+@pytest.mark.parametrize("content", [*BAD_YAML, b"a: ${b", b"a: ${b}"], ids=ascii)
 def test_a_file_of_conf_that_is_not_yaml_is_refused_by_name(conf, content):
     (files.CONF / "scales.yaml").write_bytes(content)
     conf()
