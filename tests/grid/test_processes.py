@@ -83,8 +83,8 @@ def half_crashed(run_defaults, tmp_path_factory):
     folder = tmp_path_factory.mktemp("crash")
     defaults = {**run_defaults, "task": "rte", "paths.runs": folder, "trainer.max_steps": "2"}
     runs = [
-        locate(compose(join_arguments(defaults, [f"data.max_length={length}"])))
-        for length in (129, 128)
+        locate(compose(join_arguments(defaults, [f"trainable.patterns={patterns}"])))
+        for patterns in ("missing", "[]")
     ]
     lines = []
     outcome = run_grid([Job(run) for run in runs], workers=1, say=lines.append)
@@ -93,7 +93,7 @@ def half_crashed(run_defaults, tmp_path_factory):
 
 def test_the_crash_of_a_run_is_reported_to_the_parent(half_crashed):
     (bad, _), _, lines = half_crashed
-    assert lines[0].startswith(f"[1/2] {bad.name}: crashed: ValueError: data.max_length=129")
+    assert lines[0].startswith(f"[1/2] {bad.name}: crashed: ValueError: trainable.patterns")
 
 
 def test_a_run_that_crashes_in_its_worker_leaves_a_crash_record(half_crashed):
