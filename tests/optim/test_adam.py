@@ -65,6 +65,24 @@ def test_steps_are_counted(bias_correction):
     assert steps_taken(optimizer) == 3
 
 
+@pytest.mark.parametrize("kind", [torch.optim.Adam, BertAdam])
+def test_steps_are_those_of_the_parameter_with_the_most_in_any_group(kind):
+    """Others may be trained later, or never."""
+    params = [nn.Parameter(torch.ones(1)) for _ in range(5)]
+    optimizer = kind([{"params": params[:3]}, {"params": params[3:]}], lr=0.1)
+    for trained in (params[1:2], params[1:4], params[1:4]):
+        for p in trained:
+            p.grad = torch.ones(1)
+        optimizer.step()
+    assert steps_taken(optimizer) == 3
+
+
+def test_defaults_are_those_of_adam_without_decay():
+    (group,) = BertAdam([nn.Parameter(torch.ones(1))], lr=0.1).param_groups
+    names = ("betas", "eps", "weight_decay", "bias_correction", "fused")
+    assert [group[name] for name in names] == [(0.9, 0.999), 1e-8, 0.0, True, True]
+
+
 def test_steps_of_an_optimizer_without_a_counter_are_zero():
     p = nn.Parameter(torch.ones(1))
     optimizer = torch.optim.SGD([p], lr=0.1, momentum=0.9)

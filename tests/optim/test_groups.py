@@ -5,7 +5,7 @@ from torch import nn
 
 from stablebert.models.loading import load_model
 from stablebert.models.location import layers
-from stablebert.optim.groups import layer_rates, parameter_groups, split_by_rate
+from stablebert.optim.groups import decay_to_start, layer_rates, parameter_groups, split_by_rate
 
 
 @pytest.fixture
@@ -86,3 +86,25 @@ def test_every_parameter_keeps_its_own_decay(split):
         for name, p in layer.named_parameters():
             exempt = "LayerNorm" in name or name.endswith("bias")
             assert group_of[id(p)]["weight_decay"] == (0.0 if exempt else 0.01), name
+
+
+def test_each_group_is_pulled_with_its_own_decay_except_for_excluded_parts():
+    """Two layers of five are excluded; the groups have decays 0.1, 0.2, and 0."""
+    a, b, c, d, e = (nn.Linear(1, 1) for _ in range(5))
+    groups = [
+        {"params": [a.weight, b.weight, c.weight], "weight_decay": 0.1, "lr": 1.0},
+        {"params": [d.weight, e.weight], "weight_decay": 0.2, "lr": 2.0},
+        {"params": [a.bias, b.bias], "weight_decay": 0.0, "lr": 3.0},
+        {"params": [c.bias], "weight_decay": 0.3, "lr": 4.0},
+    ]
+    result = decay_to_start(groups, exclude=[b, c])
+    starts = [group.pop("start", None) for group in result]
+    assert result == [
+        {"params": [a.weight], "weight_decay": 0.0, "lr": 1.0, "pull": 0.1},
+        {"params": [b.weight, c.weight], "weight_decay": 0.0, "lr": 1.0},
+        {"params": [d.weight, e.weight], "weight_decay": 0.0, "lr": 2.0, "pull": 0.2},
+        {"params": [a.bias, b.bias], "weight_decay": 0.0, "lr": 3.0},
+        {"params": [c.bias], "weight_decay": 0.0, "lr": 4.0},
+    ]
+    assert starts == [[a.weight], None, [d.weight, e.weight], None, None]
+    assert not any(s is p for s, p in zip(starts[2], groups[1]["params"], strict=True))

@@ -1,5 +1,7 @@
 """Names of cells and tasks."""
 
+from dataclasses import replace
+
 import pytest
 
 from stablebert.report.cells import (
@@ -43,3 +45,15 @@ def test_a_cell_is_described_with_its_config_id():
 @pytest.mark.parametrize(("n", "text"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
 def test_nouns_agree_with_their_number(n, text):
     assert count_of(n, "run") == text
+
+
+def test_a_task_that_is_not_ours_has_its_name_as_title():
+    assert task_title("my_task", "mini") == "my_task"
+
+
+def test_a_cell_of_a_generated_task_is_described_as_such():
+    assert describe_cell(make_cell(scale="demo")).startswith("demo-rte standard 3epochs (")
+
+
+def test_the_text_of_an_identity_is_that_of_the_cell_whatever_its_sweep_sets():
+    assert parameter_text(replace(make_cell(), params={}), "task") == "rte"

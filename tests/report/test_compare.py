@@ -10,6 +10,7 @@ from stablebert.report.compare import (
     compare_with_baselines,
     mark_as_in_paper,
     mark_best_cells,
+    shortcoming,
 )
 from stablebert.report.join import join_records
 from stablebert.report.statistics import detectable_difference
@@ -180,6 +181,11 @@ def test_a_cell_is_not_compared_if_it_is(six_runs, change, reason):
     ]
 
 
+def test_one_setting_without_runs_is_a_shortcoming(six_runs):
+    cell = replace(six_runs[1].cell, settings=5, open_settings=1)
+    assert shortcoming(replace(six_runs[1], cell=cell)).startswith("1 of 5 settings")
+
+
 def test_a_pruned_cell_is_called_pruned_even_if_its_other_seeds_are_expected(six_runs):
     base, other = six_runs
     assert compare_with_baselines([base, pruned(incomplete(other))])[1].reason == (
@@ -275,3 +281,32 @@ def test_marks_are_by_the_requested_score(by, marks):
         for seed in range(5)
     ]
     assert mark_best_cells(join_records(cells, records).results, by=by) == marks
+
+
+@pytest.mark.parametrize("other", [{"task": "cola"}, {"model.name": "other"}, {"scale": "demo"}])
+def test_each_task_model_and_scale_has_its_own_marks(other):
+    """The other group's best cell is far below this one's worst."""
+    cells = [
+        make_cell(method=m, seeds=range(5), **group)
+        for group in ({}, other)
+        for m in ("standard", "reinit")
+    ]
+    levels = (0.6, 0.8, 0.1, 0.3)
+    records = [
+        make_record(cell, s, level + s / 100)
+        for cell, level in zip(cells, levels, strict=True)
+        for s in range(5)
+    ]
+    results = join_records(cells, records).results
+    assert mark_best_cells(results, by="test") == [False, True, False, True]
+    assert mark_as_in_paper(results, by="test") == [False, True, False, True]
+
+
+@pytest.mark.parametrize("searched", [0, 1])
+def test_marks_are_corrected_for_a_search_of_either_cell(searched):
+    """One of ten settings: 2 * 10 * .004 is not significant."""
+    results = join_scores(standard=BASELINE, reinit=shift(BASELINE, 0.2))
+    assert mark_best_cells(results, by="test") == [False, True]
+    result = results[searched]
+    results[searched] = replace(result, cell=replace(result.cell, settings=10))
+    assert mark_best_cells(results, by="test") == [True, True]

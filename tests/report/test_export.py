@@ -1,9 +1,12 @@
 """A report's numbers as CSV."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from stablebert.report import statistics as stats
 from stablebert.report.sweep_report import write_report
 from tests.helpers.records import make_cell, make_record, read_csv
 
@@ -76,16 +79,17 @@ def test_a_cell_that_is_not_compared_says_why(tmp_path):
     records = [make_record(c, s, s / 10) for c in cells for s in range(5)][:-1]
     write_report(cells, records, out=tmp_path, name="t")
     row = read_csv(tmp_path / "t.csv")[1]
-    names = ("shortcoming", "baseline", "not_compared", "difference", "mean_verdict", "marked")
+    names = ("missing", "baseline", "not_compared", "difference", "mean_verdict", "marked")
     baseline = "rte-standard-3epochs-mini"
     assert [row[name] for name in names] == [
-        "4 of 5 runs",
+        "1",
         baseline,
         "4 of 5 runs",
         "",
         "",
         "False",
     ]
+    assert row["shortcoming"] == "4 of 5 runs"
 
 
 @pytest.fixture
@@ -128,3 +132,49 @@ def test_the_best_of_two_trials_by_hand(trials):
     sd = math.sqrt(3) / 4
     expected = [35, 20 * sd, 52.5, 50 * sd]
     assert [float(trials[1][name]) for name in CURVES] == pytest.approx(expected)
+
+
+def test_every_column_of_a_compared_cell(tmp_path):
+    """Each against the statistic of its name, for ten runs of two origins, two of them failed."""
+    cells = [make_cell(method=m, seeds=range(10)) for m in ("standard", "reinit")]
+    base = [0.50 + 0.01 * s for s in range(10)]
+    test = [0.52 + 0.02 * (7 * s % 10) for s in range(10)]
+    val = [0.40 + 0.03 * (3 * s % 10) for s in range(10)]
+    changes = [{"status": "failed"}] * 2 + [{}] * 8
+    changes[4] = {"data": "another", "versions": {}, "model": "a"}
+    records = [make_record(cells[0], s, base[s]) for s in range(10)]
+    records += [make_record(cells[1], s, test[s], val=val[s], **changes[s]) for s in range(10)]
+    records = [replace(r, precision="bf16-mixed") for r in records]
+    write_report(cells, records, out=tmp_path, name="table2")
+    a, b, v = (100 * np.array(x) for x in (base, test, val))
+    difference, iqm = stats.mean_difference(a, b), stats.interquartile_mean(b, seed=0)
+    p, p_sd = stats.welch_test(a, b).p, stats.brown_forsythe_test(a, b).p
+    row = read_csv(tmp_path / "table2.csv")[1]
+    numbers = {
+        **{"mean": b.mean(), "sd": b.std(ddof=1), "median": np.median(b)},
+        **{"min": b.min(), "max": b.max(), "val_mean": v.mean()},
+        **{"iqm": iqm.value, "iqm_low": iqm.low, "iqm_high": iqm.high},
+        "best_val_of_5": stats.expected_best_of_k(v, v, 5)[0][0],
+        "chosen_of_5": stats.expected_best_of_k(v, b, 5)[0][0],
+        "difference": difference.value,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "p_student": stats.student_test(a, b),
+        **{"p_welch": p, "p_holm": 2 * p, "p_sd": p_sd, "p_sd_holm": 2 * p_sd},
+        "improvement": stats.probability_of_improvement(a, b),
+        "sd_ratio": stats.spread_ratio(a, b),
+        "detectable": stats.detectable_difference(a, b, alpha=0.05 / 2),
+    }
+    assert {name: float(row.pop(name)) for name in numbers} == pytest.approx(numbers)
+    assert row == {
+        **{"scale": "mini", "task": "rte", "method": "reinit", "length": "3epochs"},
+        **{"config_id": "rte-reinit-3epochs-mini", "n": "10", "missing": "0", "shortcoming": ""},
+        **{"failed": "2", "at_chance": "3", "marked": "True", "marked_by_paper": "True"},
+        **{"baseline": "rte-standard-3epochs-mini", "not_compared": ""},
+        **{"mean_verdict": "higher", "spread_verdict": ""},
+        **{"paper_model": "BERT", "paper_mean": "72.6", "paper_sd": "1.6", "paper_n": "20"},
+        **{"paper_table": "2", "data": "another sha256:0123456789abcdef"},
+        **{"model": "a org/bert@fedcba9876543210", "precision": "bf16-mixed"},
+        "commit": "c0ffee unknown",
+    }
+    assert b"\r" not in (tmp_path / "table2.csv").read_bytes()

@@ -29,9 +29,9 @@ def test_results_of_runs_and_committed_lines_are_read_alike(tmp_path):
 
 
 def test_json_lines_deeper_in_a_root_are_not_records(tmp_path):
-    for folder in ("mini/curves", "mini/rte"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "history.jsonl").write_text('{"step": 1}\n')
+    for name in ("mini/curves/history.jsonl", "mini/rte/other.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text('{"step": 1}\n')
     assert read_records(tmp_path) == ([], [])
 
 
@@ -179,3 +179,32 @@ def test_an_unreadable_file_is_reported(tmp_path):
     path = tmp_path / "result.json"
     path.symlink_to(path)
     assert read_records(tmp_path) == ([], [f"{path}: Too many levels of symbolic links"])
+
+
+def test_damage_never_hides_later_records(tmp_path, monkeypatch):
+    """Damaged and unreadable files, a refused folder, one that vanishes, and a repeated one."""
+    good = make_record(make_cell())
+    write_lines(tmp_path / "all.jsonl", good)
+    (tmp_path / "all.jsonl").write_text("{}\n" + (tmp_path / "all.jsonl").read_text())
+    for name in ("damaged", "loop", "refused", "vanished"):
+        (tmp_path / "0" / name).mkdir(parents=True)
+    (tmp_path / "0" / "damaged" / "result.json").write_text("{")
+    (tmp_path / "0" / "loop" / "result.json").symlink_to("result.json")
+    (tmp_path / "0" / "again").symlink_to(tmp_path)
+    last = make_record(make_cell(), 1)
+    store_record(tmp_path / "1" / "2", last)
+    scandir, refusals = os.scandir, {"refused": PermissionError(13, "Refused")}
+    refusals["vanished"] = FileNotFoundError(2, "Vanished")
+
+    def scan(folder):
+        if error := refusals.get(os.path.basename(folder)):
+            raise error
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    records, problems = read_records(tmp_path)
+    assert records == [good, last]
+    assert [line.partition(": ")[0] for line in problems] == [
+        f"{tmp_path}/{place}"
+        for place in ("all.jsonl:1", "0/damaged/result.json", "0/loop/result.json", "0/refused")
+    ]

@@ -156,3 +156,23 @@ def test_the_command_reports_the_best_setting_of_a_search(tmp_path, capsys):
         "(5 in total)"
     )
     assert line in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("other", [{"task": "cola"}, {"length": "longer"}, {"scale": "demo"}])
+def test_a_setting_counts_only_for_its_task_length_and_scale(other):
+    table = [make_cell(method="llrd"), make_cell(**{"method": "llrd"} | other)]
+    settings = [make_cell(**{"method": "llrd"} | o, lr=lr) for o in ({}, other) for lr in "12"]
+    records = runs([*table, *settings], [0.1, 0.1, 0.5, 0.6, 0.9, 0.8])
+    cells, _ = best_of_search(table, settings, records)
+    assert [c.config_id for c in cells] == [settings[1].config_id, settings[2].config_id]
+
+
+def test_the_settings_of_a_generated_task_are_not_described_as_the_real_one():
+    cells = [make_cell(method="llrd", scale="demo", lr=lr) for lr in "12"]
+    _, (line,) = best_of_search(cells[:1], cells[1:], [])
+    assert line.startswith("demo-rte llrd: ")
+
+
+def test_a_table_without_methods_has_no_searches(table2):
+    table = replace(table2, parameters={"task": ("rte",)})
+    assert search_sweeps(table) == []

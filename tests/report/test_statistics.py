@@ -98,6 +98,17 @@ def test_bootstrap_depends_on_its_seed_only():
     assert stats.interquartile_mean(x, seed=5) == first
 
 
+@pytest.mark.parametrize("options", [{}, {"level": 0.5}])
+def test_the_bootstrap_interval_has_the_quantiles_of_its_level(options):
+    x, level = normal(3, 12), options.get("level", 0.95)
+    samples = np.random.default_rng(4).choice(x, (2000, 12))
+    expected = np.quantile(
+        scipy.stats.trim_mean(samples, 0.25, axis=1), [0.5 - level / 2, 0.5 + level / 2]
+    )
+    got = stats.interquartile_mean(x, seed=4, **options)
+    assert [got.low, got.high] == pytest.approx(expected.tolist())
+
+
 def test_another_bootstrap_seed_gives_another_interval():
     first, second = (stats.interquartile_mean(normal(2, 20), seed=seed) for seed in (5, 6))
     assert first.value == second.value
@@ -404,6 +415,7 @@ def test_twenty_seeds_detect_a_difference_in_deviations_of(alpha, size):
         ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
         ([0.4, 0.9], [0.8, 0.9]),
         ([0.6, 0.7], [1.0, 1.0]),
+        ([1.0, 0.0], [1.0, 0.0]),
     ],
 )
 def test_holm_by_hand(p, adjusted):

@@ -10,7 +10,7 @@ from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
 from stablebert.report.records import ReportError
 from stablebert.report.sweep_report import write_report
-from tests.helpers.records import make_cell, make_record, store_record
+from tests.helpers.records import make_cell, make_record, read_csv, store_record
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +73,26 @@ def test_five_thousand_records_take_three_seconds(tmp_path):
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(f"{seconds:.2f} s")
     assert seconds < 3
+
+
+@pytest.mark.parametrize(
+    ("other", "marks"),
+    [
+        pytest.param({"method": "reinit"}, ["True", "False"], id="test in the paper's layout"),
+        pytest.param({"trainer.epochs": "9"}, ["False", "True"], id="validation in a search"),
+    ],
+)
+def test_marks_are_by(tmp_path, other, marks):
+    """The first cell has the better test scores, the second the better validation scores."""
+    cells = [make_cell(seeds=range(5)), make_cell(seeds=range(5), **other)]
+    records = [make_record(cells[0], s, 0.8 + s / 100, val=0.5 + s / 100) for s in range(5)]
+    records += [make_record(cells[1], s, 0.5 + s / 100, val=0.8 + s / 100) for s in range(5)]
+    write_report(cells, records, out=tmp_path, name="t")
+    rows = read_csv(tmp_path / "t.csv")
+    assert [row["marked"] for row in rows] == marks
+    assert [row["marked_by_paper"] for row in rows] == marks
+
+
+def test_the_folders_of_a_report_are_created(tmp_path):
+    write_report([make_cell()], [], out=tmp_path / "a" / "b", name="t")
+    assert (tmp_path / "a" / "b" / "t.md").is_file()

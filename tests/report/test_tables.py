@@ -2,7 +2,15 @@
 
 import pytest
 
+from stablebert.report.compare import analyze_cells
+from stablebert.report.join import join_records
 from stablebert.report.sweep_report import write_report
+from stablebert.report.tables import (
+    comparison_tables,
+    distribution_table,
+    list_table,
+    paper_layout_tables,
+)
 from tests.helpers.records import make_cell, make_record, table_lines
 
 
@@ -113,3 +121,68 @@ def test_a_generated_task_never_reads_like_the_real_one(tmp_path):
     cell = make_cell(scale="demo")
     text = report([cell], [make_record(cell, s) for s in (0, 1)], tmp_path)
     assert "RTE" not in text.replace("(real RTE, BERT-large)", "")
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Report on ten runs per cell: a cell that is better, and two that never vary."""
+    cells = [make_cell(t, m, seeds=range(10)) for t, m in [("rte", "standard"), ("rte", "reinit")]]
+    cells += [make_cell("cola", m, seeds=range(10)) for m in ("standard", "reinit")]
+    records = [make_record(cells[0], s, 0.50 + s / 100) for s in range(10)]
+    records += [make_record(cells[1], s, 0.53 + s / 50, val=0.7 - s / 50) for s in range(10)]
+    records += [make_record(cell, s, 0.5) for cell in cells[2:] for s in range(10)]
+    return report(cells, records, tmp_path_factory.mktemp("report"))
+
+
+def test_comparisons_word_for_word(compared):
+    assert table_lines(compared, "Compared with standard 3epochs") == [
+        "task method Δ mean [95% CI] p Student p Welch p Holm P(better) sd ratio p sd p sd Holm "
+        "detectable Δ",
+        "RTE reinit +7.5 [+2.9, +12.1] .001 .004 .015 0.86 2.00 .034 .134 7.8",
+        "CoLA reinit +0.0 [+0.0, +0.0] .500 1.000 1.000 0.50 - 1.000 1.000 0.0",
+    ]
+
+
+def test_distributions_of_ten_runs_word_for_word(compared):
+    assert table_lines(compared, "Distribution over seeds")[2] == (
+        "RTE reinit 10 0/10 3/10 62.0 53.0 71.0 62.0 [57.3, 66.7] 67.6 55.4 rte-reinit-3epochs-mini"
+    )
+
+
+def test_a_p_value_below_one_in_a_thousand_is_not_printed_as_zero(tmp_path):
+    cells = [make_cell(method=m, seeds=range(5)) for m in ("standard", "reinit")]
+    records = [make_record(cells[0], s, 0.3 + s / 100) for s in range(5)]
+    records += [make_record(cells[1], s, 0.8 + s / 100) for s in range(5)]
+    line = table_lines(report(cells, records, tmp_path), "Compared with")[1]
+    assert " <.001 <.001 <.001 1.00 1.00 " in line
+
+
+def test_a_single_run_has_no_deviation(tmp_path):
+    cell = make_cell(seeds=[0])
+    text = report([cell], [make_record(cell)], tmp_path)
+    assert table_lines(text, "Test score")[1] == "standard 3epochs 70.0 69.5 ± 2.5"
+
+
+def test_a_combination_that_the_sweep_lacks_is_empty(tmp_path):
+    cells = [make_cell(), make_cell(method="reinit"), make_cell("my_task")]
+    records = [make_record(cell) for cell in cells[:2]]
+    text = report(cells, records, tmp_path)
+    assert table_lines(text, "Test score x 100: my_task")[1:] == [
+        "standard 3epochs - -",
+        "reinit 3epochs - -",
+    ]
+
+
+@pytest.mark.parametrize("changes", [{}, {"model.name": "m"}, {"depth": "1"}])
+def test_the_first_columns_of_every_table_are_its_labels(changes):
+    cells = [make_cell(seeds=range(5)), make_cell(method="reinit", seeds=range(5), **changes)]
+    cells += [make_cell(seeds=range(5), **changes)] if changes else []
+    records = [make_record(cell, s, s / 10) for cell in cells for s in range(5)]
+    rows = analyze_cells(join_records(cells, records).results, mark_by="test")
+    labels = ["task", "method", *changes]
+    tables = [list_table(rows), distribution_table(rows), *comparison_tables(rows)]
+    assert [table.head[: table.labels] for table in tables] == [labels] * 3
+    model = ["model"] if "model.name" in changes else []
+    if "depth" not in changes:
+        (scores,) = paper_layout_tables(rows, "t")
+        assert scores.head[: scores.labels] == [*model, "method", "length"]
