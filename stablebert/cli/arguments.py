@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,6 +41,12 @@ def sweep_parser(name: str, *, reads_records: bool = True) -> argparse.ArgumentP
 def committed_folders(options: argparse.Namespace) -> list[Path]:
     """Return the folders of records in addition to the sweep's own; none with --fresh."""
     return [] if options.fresh else [RESULTS]
+
+
+def grid_command(options: argparse.Namespace) -> str:
+    """Return the command that trains the missing runs of a sweep, to copy from a message."""
+    flags = ["--fresh"] if options.fresh else []
+    return shlex.join(["stablebert", "grid", options.sweep, *options.overrides, *flags])
 
 
 def positive_int(text: str) -> int:

@@ -33,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     bug and keeps its traceback.
 
     Returns:
-        Exit status: 0 for success, 1 if runs or files failed, 2 if the arguments are invalid, and
-        128 + its number after a signal that asks to stop: 130 after Ctrl-C, 143 after SIGTERM.
+        Exit status: 0 for success, 1 if runs or files failed or are missing, 2 if the arguments are
+        invalid, and 128 + its number after a signal that asks to stop: 130 after Ctrl-C, 143 after
+        SIGTERM.
     """
     if argv is None:
         with stop_on_signals():

@@ -1,5 +1,6 @@
 """Commands on records: `report`, `select` and `collect`."""
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from stablebert.cli import arguments
 from stablebert.cli.arguments import (
     command_parser,
     committed_folders,
+    grid_command,
     print_errors,
     sweep_parser,
 )
@@ -15,7 +17,7 @@ from stablebert.config.files import CONF
 from stablebert.config.sweep import read_sweep
 from stablebert.filesystem import expand_path
 from stablebert.report.collect import write_records
-from stablebert.report.expected import read_sweep_records
+from stablebert.report.expected import check_folders, read_sweep_records
 from stablebert.report.records import ReportError, read_records
 from stablebert.report.search import best_of_search, search_sweeps
 from stablebert.report.selection import write_selection
@@ -31,8 +33,11 @@ def report(argv: Sequence[str]) -> int:
     folders = committed_folders(options)
     if options.sweep == "table3":  # statistics of the data: any runs will do, no sweep needed
         runs = expand_path("paths.runs", compose(options.overrides).paths.runs)
+        check_folders([runs])
         records, problems = read_records(runs, *folders)
         print(write_table3(records, problems, options.out))
+        if not records:
+            raise _nothing_found(options, [runs, *folders], "train a run with `stablebert train`")
         return 0
     sweep = read_sweep(options.sweep).narrow(options.overrides)
     basis = read_sweep_records(sweep, *folders)
@@ -43,7 +48,18 @@ def report(argv: Sequence[str]) -> int:
         cells, choices = best_of_search(cells, candidates, basis.records)
         notes = [*notes, *choices]
     print(write_report(cells, basis.records, name=sweep.name, out=options.out, notes=notes))
+    expected_keys = {(cell.config_id, seeds) for cell in cells for seeds in cell.seeds}
+    if expected_keys.isdisjoint(record.key for record in basis.records):
+        advice = f"train its runs with `{grid_command(options)}`"
+        raise _nothing_found(options, [*sweep.roots, *folders], advice)
     return 0
+
+
+def _nothing_found(options: Namespace, places: Sequence[Path], advice: str) -> ReportError:
+    """Return the error of a report that was written without any record."""
+    return ReportError(
+        f"{options.sweep}: no record belongs to it in {', '.join(map(str, places))}; {advice}"
+    )
 
 
 def select(argv: Sequence[str]) -> int:
@@ -53,7 +69,10 @@ def select(argv: Sequence[str]) -> int:
     basis = read_sweep_records(sweep, *committed_folders(options))
     print_errors(basis.notes)
     path = CONF / "selected.yaml"
-    for line in write_selection(basis.cells, basis.records, sweep=sweep.name, path=path):
+    lines = write_selection(
+        basis.cells, basis.records, sweep=sweep.name, command=grid_command(options), path=path
+    )
+    for line in lines:
         print(line)
     print(path)
     return 0

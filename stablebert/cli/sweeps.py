@@ -14,7 +14,7 @@ from stablebert.config.recognition import describe_recognitions
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import read_sweep
 from stablebert.grid.clock import Clock
-from stablebert.grid.executor import CPU_WORKERS, GridOutcome, run_grid
+from stablebert.grid.executor import CPU_WORKERS, run_grid
 from stablebert.grid.plan import Plan, clear_crashes, make_plan, select_shard
 from stablebert.grid.pruning import Pruning, run_pruned_grid
 from stablebert.machine import usable_cores, visible_gpus
@@ -51,11 +51,15 @@ def grid(argv: Sequence[str]) -> int:
     # committed runs say how long a run takes, also with --fresh
     timing_records = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
     print(f"{sweep.name}: {_describe_plan(plan, retry_crashed=options.retry_crashed)}")
+    crashed_before = [] if options.retry_crashed else plan.crashed
+    if not runs:
+        print("nothing to run")
+        return 1 if crashed_before and not options.dry_run else 0
     print(
         f"{len(runs)} to run on {workers} worker{'s' * (workers > 1)}, estimated time "
         f"{Clock(timing_records).remaining(runs, workers)}"
     )
-    if options.dry_run or not runs:
+    if options.dry_run:
         return 0
     located_runs = [locate(run.cfg) for run in runs]
     check_inputs(located_runs)
@@ -68,7 +72,8 @@ def grid(argv: Sequence[str]) -> int:
     else:
         jobs = [Job(run) for run in located_runs]
         outcome = run_grid(jobs, workers=workers, gpus=gpus, records=timing_records)
-    return _exit_status(outcome)
+    print_errors(f"crashed: {job.run.folder / CRASH}" for job in outcome.crashed)
+    return 1 if outcome.crashed or crashed_before else 0
 
 
 def _grid_parser() -> argparse.ArgumentParser:
@@ -128,11 +133,6 @@ def _seeds_by_cell(runs: Sequence[Run]) -> dict[str, list[Seeds]]:
         cell = f"{cfg.scale} {cfg.task} {cfg.method} {cfg.length} {run.config_id}"
         cells.setdefault(cell, []).append(run.seeds)
     return cells
-
-
-def _exit_status(outcome: GridOutcome) -> int:
-    print_errors(f"crashed: {job.run.folder / CRASH}" for job in outcome.crashed)
-    return 1 if outcome.crashed else 0
 
 
 def prefetch(argv: Sequence[str]) -> int:

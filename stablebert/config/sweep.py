@@ -209,6 +209,8 @@ def parse_sweep(name: str, content: Any, where: str) -> Sweep:
     parameters = content.get("parameters") if isinstance(content, dict) else None
     if not isinstance(parameters, dict) or content.get("method") != "grid":
         raise ConfigError([f"{where}: a sweep needs `method: grid` and `parameters`"])
+    if not parameters:
+        raise ConfigError([f"{where}: `parameters` is empty; a grid needs at least one"])
     problems = [f"`{key}`: {why}" for key, why in _NOT_A_GRID.items() if content.get(key)]
     grid: dict[str, tuple[str, ...]] = {}
     for key, entry in parameters.items():
@@ -226,7 +228,9 @@ def parse_sweep(name: str, content: Any, where: str) -> Sweep:
         elif isinstance(values, list) and values:
             grid[key] = tuple(str(value) for value in values)
         else:
-            problems.append(f"parameter {key}: `values` must be a list, not {values}")
+            problems.append(
+                f"parameter {key}: `values` must be a list of at least one value, not {values}"
+            )
     command, program = content.get("command"), content.get("program")
     problems += command_problems(command, program, parameters)
     if problems:

@@ -92,10 +92,13 @@ def select_shard(configs: Sequence[RunConfig], text: str) -> list[RunConfig]:
         text: `i/n`, with i from 1 to n.
 
     Raises:
-        ConfigError: If the text does not have that form.
+        ConfigError: If the text does not have that form, or the shard holds no runs.
     """
     match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
     i, n = map(int, match.groups()) if match else (0, 0)
     if not 1 <= i <= n:
         raise ConfigError([f"--shard {text}: expected i/n with i from 1 to n, such as 2/8"])
+    if i > len(configs):
+        reason = f"the sweep has {len(configs)}, so i goes up to {len(configs)}"
+        raise ConfigError([f"--shard {text}: no runs; {reason}"])
     return list(configs[i - 1 :: n])

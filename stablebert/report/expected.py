@@ -1,13 +1,15 @@
 """The cells that a sweep expects, with the records available for them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stablebert.config.compose import compose
 from stablebert.config.recognition import paper_model
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep
 from stablebert.report.cells import Cell
-from stablebert.report.records import read_records
+from stablebert.report.records import ReportError, read_records
 from stablebert.report.selection import count_compared_values
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import RunRecord
@@ -38,12 +40,27 @@ def read_sweep_records(sweep: Sweep, *extra_folders: Path) -> SweepRecords:
     Raises:
         ConfigError: As `expected_cells`.
         ContentError: As `expected_cells`.
+        ReportError: As `check_folders`.
     """
+    check_folders(sweep.roots)
     records, problems = read_records(*sweep.roots, *extra_folders)
     identities = Identities(records)
     cells = expected_cells(sweep, identities)
     notes = [*identities.assumptions, *(f"skipped: {problem}" for problem in problems)]
     return SweepRecords(cells=cells, records=identities.update(records), notes=notes)
+
+
+def check_folders(roots: Iterable[Path]) -> None:
+    """Check that folders of records exist; only the default of `paths.runs` need not yet.
+
+    Raises:
+        ReportError: If another one is not a folder.
+    """
+    default = Path(compose([]).paths.runs)
+    if absent := [str(root) for root in roots if root != default and not root.is_dir()]:
+        raise ReportError(
+            f"paths.runs={','.join(absent)}: not a folder; give the folder of the runs"
+        )
 
 
 def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:

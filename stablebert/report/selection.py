@@ -23,7 +23,7 @@ that `length=longer` means."""
 
 
 def write_selection(
-    cells: Sequence[Cell], records: Iterable[RunRecord], *, sweep: str, path: Path
+    cells: Sequence[Cell], records: Iterable[RunRecord], *, sweep: str, command: str, path: Path
 ) -> list[str]:
     """Write the best value for every task and method to `conf/selected.yaml`, with provenance.
 
@@ -34,6 +34,7 @@ def write_selection(
         cells: Cells of a sweep that varies one of `SELECTABLE`.
         records: Finished runs.
         sweep: Name of the sweep.
+        command: Command that trains its missing runs, for messages.
         path: The file; its entries for other scales, tasks, and methods stay.
 
     Returns:
@@ -50,13 +51,12 @@ def write_selection(
         runs = sum(len(result.missing) for result in incomplete)
         raise ReportError(
             f"{sweep}: {count_of(runs, 'run')} missing in {len(incomplete)} of "
-            f"{count_of(len(results), 'cell')}; "
-            f"run them first with `stablebert grid {sweep}`"
+            f"{count_of(len(results), 'cell')}; run them first with `{command}`"
         )
     if pruned := [describe_cell(result.cell) for result in results if result.pruned]:
         raise ReportError(
             f"{sweep}: seeds selected by validation (seed pruning) in {', '.join(pruned)}; run all "
-            f"seeds with `stablebert grid {sweep}`, without --prune"
+            f"seeds with `{command}`, without --prune"
         )
     groups: dict[tuple[str, str, str], list[CellResult]] = {}
     for result in results:

@@ -50,7 +50,7 @@ def run_agents(
         any_command: Whether to execute whatever command the sweep names.
 
     Returns:
-        1 if an agent failed or the sweep has new failed runs; else 0.
+        1 if an agent failed, or the sweep has new failed runs or no run at all; else 0.
 
     Raises:
         SweepError: If there is no such sweep, its command is not that of this package, nobody is
@@ -145,7 +145,7 @@ def _environment(agents: int, gpu: str | None) -> dict[str, str]:
 
 
 def _report_failures(path: str, earlier: set[str], statuses: Sequence[int]) -> bool:
-    """Print the states of the sweep's runs; return whether an agent or a run failed meanwhile."""
+    """Print the states of the sweep's runs; return whether any failed or there is none."""
     failed_agents = [status for status in statuses if status]
     if failed_agents:
         print(f"{len(failed_agents)} of {len(statuses)} agents failed", file=sys.stderr)
@@ -161,4 +161,4 @@ def _report_failures(path: str, earlier: set[str], statuses: Sequence[int]) -> b
         print(line, file=sys.stderr)
     if failures:
         print(f"rerun: stablebert grid {sweep.name} --missing-of {path}", file=sys.stderr)
-    return bool(failed_agents or failures)
+    return bool(failed_agents or failures or not states)

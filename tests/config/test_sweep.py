@@ -269,7 +269,9 @@ def test_a_key_given_twice_in_a_file_is_refused(tmp_path):
 @pytest.mark.parametrize("refused", ["parameter", "override"])
 def test_a_grid_does_not_take_force(refused):
     with pytest.raises(ConfigError, match="a grid does not repeat finished runs; drop it"):
-        parse({"force": True}) if refused == "parameter" else parse({}).narrow(["force=true"])
+        parse({"force": True}) if refused == "parameter" else parse({"seed": 0}).narrow(
+            ["force=true"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -329,7 +331,12 @@ def test_an_invalid_seed_is_refused(key):
             "no `distribution`",
         ),
         ("method: grid\nparameters: {1: {value: 0}}", "parameter 1 is not a key"),
-        ("method: grid\nparameters: {seed: {values: 3}}", "`values` must be a list, not 3"),
+        ("method: grid\nparameters: {seed: {values: 3}}", "`values` must be a list"),
+        (
+            "method: grid\nparameters: {seed: {values: []}}",
+            "a list of at least one value, not \\[]",
+        ),
+        ("method: grid\nparameters: {}", "`parameters` is empty; a grid needs at least one"),
         (
             "method: grid\nparameters: {trainer: {parameters: {}}}",
             "trainer is not a key; write nested",

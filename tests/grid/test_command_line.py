@@ -75,8 +75,35 @@ def test_crashed_runs_are_listed_and_fail(demo_grid, tmp_path, capsys):
 
 def test_crashed_runs_are_left_alone(demo_grid, capsys):
     demo_grid(crash)
-    assert demo_grid(finish) == 0
+    assert demo_grid(finish) == 1
     assert "0 missing, 3 crashed (--retry-crashed" in capsys.readouterr().out
+
+
+def test_runs_that_crashed_before_fail_the_grid_that_finishes_the_others(demo_grid):
+    demo_grid(crash, "seed=0")
+    assert demo_grid(finish) == 1
+
+
+def test_a_finished_grid_succeeds_with_nothing_to_run(demo_grid, capsys):
+    demo_grid(finish)
+    capsys.readouterr()
+    assert demo_grid(finish) == 0
+    assert capsys.readouterr().out.endswith("3 done, 0 missing, 0 crashed\nnothing to run\n")
+
+
+def test_a_report_on_other_seeds_prints_its_table_and_fails(demo_grid, tmp_path, capsys):
+    demo_grid(finish)
+    capsys.readouterr()
+    runs = tmp_path / "runs"
+    arguments = [f"{tmp_path}/seeds.yaml", "scale=demo", "task=rte", "seed=7", f"paths.runs={runs}"]
+    assert main(["report", *arguments, "--fresh", "--out", str(tmp_path / "out")]) == 1
+    output = capsys.readouterr()
+    assert "not counted (other configuration or seed): " in output.out
+    assert output.err == (
+        f"stablebert report: {arguments[0]}: no record belongs to it in {runs}; "
+        f"train its runs with `stablebert grid {' '.join(arguments)} --fresh`\n"
+    )
+    assert (tmp_path / "out" / "seeds.csv").is_file()
 
 
 def test_crashed_runs_are_retried_on_request(demo_grid, capsys):
@@ -213,7 +240,7 @@ def test_a_damaged_record_is_reported_and_not_done(elsewhere, results, capsys):
     (run,) = runs_of(arguments)
     run.folder.mkdir(parents=True)
     (run.folder / "result.json").write_text('{"task": "rt')
-    output = read_output(capsys, "grid", *arguments)
+    output = read_output(capsys, "grid", *arguments, "--dry-run")
     assert "0 done, 0 missing, 1 crashed (--retry-crashed" in output
     assert f"skipped: {run.folder / 'result.json'}" in output
 
@@ -261,6 +288,7 @@ def absent(elsewhere):
 def test_committed_records_suffice_for_a_report_without_data_and_model(
     absent, committed, tmp_path, capsys
 ):
+    (tmp_path / "none").mkdir()
     output = read_output(capsys, "report", *absent(), "--out", str(tmp_path / "out"))
     assert "8 of 8 runs: 4 cells, seeds 0..1; 0 missing" in output
     for part in ("data", "model"):

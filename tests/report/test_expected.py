@@ -1,6 +1,7 @@
 """The cells that a sweep expects."""
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,8 @@ from stablebert.config.compose import compose
 from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
 from stablebert.report import expected
-from stablebert.report.expected import read_sweep_records
+from stablebert.report.expected import check_folders, read_sweep_records
+from stablebert.report.records import ReportError
 from tests.helpers.records import make_cell, make_record, store_record
 
 DATA, MODEL = "sha256:0123", "org/bert@c0ffee"
@@ -65,6 +67,17 @@ def test_records_are_read_from_the_folder_of_the_sweep(sweep):
 def test_records_are_read_from_further_folders(sweep, tmp_path):
     store_record(tmp_path / "committed", make_record(make_cell(), 1, data=DATA, model=MODEL))
     assert [r.seed for r in read_sweep_records(sweep, tmp_path / "committed").records] == [0, 1]
+
+
+def test_a_folder_of_runs_that_does_not_exist_is_refused(sweep, tmp_path):
+    absent = tmp_path / "absent"
+    with pytest.raises(ReportError, match=f"paths.runs={absent}: not a folder"):
+        read_sweep_records(sweep.narrow([f"paths.runs={absent}"]))
+
+
+def test_the_default_folder_of_runs_need_not_exist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_folders([Path("runs")])
 
 
 def test_unreadable_files_are_noted_after_assumptions(sweep, tmp_path):

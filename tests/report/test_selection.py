@@ -43,7 +43,9 @@ def selected_entry(path):
 def depth_lines(path):
     """Lines of a selection among four depths, of which two share the highest mean."""
     cells = searched_cells("reinit.num_layers", [10, 3, 2, 1])
-    return write_selection(cells, runs(cells, [0.5, 0.7, 0.7, 0.6]), sweep="depth", path=path)
+    return write_selection(
+        cells, runs(cells, [0.5, 0.7, 0.7, 0.6]), sweep="depth", command="COMMAND", path=path
+    )
 
 
 def test_the_highest_mean_is_selected_and_the_smallest_of_equal_values(depth_lines, path):
@@ -74,7 +76,7 @@ def test_the_comment_at_the_head_of_the_file_stays(depth_lines, path):
 
 def test_a_second_selection_keeps_the_first(depth_lines, path):
     cells = searched_cells("trainer.max_steps", [200, 1600])
-    write_selection(cells, runs(cells, [0.6, 0.7]), sweep="steps", path=path)
+    write_selection(cells, runs(cells, [0.6, 0.7]), sweep="steps", command="COMMAND", path=path)
     entry = selected_entry(path)
     assert entry["reinit"] == {"num_layers": 2}
     assert set(entry["provenance"]) == {"reinit.num_layers", "trainer.max_steps"}
@@ -82,15 +84,19 @@ def test_a_second_selection_keeps_the_first(depth_lines, path):
 
 def test_a_number_of_steps_is_selected_for_longer_training(path):
     cells = searched_cells("trainer.max_steps", [200, 1600])
-    write_selection(cells, runs(cells, [0.6, 0.7]), sweep="steps", path=path)
+    write_selection(cells, runs(cells, [0.6, 0.7]), sweep="steps", command="COMMAND", path=path)
     assert selected_entry(path)["per_length"] == {"longer": {"trainer": {"max_steps": 1600}}}
 
 
 def test_an_incomplete_search_selects_nothing(path):
     cells = searched_cells("reinit.num_layers", [1, 2])
     before = path.read_text()
-    with pytest.raises(ReportError, match="1 run missing in 1 of 2 cells"):
-        write_selection(cells, runs(cells, [0.6, 0.7])[:-1], sweep="depth", path=path)
+    with pytest.raises(
+        ReportError, match="1 run missing in 1 of 2 cells; run them first with `COMMAND`"
+    ):
+        write_selection(
+            cells, runs(cells, [0.6, 0.7])[:-1], sweep="depth", command="COMMAND", path=path
+        )
     assert path.read_text() == before
 
 
@@ -100,9 +106,10 @@ def test_a_pruned_search_selects_nothing(path):
     records = runs(cells, [0.6, 0.7])
     records[:2] = [replace(r, pruned_from=[[0, 0], [1, 1], [2, 2]]) for r in records[:2]]
     with pytest.raises(
-        ReportError, match=r"seed pruning\) in RTE reinit .*num_layers=1\); run all"
+        ReportError,
+        match=r"seed pruning\) in RTE reinit .*num_layers=1\); run all seeds with `COMMAND`",
     ):
-        write_selection(cells, records, sweep="depth", path=path)
+        write_selection(cells, records, sweep="depth", command="COMMAND", path=path)
 
 
 DEPTH, STEPS = (searched_cells(key, [1]) for key in ("reinit.num_layers", "trainer.max_steps"))
@@ -128,7 +135,7 @@ ALSO_LENGTH = [
 )
 def test_a_sweep_must_vary_exactly_one_selectable_parameter(path, cells, problem):
     with pytest.raises(ReportError, match=problem):
-        write_selection(cells, [], sweep="table", path=path)
+        write_selection(cells, [], sweep="table", command="COMMAND", path=path)
 
 
 @pytest.fixture
@@ -154,6 +161,15 @@ def command(tmp_path, path, monkeypatch, capsys):
 def test_the_command_selects_without_data_and_model(command, path):
     assert "mini rte reinit: reinit.num_layers=2 " in command.out
     assert "num_layers: 2" in path.read_text()
+
+
+def test_the_command_names_the_grid_of_a_search_without_runs(tmp_path, path, monkeypatch, capsys):
+    monkeypatch.setattr("stablebert.cli.reports.CONF", tmp_path)
+    before = path.read_text()
+    arguments = ["reinit_depth", "task=rte", "scale=demo", "seed=0", f"paths.runs={tmp_path}"]
+    assert main(["select", *arguments, "--fresh"]) == 1
+    assert f"with `stablebert grid {' '.join(arguments)} --fresh`" in capsys.readouterr().err
+    assert path.read_text() == before
 
 
 def test_the_command_reports_unreadable_files(command, tmp_path):

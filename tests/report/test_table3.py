@@ -2,6 +2,7 @@
 
 import pytest
 
+from stablebert.cli.main import main
 from stablebert.report.table3 import write_table3
 from stablebert.tasks import TASKS
 from tests.helpers.records import make_cell, make_record, read_csv, table_lines
@@ -71,3 +72,11 @@ def test_two_data_sets_of_one_task_get_a_row_each(two_data_sets):
 
 def test_two_data_sets_of_one_task_are_noted(two_data_sets):
     assert "\nRTE: the records used several data sets, one row each\n" in two_data_sets[0]
+
+
+def test_the_command_prints_the_papers_numbers_and_fails_without_records(tmp_path, capsys):
+    arguments = ["table3", "--fresh", f"paths.runs={tmp_path}", "--out", str(tmp_path / "out")]
+    assert main(["report", *arguments]) == 1
+    output = capsys.readouterr()
+    assert "8.6k" in output.out
+    assert f"table3: no record belongs to it in {tmp_path}; train a run" in output.err

@@ -45,6 +45,15 @@ def test_an_invalid_run_fails_in_wandb_with_its_error(home, server):
 
 
 @pytest.mark.slow
+def test_a_sweep_that_hands_out_no_run_fails_the_command(home, server):
+    path = home.create_sweep(home.write_sweep(task=["rte"], seed=[0]))
+    server.sweeps[path.split("/")[-1]].todo.clear()
+    status, output = home.run("agent", path)
+    assert (status, server.runs()) == (1, [])
+    assert f"{path}: no run\n" in output
+
+
+@pytest.mark.slow
 def test_offline_runs_belong_to_the_sweep_after_a_sync(home, server):
     path = home.create_sweep(home.write_sweep(task=["rte"], seed=[0]))
     status, output = home.run("agent", path, WANDB_MODE="offline")

@@ -151,6 +151,15 @@ def test_the_grid_names_and_executes_the_missing_runs_of_the_sweep(sweep, comman
 
 
 @pytest.mark.slow
+def test_a_sweep_that_misses_nothing_leaves_the_grid_nothing_to_run(sweep, command):
+    options = ["data.max_length=128", "--missing-of", sweep.path]
+    status, out, _ = command("grid", sweep.file, *options)
+    assert status == 0
+    assert f"{sweep.path} is missing 0 of 2 runs\n" in out
+    assert out.endswith("\nnothing to run\n")
+
+
+@pytest.mark.slow
 def test_the_records_of_a_sweep_are_collected_from_wandb(sweep, command, tmp_path):
     status, _, err = command("collect", tmp_path / "x.jsonl", "--from-wandb", sweep.path)
     assert status == 0
@@ -188,6 +197,16 @@ def test_an_invalid_sweep_is_not_collected(home, use_wandb, tmp_path, capsys):
     use_wandb(home.env)
     assert main(["collect", f"{tmp_path}/x.jsonl", "--from-wandb", path]) == 2
     assert "none_such" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_sweep_without_finished_runs_is_not_collected(home, use_wandb, tmp_path, capsys):
+    path = home.create_sweep(home.write_sweep(task=["rte"], seed=[0]))
+    use_wandb(home.env)
+    file = tmp_path / "x.jsonl"
+    assert main(["collect", str(file), "--from-wandb", path]) == 1
+    assert f"{path}: no records; {file} is not written" in capsys.readouterr().err
+    assert not file.exists()
 
 
 @pytest.mark.slow
