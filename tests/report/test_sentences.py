@@ -82,3 +82,20 @@ def test_without_failed_runs_one_sentence_says_so():
 
 def test_without_runs_there_is_nothing_to_say():
     assert summarize_findings(analyze([make_cell()], []), []) == []
+
+
+def test_a_row_without_runs_is_not_counted():
+    """And without parameters that distinguish rows, a row has the name of its method."""
+    cells = [make_cell(), make_cell(method="reinit")]
+    records = [make_record(cells[0], status="failed")]
+    for labels in (["method"], []):
+        assert summarize_findings(analyze(cells, records), labels) == [
+            "Failed runs: 1 of 1 with standard. No run ended at chance."
+        ]
+
+
+def test_a_generated_task_is_named_as_such():
+    cells = [make_cell(method=m, scale="demo") for m in ("standard", "reinit")]
+    records = [make_record(cell) for cell in cells]
+    sentence = "reinit against standard: not compared on demo-rte (1 of 2 runs)."
+    assert summarize_findings(analyze(cells, records), ["method"])[0] == sentence

@@ -80,3 +80,7 @@ def test_the_command_prints_the_papers_numbers_and_fails_without_records(tmp_pat
     output = capsys.readouterr()
     assert "8.6k" in output.out
     assert f"table3: no record belongs to it in {tmp_path}; train a run" in output.err
+
+
+def test_one_data_set_per_task_needs_no_note(table):
+    assert "several data sets" not in table[0]
