@@ -1,6 +1,7 @@
 """Fixtures for all tests: a tiny BERT and tiny GLUE tasks; no test uses the network."""
 
 import os
+import signal
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -11,7 +12,14 @@ os.environ["STABLEBERT_END_WITH_PARENT"] = "1"
 
 import pytest
 
+from stablebert.signals import STOP_SIGNALS
 from tests.helpers.tiny import SHAPES, write_tiny_bert, write_tiny_task
+
+# nohup, and a script's background, hand on that signals are ignored; tests send them to commands.
+# A handler, unlike that, ends with the start of a command.
+for _number in STOP_SIGNALS:
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
