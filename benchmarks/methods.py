@@ -48,7 +48,7 @@ def build_step(method: str, data: str, model: str, task: str) -> Callable[[], No
     if not (cfg.optimizer.weight_decay and cfg.optimizer.decay_to == "zero"):
         train_embedding_rows(module.model, torch.from_numpy(rows.vocabulary()))
     trainer: Any = SimpleNamespace(
-        accumulate_grad_batches=1, estimated_stepping_batches=10_000, global_step=0
+        accumulate_grad_batches=1, estimated_stepping_batches=10_000, global_step=0, strategy=None
     )
     for callback in build_callbacks(cfg):
         if isinstance(callback, Mixout | TrainPart):

@@ -152,7 +152,7 @@ def test_the_grid_names_and_executes_the_missing_runs_of_the_sweep(sweep, comman
 
 @pytest.mark.slow
 def test_a_sweep_that_misses_nothing_leaves_the_grid_nothing_to_run(sweep, command):
-    options = ["data.max_length=128", "--missing-of", sweep.path]
+    options = ["trainable.patterns=[]", "--missing-of", sweep.path]
     status, out, _ = command("grid", sweep.file, *options)
     assert status == 0
     assert f"{sweep.path} is missing 0 of 2 runs\n" in out
