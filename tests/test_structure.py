@@ -53,19 +53,8 @@ ALSO = {
 LIBRARY = {"packed", "optim", "models", "callbacks"}
 SUITE_ONLY = {"config", "runs", "report", "tracking", "training", "ops", "grid", "cli"}
 TORCH_FREE = [
-    *(
-        "errors",
-        "filesystem",
-        "machine",
-        "signals",
-        "tasks",
-        "text",
-        "timeouts",
-        "version",
-        "hub",
-        "config",
-        "demo",
-    ),
+    *(leaf for leaf in ORDER[0] if leaf not in ("losses", "seeds", "torch_internals")),
+    *("config", "demo"),
     *("glue.sources", "models.files", "models.folder", "models.formats", "models.weights"),
     *("runs", "report", "tracking", "ops", "cli", "grid"),
 ]

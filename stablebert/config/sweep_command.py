@@ -4,6 +4,7 @@ W&B's agent replaces macros in the command and starts it. `stablebert grid` read
 so a command that means something else than `stablebert train KEY=VALUE...` is refused.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,9 @@ from stablebert.config.values import describe_unknown_key
 
 ARGUMENTS = "${args_no_hyphens}"
 """W&B's macro that passes the parameters as KEY=VALUE."""
-EXAMPLE = f'["${{env}}", "${{interpreter}}", "-m", "stablebert", "train", "{ARGUMENTS}"]'
+TRAIN_COMMAND = ["${env}", "${interpreter}", "-m", "stablebert", "train"]
+"""Start of the shipped sweeps' command; W&B's agent replaces its macros."""
+EXAMPLE = json.dumps([*TRAIN_COMMAND, ARGUMENTS])
 _VARIABLE = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from stablebert.filesystem import naming_file
 from stablebert.glue.rows import DataError
 from stablebert.glue.sources import Source
+from stablebert.hub.integrity import compute_sha256, sha256
 from stablebert.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -90,11 +91,7 @@ class TokenCache:
         """Folder of this cache, named after everything that determines its content."""
         names = [*TOKENIZER_FILES, *sorted(f.name for f in self.tokenizer.glob("*.model"))]
         files = [self.tokenizer / name for name in names]
-        digests = [
-            (file.name, hashlib.sha256(file.read_bytes()).hexdigest())
-            for file in files
-            if file.is_file()
-        ]
+        digests = [(file.name, sha256(file)) for file in files if file.is_file()]
         versions = [importlib.metadata.version(name) for name in ("transformers", "tokenizers")]
         config = self.source.task.config
         key = [FORMAT, config, self.source.identity, self.max_length, digests, versions]
@@ -215,9 +212,7 @@ def _checksum(folder: Path) -> str:
     whole = hashlib.sha256()
     for file in sorted(folder.rglob("[!.]*")):
         if file.is_file() and file.name != CHECKSUM:
-            with file.open("rb") as f:
-                digest = hashlib.file_digest(f, "sha256").hexdigest()
-            whole.update(f"{file.relative_to(folder)} {digest}\n".encode())
+            whole.update(f"{file.relative_to(folder)} {compute_sha256(file)}\n".encode())
     return whole.hexdigest()
 
 

@@ -50,7 +50,8 @@ def identify_snapshot(
         """Return names and blobs; commits with the same blobs have the same content."""
         return [(file.relative_to(folder), file.resolve()) for file in list_files(folder)]
 
+    used_blobs = blobs(snapshot)
     folders = sorted(snapshot.parent.iterdir(), key=lambda folder: folder != snapshot)
-    commits = [folder.name for folder in folders if blobs(folder) == blobs(snapshot)]
+    commits = [folder.name for folder in folders if blobs(folder) == used_blobs]
     identity = f"sha256:{digest(list_files(snapshot))}"
     return Content(identity, tuple(f"{name}@{commit}" for commit in commits))

@@ -8,6 +8,8 @@ from stablebert.tasks import TASKS
 
 CONFIG = ["config.json", "generation_config.json"]
 TOKENIZER = ["*token*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model"]
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+"""Names of weight files, in the order in which the library looks for them; each may be sharded."""
 SAFETENSORS = ["model*.safetensors", "model.safetensors.index.json"]
 PICKLES = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
@@ -33,7 +35,7 @@ def is_model_folder(folder: Path) -> bool:
     tokenizers = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
     if not (folder / "config.json").is_file() or not any(any(folder.glob(t)) for t in tokenizers):
         return False
-    for weights in ("model.safetensors", "pytorch_model.bin"):
+    for weights in WEIGHTS:
         if (index := folder / f"{weights}.index.json").is_file():
             text = index.read_text("utf-8", errors="replace")
             parts = set(re.findall(r"[\w.-]+-of-[\w.-]+", text))

@@ -19,6 +19,11 @@ def sha256(file: Path) -> str:
 
 @cache
 def _sha256(file: Path, *version: int) -> str:
+    return compute_sha256(file)
+
+
+def compute_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, read again by every call."""
     with file.open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 

@@ -96,7 +96,7 @@ def _load_pretrained(folder: Path, num_labels: int) -> tuple[Any, frozenset[str]
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
             raise ModelError(not_finite(source, name))
-    _report_unused(model, report["unexpected_keys"], folder)
+    _report_unused(model, report["unexpected_keys"], settings, folder)
     missing = frozenset(report["missing_keys"])
     if "pooler" in _layers_with(model, missing):
         logger.warning("%s has no pooler: a new one is drawn for each run", folder)
@@ -157,11 +157,13 @@ def _raise_if_other_model(model: Any, report: Mapping[str, Any], source: str) ->
         )
 
 
-def _report_unused(model: Any, tensors: Iterable[str], folder: Path) -> None:
+def _report_unused(
+    model: Any, tensors: Iterable[str], settings: Iterable[str], folder: Path
+) -> None:
     """Warn about heads of other tasks and about settings that no code reads."""
     if heads := sorted({key.rpartition(".")[0] for key in tensors}):
         logger.warning("%s: heads of other tasks are not used: %s", folder, ", ".join(heads))
-    if unread := unread_settings(load_settings(folder), model.config):
+    if unread := unread_settings(settings, model.config):
         logger.warning(
             "%s: nothing reads %s; if the model was trained with it, its results are wrong",
             folder / "config.json",

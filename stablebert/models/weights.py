@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from stablebert.hub.folders import WEIGHTS
 from stablebert.models.files import ModelError, load_json, raise_if_not_content
-
-FORMATS = ("model.safetensors", "pytorch_model.bin")
-"""Names of weight files, in the order in which the library looks for them; each may be sharded."""
 
 EXPONENTS: Mapping[str, tuple[str, int]] = {
     "F64": ("<u8", 0x7FF0_0000_0000_0000),
@@ -66,12 +64,12 @@ def weight_files(folder: Path) -> list[Path]:
     Raises:
         ModelError: If there are none, or a shard is missing.
     """
-    for name in FORMATS:
+    for name in WEIGHTS:
         if (file := folder / name).is_file():
             return [file]
         if (index := folder / f"{name}.index.json").is_file():
             return _shards(index)
-    raise ModelError(f"{folder}: no weights; expected {' or '.join(FORMATS)}")
+    raise ModelError(f"{folder}: no weights; expected {' or '.join(WEIGHTS)}")
 
 
 def _shards(index: Path) -> list[Path]:

@@ -7,7 +7,13 @@ from stablebert.filesystem import read_bytes
 from stablebert.runs.files import write_json
 from stablebert.runs.record import RecordError
 from stablebert.runs.run import Run, early_score_file
-from stablebert.runs.strict_json import describe_mismatches, parse_object, pop_digest, with_digest
+from stablebert.runs.strict_json import (
+    CHANGED,
+    describe_mismatches,
+    parse_object,
+    pop_digest,
+    with_digest,
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def read_early_score(run: Run, fraction: float) -> EarlyScore | None:
 def _parse_early_score(text: bytes, run: Run) -> EarlyScore:
     data = parse_object(text)
     if pop_digest(data):
-        raise ValueError("changed after it was written: its digest does not match")
+        raise ValueError(CHANGED)
     identity = _identity(run)
     if any(data.pop(name, value) != value for name, value in identity.items()):  # older: no names
         raise ValueError("the score of another run")

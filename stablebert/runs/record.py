@@ -14,6 +14,7 @@ from stablebert.filesystem import read_bytes
 from stablebert.runs.files import RESULT
 from stablebert.runs.seeds import Seeds
 from stablebert.runs.strict_json import (
+    CHANGED,
     LIMIT,
     describe_mismatches,
     parse_object,
@@ -153,7 +154,7 @@ def parse_record(text: str | bytes) -> RunRecord:
     record = RunRecord(**data)
     problems = list(_contradictions(record))
     if has_changed:
-        problems.append("changed after it was written: its digest does not match")
+        problems.append(CHANGED)
     if problems:
         raise ValueError("; ".join(problems))
     return record

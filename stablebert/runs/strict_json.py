@@ -9,6 +9,8 @@ from typing import Any, Union, get_args, get_origin
 
 DIGEST = "digest"
 """Key of an object's digest."""
+CHANGED = "changed after it was written: its digest does not match"
+"""Problem of an object for which `pop_digest` is true."""
 LIMIT = 10**18
 """Bound of every number: larger ones are damage, and some cannot become a float."""
 

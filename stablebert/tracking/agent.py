@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stablebert.config.schema import KEYS
-from stablebert.config.sweep_command import ARGUMENTS
+from stablebert.config.sweep_command import ARGUMENTS, TRAIN_COMMAND
 from stablebert.machine import usable_cores
 from stablebert.signals import END_WITH_PARENT, end_with_parent
 from stablebert.tracking.sweeps import SweepError, read_wandb_sweep
@@ -24,9 +24,6 @@ STOP_SECONDS = TERM_SECONDS + 30
 """Time that an agent has to stop before it is killed."""
 CONSECUTIVE_FAILURES = 5
 """Failed runs in a row after which an agent exits, so that a broken node does not fail a sweep."""
-
-TRAIN_COMMAND = ["${env}", "${interpreter}", "-m", "stablebert", "train"]
-"""Command of the shipped sweeps; the agent replaces its macros."""
 
 
 def run_agents(

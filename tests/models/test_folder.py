@@ -1,4 +1,4 @@
-"""What is wrong with a model folder is found without torch, and named."""
+"""Checks of a model folder, which name the faulty file and do not load torch."""
 
 import json
 import re

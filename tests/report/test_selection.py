@@ -101,7 +101,7 @@ def test_an_incomplete_search_selects_nothing(path):
 
 
 def test_a_pruned_search_selects_nothing(path):
-    """Of seeds 0 to 2 of the first value, pruning finished the two that validated best."""
+    """Pruning finished the best two of three seeds of the first value."""
     cells = searched_cells("reinit.num_layers", [1, 2])
     records = runs(cells, [0.6, 0.7])
     records[:2] = [replace(r, pruned_from=[[0, 0], [1, 1], [2, 2]]) for r in records[:2]]
