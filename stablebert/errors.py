@@ -1,15 +1,18 @@
 """Errors that a user can act on; the command line prints them without a traceback."""
 
 import errno
+import os
 import re
 from collections.abc import Sequence
 
 MACHINE_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
-    *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE),
+    *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
 }
 """Error numbers that blame the disk, a folder or the system: every further run would fail too."""
+_QUOTE = r"(?:\(|os error |code: )%d\b"
+"""Number of an error as libraries in Rust and C++ quote it: `(os error 28)`, `code: 28`, `(28)`."""
 
 
 def mask_credentials(text: str) -> str:
@@ -52,7 +55,46 @@ class ConfigError(Exception):
         self.problems = list(problems)
 
 
-def describe_os_error(error: OSError) -> str:
-    """Return file and reason of an error of the system: `x.csv: No space left on device`."""
-    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    return mask_credentials(": ".join([*dict.fromkeys(names), error.strerror or str(error)]))
+def is_system_error(error: BaseException) -> bool:
+    """Return whether an error is one of the system, and no bug: file and reason say enough."""
+    has_number = isinstance(error, OSError) and error.errno is not None
+    return has_number or machine_fault(error) is not None
+
+
+def describe_system_error(error: BaseException) -> str:
+    """Return file and reason of an error of the system: `x.csv: No space left on device`.
+
+    The error of a library that wraps one is its first line and the reason.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        parts = [*dict.fromkeys(names), error.strerror or str(error)]
+    else:
+        number = machine_fault(error)
+        reason = os.strerror(number) if number else ""
+        parts = [type(error).__name__, *str(error).splitlines()[:1]]
+        parts += [reason] if reason not in parts[-1] else []
+    return mask_credentials(": ".join(parts))
+
+
+def machine_fault(error: BaseException) -> int | None:
+    """Return the number of the fault of the machine that caused an error, None if there is none.
+
+    Libraries wrap errors of the system in their own, or only quote them in a message. An allocation
+    that is too large (MemoryError) depends on the run, as on a GPU, and is not the machine's fault.
+    """
+    visited: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause and cause not in visited:
+        visited.append(cause)
+        numbers = [cause.errno] if isinstance(cause, OSError) else _quoted_numbers(cause)
+        if faults := MACHINE_ERRORS.intersection(numbers):
+            return faults.pop()
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return None
+
+
+def _quoted_numbers(error: BaseException) -> list[int]:
+    """Return the error numbers that a message quotes together with their texts."""
+    text = str(error)
+    return [n for n in MACHINE_ERRORS if os.strerror(n) in text and re.search(_QUOTE % n, text)]

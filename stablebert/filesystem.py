@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from errno import EINVAL
 from pathlib import Path
 
-from stablebert.errors import ConfigError
+from stablebert.errors import ActionableError, ConfigError, machine_fault
 
 
 def expand_path(key: str, text: str | Path) -> Path:
@@ -44,11 +44,18 @@ def read_bytes(path: str | Path) -> bytes:
 def naming_file(path: str | Path) -> Iterator[None]:
     """Add the name of a file to errors of the system in the block that name none.
 
-    An error of opening a file names it; one of writing to it, as on a full disk, does not.
+    An error of opening a file names it; one of writing to it, as on a full disk, does not. Faults
+    of the machine that a library wraps become an OSError.
     """
     try:
         yield
+    except ActionableError:
+        raise
     except OSError as error:
         if error.errno is None or error.filename is not None:
             raise
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except Exception as error:
+        if (number := machine_fault(error)) is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from stablebert.errors import ConfigError
+from stablebert.errors import ActionableError, ConfigError
 from stablebert.filesystem import expand_path, naming_file, read_bytes
 
 
@@ -66,3 +66,15 @@ def test_an_error_that_names_its_file_is_kept():
 def test_the_kind_of_an_error_is_kept():
     with pytest.raises(PermissionError), naming_file("x.csv"):
         raise OSError(errno.EACCES, "Permission denied")
+
+
+def test_a_fault_of_the_machine_that_a_library_wraps_names_the_file():
+    with pytest.raises(OSError, match=r"No space left on device: 'x\.csv'"), naming_file("x.csv"):
+        raise ValueError("cannot serialize: No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), ActionableError("File too large (27)")])
+def test_any_other_error_is_kept(error):
+    with pytest.raises(type(error)) as raised, naming_file("x.csv"):
+        raise error
+    assert raised.value is error

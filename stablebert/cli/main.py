@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from stablebert.cli.commands import COMMANDS
 from stablebert.cli.help import describe_keys, describe_program, program_version
 from stablebert.cli.streams import discard_broken_output, prepare_streams
-from stablebert.errors import ActionableError, ConfigError, describe_os_error
+from stablebert.errors import ActionableError, ConfigError, describe_system_error, is_system_error
 from stablebert.filesystem import naming_file
 from stablebert.signals import (
     END_WITH_PARENT,
@@ -56,12 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if number:
             print(_describe_stop(name, number, error), file=sys.stderr)
             return 128 + number
-        if not isinstance(error, OSError) or error.errno is None:  # a library's own reasons
+        if not is_system_error(error):
             raise
         discard_broken_output()
         if os.environ.get("STABLEBERT_DEBUG"):
             traceback.print_exc()
-        print(f"stablebert {name}: {describe_os_error(error)}", file=sys.stderr)
+        print(f"stablebert {name}: {describe_system_error(error)}", file=sys.stderr)
         return 1
     return status
 

@@ -10,7 +10,7 @@ from stablebert.config.compose import compose
 from stablebert.config.recognition import RecognitionError, describe_recognitions
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import to_yaml
-from stablebert.errors import ActionableError, ConfigError, mask_credentials
+from stablebert.errors import ActionableError, ConfigError, is_system_error, mask_credentials
 from stablebert.report.run_summary import summarize_record
 from stablebert.runs.files import RESULT
 from stablebert.runs.locate import locate
@@ -30,7 +30,7 @@ def train(overrides: Sequence[str]) -> int:
     except (ActionableError, ConfigError):
         raise
     except Exception as error:
-        if stop_signal() or (isinstance(error, OSError) and error.errno is not None):
+        if stop_signal() or is_system_error(error):
             raise
         text = f"{traceback.format_exc()}stablebert train: {type(error).__name__}: {error}"
         print(mask_credentials(text), file=sys.stderr)

@@ -8,11 +8,13 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EMFILE, ENFILE, ENOMEM
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from stablebert.errors import machine_fault
 from stablebert.filesystem import naming_file
 from stablebert.glue.rows import DataError
 from stablebert.glue.sources import Source
@@ -136,6 +138,8 @@ class TokenCache:
             try:
                 return _read(self.folder)
             except (OSError, ValueError) as error:
+                if machine_fault(error) in (EMFILE, ENFILE, ENOMEM):  # nothing about the cache
+                    raise
                 log.warning("%s is damaged, tokenizing again: %s", self.folder, error)
                 self._discard()
         raise DataError(f"{self.folder}: damaged again after it was written; is the disk failing?")

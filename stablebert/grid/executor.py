@@ -3,6 +3,7 @@
 The parent never imports torch: it hands out jobs, shows progress, and outlives any worker.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from stablebert.errors import MACHINE_ERRORS, ActionableError
+from stablebert.errors import ActionableError
 from stablebert.grid.clock import Clock
 from stablebert.grid.display import Display, describe_result
 from stablebert.grid.launchers import Worker, start_worker
@@ -182,9 +183,11 @@ class _Executor:
         elif kind == "refused":
             raise GridError(f"{content} (needed by {job.run.name}; finished runs are kept)")
         else:
-            message, errno = content
-            if errno in MACHINE_ERRORS:
-                raise GridError(f"{job.run.name}: {message}; every other run would fail too")
+            message, fault = content
+            if fault is not None:
+                reason = "" if os.strerror(fault) in message else f" ({os.strerror(fault)})"
+                advice = "every other run would fail too"
+                raise GridError(f"{job.run.name}: {message}{reason}; {advice}")
             self._crash(job, message)
             # an exception may leave a worker unusable, its CUDA context above all
             self._renew(worker)

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from stablebert.errors import InputError, mask_credentials
+from stablebert.errors import InputError, machine_fault, mask_credentials
 from stablebert.filesystem import expand_path
 from stablebert.machine import release_free_memory
 from stablebert.runs.claims import ClaimedError
@@ -25,7 +25,8 @@ def work(pipe: Connection, number: int, threads: int) -> None:
 
     Sends `("step", (step, total))` at intervals, and for each job one of `("done", result)`,
     `("elsewhere", None)` if another process has it, `("refused", message)` if its model or data
-    cannot be used, and `("crashed", (message, errno))`.
+    cannot be used, and `("crashed", (message, fault))`, where fault is
+    the error number of a fault of the machine or None.
 
     Args:
         pipe: Connection to the parent.
@@ -56,7 +57,7 @@ def _do_all(pipe: Connection, number: int, threads: int) -> None:
             if request := stop_signal():  # a library has wrapped it
                 raise Stop(request) from error
             message = mask_credentials(f"{type(error).__name__}: {error}")
-            answer = ("crashed", (message, getattr(error, "errno", None)))
+            answer = ("crashed", (message, machine_fault(error)))
         gc.collect()  # Trainer and module refer to each other, and keep the last run's weights
         release_free_memory()
         try:

@@ -2,18 +2,14 @@
 
 import copy
 import logging
-import os
-import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from stablebert.filesystem import naming_file
@@ -209,7 +205,7 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
     state = {n: p for n, p in model.state_dict(keep_vars=True).items() if id(p) not in head}
     draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
     try:
-        with naming_file(folder), _os_errors_of_safetensors():
+        with naming_file(folder):
             model.save_pretrained(draft, state_dict={n: p.detach() for n, p in state.items()})
         for file in tokenizer.iterdir():
             if file.suffix in {".json", ".txt", ".model"} and not (draft / file.name).exists():
@@ -219,15 +215,3 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-@contextmanager
-def _os_errors_of_safetensors() -> Iterator[None]:
-    """Raise errors of the system as OSError, which safetensors raises as an error of its own."""
-    try:
-        yield
-    except SafetensorError as error:
-        number = re.search(r"(?:os error|code:) (\d+)", str(error))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 
 from stablebert.config.serialize import to_yaml
-from stablebert.errors import MACHINE_ERRORS, InputError, mask_credentials
+from stablebert.errors import InputError, machine_fault, mask_credentials
 from stablebert.models.loading import save_encoder
 from stablebert.runs.claims import ClaimedError, hold_claim
 from stablebert.runs.early_score import EarlyScore, write_early_score
@@ -197,8 +197,7 @@ class Session:
         """Write a crash record and end the mirror as failed, or as preempted on a stop request."""
         # not a request to stop, even if a library has wrapped it
         has_crashed = isinstance(error, Exception) and not stop_signal()
-        is_machine_at_fault = getattr(error, "errno", None) in MACHINE_ERRORS
-        is_run_at_fault = not (is_machine_at_fault or isinstance(error, InputError))
+        is_run_at_fault = not (machine_fault(error) or isinstance(error, InputError))
         if has_crashed and is_run_at_fault and not self._had_record:
             write_json(self._run.folder / CRASH, _crash_record(error, self.watch.step))
             self._history.complete()

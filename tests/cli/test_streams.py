@@ -46,6 +46,15 @@ def test_a_system_error_is_one_line_with_file_and_reason(command, capsys):
     assert capsys.readouterr().err == "stablebert work: runs/x: No space left on device\n"
 
 
+def test_a_system_error_that_a_library_wraps_is_one_line_with_its_reason(command, capsys):
+    error = RuntimeError("cannot write the file\n<C++ stack>")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device", "runs/x")
+    command(fail_with(error))
+    assert main(["work"]) == 1
+    message = "RuntimeError: cannot write the file: No space left on device"
+    assert capsys.readouterr().err == f"stablebert work: {message}\n"
+
+
 def test_the_traceback_of_a_system_error_is_printed_on_request(command, capsys, monkeypatch):
     monkeypatch.setenv("STABLEBERT_DEBUG", "1")
     command(fail_with(OSError(errno.ENOSPC, "No space left on device", "runs/x")))

@@ -1,5 +1,6 @@
 """The cache of tokens is never read when it is damaged."""
 
+import errno
 import os
 import random
 import shutil
@@ -119,6 +120,16 @@ def test_a_disk_that_damages_every_cache_is_reported(cache, monkeypatch):
     monkeypatch.setattr(token_cache, "_checksum", lambda folder: os.urandom(4).hex())
     with pytest.raises(DataError, match="damaged again after it was written"):
         cache.load()
+
+
+def test_a_cache_that_cannot_be_read_for_lack_of_descriptors_is_kept(cache, monkeypatch):
+    def fail(_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(token_cache, "_read", fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        cache.load()
+    assert cache.folder.is_dir()
 
 
 def test_a_damaged_cache_that_cannot_be_replaced_is_reported(cache, monkeypatch):

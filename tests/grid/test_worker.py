@@ -93,9 +93,18 @@ def test_an_exception_is_reported_with_its_type(answer, job):
     assert messages == [("crashed", ("ValueError: too long", None))]
 
 
-def test_an_operating_system_error_is_reported_with_its_number(answer, job):
-    ((kind, (_, number)),) = answer(fail_with(OSError(errno.ENOSPC, "full")), job)
-    assert (kind, number) == ("crashed", errno.ENOSPC)
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        (OSError(errno.ENOSPC, "full"), errno.ENOSPC),
+        (RuntimeError("Too many open files (os error 24)"), errno.EMFILE),
+        (OSError(errno.ENOENT, "no file"), None),
+    ],
+    ids=str,
+)
+def test_a_fault_of_the_machine_is_reported_with_its_number(answer, job, error, number):
+    ((kind, (_, fault)),) = answer(fail_with(error), job)
+    assert (kind, fault) == ("crashed", number)
 
 
 def test_a_crash_does_not_end_the_worker(answer, tmp_path):

@@ -154,6 +154,11 @@ def test_a_fault_of_the_folder_leaves_the_run_missing(run, number):
     assert names_in(run.folder) == {"config.yaml"}
 
 
+def test_a_fault_of_the_folder_that_a_library_wraps_leaves_the_run_missing(run):
+    fail(run, RuntimeError("Error while serializing: Read-only file system (os error 30)"))
+    assert names_in(run.folder) == {"config.yaml"}
+
+
 def test_a_fault_of_the_model_leaves_the_run_missing(run):
     fail(run, InputError("model.safetensors: truncated"))
     assert names_in(run.folder) == {"config.yaml"}
