@@ -16,6 +16,7 @@ from stablebert.models.surgery import train_embedding_rows
 from stablebert.training.build import build_averaging
 from stablebert.training.module import GlueClassifier
 from tests.helpers.foreign import SETTINGS, ForeignModule, fit_foreign
+from tests.helpers.trainers import OUTSIDE_OF_A_FIT, OneWeight, trainer_at
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,117 @@ from tests.helpers.foreign import SETTINGS, ForeignModule, fit_foreign
 )
 def test_nan_never_wins_and_the_earliest_best_stays(score, best, better):
     assert is_better(score, best) == better
+
+
+def validate(best, module, score, step=1, **attributes):
+    """Call the hooks of one validation."""
+    metrics = {"val/score": torch.tensor(score), "val/loss": torch.tensor(step / 2)}
+    trainer = trainer_at(step, callback_metrics=metrics, **attributes)
+    best.on_validation_epoch_end(trainer, module)
+    best.on_validation_end(trainer, module)
+
+
+def validate_in_order(scores):
+    """Return callback and module of a fit whose k-th validation is at step k with weight k."""
+    best, module = BestWeights(), OneWeight()
+    best.setup(trainer_at(), module, "fit")
+    for step, score in enumerate(scores, start=1):
+        module.set(step)
+        validate(best, module, score, step)
+    return best, module
+
+
+def test_nothing_is_best_before_the_first_validation():
+    best = BestWeights()
+    assert (best.score, best.step, best.metrics) == (None, None, {})
+
+
+ORDERS = {
+    (0.5,): 1,
+    (0.25, 0.75, 0.5): 2,
+    (0.25, 0.5, 0.75): 3,
+    (0.75, 0.5, 0.75): 1,
+    (math.nan, 0.5, math.nan): 2,
+    (0.25, 0.75, 0.5, 1.0, 0.125, 0.5): 4,
+}
+"""Scores, and the number of the best validation."""
+
+
+@pytest.mark.parametrize("scores", ORDERS)
+def test_weights_of_the_best_validation_are_restored(scores):
+    """Later validations and steps, which change the weights in place, leave the copy alone."""
+    best, module = validate_in_order(scores)
+    module.set(99.0)
+    assert best.restore(module)
+    assert module.weight.item() == ORDERS[scores]
+
+
+@pytest.mark.parametrize("scores", ORDERS)
+def test_score_and_step_are_those_of_the_best_validation(scores):
+    best, _ = validate_in_order(scores)
+    step = ORDERS[scores]
+    assert (best.score, best.step) == (scores[step - 1], step)
+
+
+def test_metrics_are_everything_that_the_best_validation_logged():
+    best, _ = validate_in_order((0.25, 0.75, 0.5))
+    assert best.metrics == {"val/score": 0.75, "val/loss": 1.0}
+
+
+def test_nothing_is_restored_when_no_validation_had_a_score():
+    best, module = validate_in_order((math.nan, math.nan))
+    assert not best.restore(module)
+    assert module.weight.item() == 2
+
+
+@pytest.mark.parametrize("case", OUTSIDE_OF_A_FIT)
+def test_validations_outside_of_training_do_not_count(case):
+    best, module = validate_in_order((0.25,))
+    module.set(9.0)
+    validate(best, module, 0.75, 9, **OUTSIDE_OF_A_FIT[case])
+    assert (best.score, best.step, best.state["weights"]["weight"].item()) == (0.25, 1, 1)
+
+
+def test_the_score_of_the_first_process_counts(monkeypatch):
+    monkeypatch.setattr(SingleDeviceStrategy, "broadcast", lambda self, x, src=0: 0.125)
+    assert validate_in_order((0.75,))[0].score == 0.125
+
+
+def test_a_key_that_was_not_logged_is_reported():
+    best, module = BestWeights("val/f1"), OneWeight()
+    best.setup(trainer_at(), module, "fit")
+    message = "BestWeights monitors 'val/f1'; validation logged val/loss, val/score"
+    with pytest.raises(KeyError, match=message):
+        validate(best, module, 0.5)
+
+
+def test_a_validation_that_logs_nothing_is_reported():
+    with pytest.raises(KeyError, match="validation logged nothing"):
+        BestWeights().on_validation_end(trainer_at(callback_metrics={}), OneWeight())
+
+
+def test_a_second_fit_forgets_the_best_of_the_first():
+    best, _ = validate_in_order((0.75,))
+    best.setup(trainer_at(), OneWeight(), "fit")
+    assert (best.score, best.state["weights"]) == (None, {})
+
+
+def test_a_second_fit_may_have_weights_of_another_shape():
+    best, _ = validate_in_order((0.75, 0.5))
+    module = OneWeight()
+    module.weight = torch.nn.Parameter(torch.ones(3))
+    best.setup(trainer_at(), module, "fit")
+    validate(best, module, 0.25)
+    assert best.state["weights"]["weight"].tolist() == [1, 1, 1]
+
+
+def test_a_resumed_fit_keeps_the_best_of_its_checkpoint():
+    saved = copy.deepcopy(validate_in_order((0.75,))[0].state_dict())
+    best, module = BestWeights(), OneWeight()
+    best.setup(trainer_at(), module, "fit")
+    best.load_state_dict(saved)
+    validate(best, module, 0.5, step=2)
+    assert (best.score, best.step, best.state["weights"]["weight"].item()) == (0.75, 1, 1)
 
 
 def parameters(module):

@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from stablebert.callbacks import Mixout
 from stablebert.callbacks.mixout import MixoutLinear, apply_mixout
 from stablebert.models.loading import load_model
 from stablebert.models.location import layers
 from stablebert.models.surgery import has_dropout, reinitialize_top
 from tests.helpers.architectures import SHAPES, padded_batch, write_architecture
+from tests.helpers.trainers import Holder, trainer_at
 
 
 def mixed(p, mask="neuron", *, away=True):
@@ -66,6 +68,18 @@ def test_mixout_at_the_target_is_a_plain_linear():
     torch.testing.assert_close(module(x), nn.functional.linear(x, module.weight, module.bias))
 
 
+def test_mixout_of_a_linear_without_bias_has_none():
+    module, x = MixoutLinear(nn.Linear(4, 3, bias=False), 0.5), torch.randn(5, 4)
+    torch.testing.assert_close(module(x), nn.functional.linear(x, module.weight))
+
+
+def test_building_mixout_draws_no_random_number():
+    """A draw would shift every later one of the run."""
+    linear, before = nn.Linear(4, 3), torch.get_rng_state()
+    MixoutLinear(linear, 0.5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_mixout_in_evaluation_is_the_trained_weight():
     module, x = mixed(0.9).eval(), torch.randn(5, 4).double()
     assert torch.equal(module(x), nn.functional.linear(x, module.weight, module.bias))
@@ -76,6 +90,25 @@ def test_mixout_replaces_every_linear_except_the_classifier(bert):
     assert set(apply_mixout(bert, p=0.5)) == names
     assert len(names) == 2 * 6 + 1  # two blocks and the pooler
     assert type(bert.classifier) is nn.Linear
+
+
+@pytest.mark.parametrize("mask", ["neuron", "weight"])
+def test_every_replaced_linear_has_the_probability_and_the_mask(bert, mask):
+    names = apply_mixout(bert, p=0.25, mask=mask)
+    linears = [bert.get_submodule(name) for name in names]
+    assert {(linear.p, linear.mask) for linear in linears} == {(0.25, mask)}
+
+
+def test_a_bare_encoder_is_mixed(bert):
+    assert len(apply_mixout(bert.bert, p=0.5)) == 2 * 6 + 1
+
+
+def test_a_probability_of_zero_trains_with_the_weight_itself(bert):
+    apply_mixout(bert, p=0.0)
+    query, x = bert.bert.encoder.layer[0].attention.self.query, torch.randn(5, 16)
+    with torch.no_grad():
+        query.weight.add_(1.0)
+    torch.testing.assert_close(query(x), nn.functional.linear(x, query.weight, query.bias))
 
 
 def test_mixout_disables_dropout(bert):
@@ -129,5 +162,40 @@ def test_mixout_draws_masks_when_weights_have_moved(tiny_bert, tmp_path, kind):
 def test_weights_outside_any_linear_are_refused(tiny_bert, tmp_path):
     write_architecture("xlnet", tmp_path, tiny_bert)
     model = load_model(tmp_path, num_labels=2, seed=0)
-    with pytest.raises(ValueError, match="keeps weights outside any Linear"):
+    with pytest.raises(ValueError, match=r"layer\.0\..*, a XLNet\w+, keeps weights outside any"):
         apply_mixout(model, p=0.5)
+
+
+class TestMixoutTargets:
+    QUERY = "bert.encoder.layer.0.attention.self.query"
+
+    @pytest.fixture
+    def mixed(self, bert):
+        """A callback and a model whose weights have moved by 1 since the start."""
+        mixout, module = Mixout(0.3, "weight"), Holder(model=bert)
+        mixout.setup(trainer_at(), module, "fit")
+        with torch.no_grad():
+            bert.get_submodule(self.QUERY).weight.add_(1.0)
+        return mixout, module
+
+    def test_probability_and_mask_are_those_of_the_callback(self, mixed):
+        query = mixed[1].model.get_submodule(self.QUERY)
+        assert (query.p, query.mask) == (0.3, "weight")
+
+    def test_targets_are_saved_with_checkpoints(self, mixed):
+        mixout, module = mixed
+        mixout.on_train_start(trainer_at(), module)
+        target = module.model.get_submodule(self.QUERY).target
+        assert mixout.state_dict()["targets"][self.QUERY] is target
+        assert mixout.state_dict()["targets"].keys() == set(mixout.modules)
+
+    def test_targets_of_a_checkpoint_replace_the_current_ones(self, mixed):
+        mixout, module = mixed
+        query = module.model.get_submodule(self.QUERY)
+        mixout.load_state_dict({"targets": {self.QUERY: torch.full_like(query.weight, 5.0)}})
+        mixout.on_train_start(trainer_at(), module)
+        assert query.target.eq(5.0).all()
+
+    def test_dropout_is_off(self, mixed):
+        rates = {m.p for m in mixed[1].modules() if isinstance(m, nn.Dropout)}
+        assert rates == {0.0}

@@ -1,16 +1,12 @@
 """Every callback that needs a model, in modules of every shape."""
 
-from types import SimpleNamespace
-
 import lightning as L
 import pytest
 import torch
-from lightning.pytorch.strategies import FSDPStrategy
 from torch import nn
 from torch.nn import functional as F
 
 from stablebert.callbacks import (
-    BestWeights,
     BiasRatioMonitor,
     LinearProbe,
     Mixout,
@@ -246,13 +242,3 @@ def test_the_optimizer_of_another_part_is_refused(tiny_bert):
 
     with pytest.raises(TypeError, match="first optimizer, which has no parameter of the model"):
         fit_dicts(Discriminator(tiny_bert), BiasRatioMonitor())
-
-
-@pytest.mark.parametrize(
-    "callback", [BestWeights(), ReinitTopLayers(1), Mixout(0.5), TrainPart(["classifier"])]
-)
-def test_a_model_that_is_split_among_devices_is_refused(tiny_bert, callback):
-    trainer = SimpleNamespace(strategy=FSDPStrategy())
-    message = f"{type(callback).__name__} needs the whole model on every device; got FSDPStrategy"
-    with pytest.raises(ValueError, match=message):
-        callback.setup(trainer, InModel(tiny_bert), "fit")

@@ -1,5 +1,7 @@
 """Training of a part of the model."""
 
+import copy
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +10,7 @@ from stablebert.callbacks import ReinitTopLayers, TrainPart
 from stablebert.callbacks.train_part import freeze_all_but
 from stablebert.models.location import layers
 from stablebert.training.module import GlueClassifier
+from tests.helpers.trainers import Holder, trainer_at
 
 
 def trained_layers(model):
@@ -52,6 +55,34 @@ def test_patterns_and_top_layers_are_combined(bert):
 def test_a_pattern_that_matches_nothing_is_refused(bert, patterns, num_layers, message):
     with pytest.raises(ValueError, match=message):
         freeze_all_but(bert, patterns, num_layers=num_layers)
+
+
+def test_the_allowed_names_are_listed(bert):
+    choices = (
+        "there are bert.embeddings.word_embeddings.weight, "
+        "bert.embeddings.position_embeddings.weight, ..., classifier.weight, classifier.bias, "
+        "embeddings, layer.0, layer.1, pooler, classifier"
+    )
+    with pytest.raises(ValueError, match=f"{re.escape(choices)}$"):
+        freeze_all_but(bert, ["head"])
+
+
+def test_parameters_of_the_model_alone_are_frozen(bert):
+    """Other models in the module stay as they are."""
+    module = Holder(student=bert, teacher=copy.deepcopy(bert))
+    freeze_all_but(module, ["classifier"], encoder="student")
+    assert all(p.requires_grad for p in module.teacher.parameters())
+
+
+def test_the_callback_trains_its_patterns_and_top_layers(bert):
+    part, module = TrainPart(["embeddings"], num_layers=1), Holder(model=bert)
+    part.setup(trainer_at(), module, "fit")
+    assert set(part.parameters) == {
+        name.removeprefix("model.") for name, p in module.named_parameters() if p.requires_grad
+    }
+    trained = trained_layers(bert)
+    assert (trained["embeddings"], trained["layer.0"]) == ({True}, {False})
+    assert trained["layer.1"] == trained["pooler"] == trained["classifier"] == {True}
 
 
 def test_a_classifier_that_stays_random_is_refused(bert):

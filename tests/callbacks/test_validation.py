@@ -1,13 +1,17 @@
 """Validation after fixed fractions of the training."""
 
+import sys
+from types import SimpleNamespace
+
 import lightning as L
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from stablebert.callbacks import StopAfter, ValidationSchedule
-from stablebert.callbacks.validation import validation_steps
+from stablebert.callbacks.validation import planned_steps, validation_steps
 from tests.helpers.foreign import SETTINGS, ForeignModule, fit_foreign, foreign_loader
+from tests.helpers.trainers import OUTSIDE_OF_A_FIT, OneWeight, trainer_at
 
 RELEASED = {
     # eleven validations where ten does not divide the total
@@ -31,6 +35,175 @@ def test_validation_steps_are_the_released_ones(total):
 def test_a_schedule_without_validations_is_refused():
     with pytest.raises(ValueError, match="evaluations=0: at least 1"):
         ValidationSchedule(0)
+
+
+def test_a_schedule_of_one_validation_is_allowed():
+    assert ValidationSchedule(1).evaluations == 1
+
+
+def planning_trainer(step=0, *, batches=None, **attributes):
+    """A Trainer of 12 steps that a `ValidationSchedule` accepts, after some steps and batches."""
+    batches = step if batches is None else batches
+    defaults = {
+        "estimated_stepping_batches": 12.0,
+        "max_steps": -1,
+        "max_epochs": 3,
+        "num_training_batches": 4,
+        "fast_dev_run": 0,
+        "val_check_interval": 1,
+        "check_val_every_n_epoch": None,
+        "should_stop": False,
+        "fit_loop": SimpleNamespace(total_batch_idx=batches - 1),
+    }
+    return trainer_at(step, **defaults | attributes)
+
+
+def manual_module():
+    module = OneWeight()
+    module.automatic_optimization = False
+    return module
+
+
+PLANS = {
+    "epochs": (OneWeight, {}),
+    "steps": (OneWeight, {"max_steps": 12}),
+    "manual": (manual_module, {}),
+    "manual smoke test": (manual_module, {"max_steps": 12, "fast_dev_run": 12}),
+}
+
+
+@pytest.mark.parametrize("case", PLANS)
+def test_planned_steps_are_a_whole_number(case):
+    module, attributes = PLANS[case]
+    steps = planned_steps(planning_trainer(**attributes), module(), "Test")
+    assert (steps, type(steps)) == (12, int)
+
+
+@pytest.mark.parametrize("total", [float("inf"), -1])
+def test_an_unknown_number_of_steps_is_refused(total):
+    message = (
+        "^Test needs a Trainer that knows the number of its steps; got max_steps=-1, max_epochs=3, "
+        "and 4 batches per epoch: set max_steps$"
+    )
+    with pytest.raises(ValueError, match=message):
+        planned_steps(planning_trainer(estimated_stepping_batches=total), OneWeight(), "Test")
+
+
+def test_steps_of_a_manual_optimization_are_refused():
+    message = "^Test: OneWeight optimizes manually.* for max_steps=12, .*: set max_epochs instead$"
+    with pytest.raises(ValueError, match=message):
+        planned_steps(planning_trainer(max_steps=12), manual_module(), "Test")
+
+
+def scheduled(evaluations=3, step=0, state=(), **attributes):
+    """A schedule that was started at a step, of validations after steps 4, 8 and 12."""
+    schedule = ValidationSchedule(evaluations)
+    schedule.setup(trainer_at(), OneWeight(), "fit")
+    schedule.load_state_dict(dict(state))
+    schedule.on_train_start(planning_trainer(step, **attributes), OneWeight())
+    return schedule
+
+
+def due_after(schedule, steps, module=None):
+    """Return the steps, in the order of batches, after which the Trainer would validate."""
+    due = []
+    for step in steps:
+        trainer = planning_trainer(step)
+        schedule.on_train_batch_end(trainer, module or OneWeight(), None, None, 0)
+        assert trainer.val_check_batch in (1, sys.maxsize)
+        due += [step] * (trainer.val_check_batch == 1)
+    return due
+
+
+def test_a_trainer_validates_after_its_steps_only():
+    assert due_after(scheduled(), range(1, 13)) == [4, 8, 12]
+
+
+def test_a_step_of_several_batches_is_validated_once():
+    assert due_after(scheduled(), [3, 4, 4, 5, 8, 8]) == [4, 8]
+
+
+def test_a_resumed_schedule_omits_the_steps_before():
+    assert due_after(scheduled(step=4), [4, 5, 8, 12]) == [8, 12]
+
+
+@pytest.mark.parametrize("settings", [{"val_check_interval": 0.5}, {"check_val_every_n_epoch": 1}])
+def test_other_settings_are_refused(settings):
+    with pytest.raises(ValueError, match=r"got val_check_interval=.*, check_val_every_n_epoch="):
+        scheduled(**settings)
+
+
+def test_a_smoke_test_may_have_other_settings():
+    schedule = scheduled(fast_dev_run=12, val_check_interval=1.0, check_val_every_n_epoch=1)
+    assert due_after(schedule, [3, 4]) == [4]
+
+
+MISSED = "model.ckpt was saved before the validation that was due after step 4"
+
+
+@pytest.mark.parametrize(
+    ("step", "path", "validated_at", "reported"),
+    [
+        (4, "model.ckpt", 0, True),
+        (4, "model.ckpt", 4, False),
+        (5, "model.ckpt", 4, False),
+        (4, None, 0, False),
+    ],
+)
+def test_a_missed_validation_is_reported(caplog, step, path, validated_at, reported):
+    scheduled(step=step, state={"validated_at": validated_at}, ckpt_path=path)
+    assert (MISSED in caplog.text) == reported
+
+
+def test_the_step_of_the_last_validation_is_saved():
+    schedule = scheduled()
+    schedule.on_validation_end(planning_trainer(8), OneWeight())
+    assert schedule.state_dict() == {"validated_at": 8}
+
+
+@pytest.mark.parametrize("case", OUTSIDE_OF_A_FIT)
+def test_a_validation_outside_of_training_is_not_saved(case):
+    schedule = scheduled()
+    schedule.on_validation_end(planning_trainer(8, **OUTSIDE_OF_A_FIT[case]), OneWeight())
+    assert schedule.state_dict() == {"validated_at": 0}
+
+
+def test_batches_are_counted_under_manual_optimization():
+    """`global_step` counts the steps of both optimizers."""
+    schedule, module = scheduled(), manual_module()
+    trainer = planning_trainer(8, batches=4)
+    schedule.on_train_batch_end(trainer, module, None, None, 0)
+    schedule.on_validation_end(trainer, module)
+    assert (trainer.val_check_batch, schedule.state_dict()) == (1, {"validated_at": 4})
+
+
+FRACTIONS = [(1.0, 3, 12), (0.99, 3, 8), (2 / 3, 3, 8), (0.5, 3, 4), (0.1, 3, 4), (0.5, 2, 6)]
+
+
+@pytest.mark.parametrize(("fraction", "evaluations", "last"), FRACTIONS)
+def test_the_last_validation_within_the_fraction_stops_training(fraction, evaluations, last):
+    stop, stops = StopAfter(fraction, evaluations), []
+    stop.on_train_start(planning_trainer(), OneWeight())
+    for step in range(1, 13):
+        trainer = planning_trainer(step)
+        stop.on_validation_end(trainer, OneWeight())
+        stops += [step] * trainer.should_stop
+    assert stops == list(range(last, 13))
+
+
+@pytest.mark.parametrize("case", OUTSIDE_OF_A_FIT)
+def test_a_validation_outside_of_training_stops_nothing(case):
+    stop = StopAfter(0.5, 3)
+    stop.on_train_start(planning_trainer(), OneWeight())
+    trainer = planning_trainer(12, **OUTSIDE_OF_A_FIT[case])
+    stop.on_validation_end(trainer, OneWeight())
+    assert not trainer.should_stop
+
+
+def test_the_steps_of_the_whole_run_are_known_from_the_start():
+    stop = StopAfter(0.5, 3)
+    stop.on_train_start(planning_trainer(), OneWeight())
+    assert stop.total == 12
 
 
 @pytest.mark.slow
