@@ -4,14 +4,10 @@ import io
 import json
 import multiprocessing
 import os
-import random
 import re
 import signal
-import subprocess
-import sys
 import threading
-import time
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -27,6 +23,7 @@ from stablebert.runs.locate import locate
 from stablebert.runs.record import read_record
 from stablebert.runs.run import Job
 from tests.helpers.cage import Cage, work_in_cage
+from tests.helpers.processes import start_grid, started_runs, wait_for, workers_of
 from tests.helpers.runs import (
     SEEDS,
     check_is_complete,
@@ -41,37 +38,6 @@ from tests.helpers.tiny import write_tiny_task
 from tests.helpers.worker_targets import die
 
 pytestmark = pytest.mark.slow
-
-
-def start_grid(arguments, *flags):
-    """Start a grid in its own process group."""
-    command = [sys.executable, "-m", "stablebert", "grid", *arguments, *flags]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(condition):
-    """Wait until the condition holds; return its value."""
-    while not (value := condition()):
-        time.sleep(0.02)
-    return value
-
-
-def started_runs(folder):
-    """Return the histories that have a line."""
-    return [part for part in folder.rglob("history.jsonl.*.part") if part.stat().st_size]
-
-
-def workers_of(pid):
-    """Return the worker processes of a grid, without multiprocessing's own helper."""
-    output = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout
-    files = {int(p): Path(f"/proc/{p}/cmdline") for p in output.split()}
-    return [p for p, file in files.items() if file.exists() and b"spawn_main" in file.read_bytes()]
 
 
 # ---------------------------------------------------------------- what workers do
@@ -208,31 +174,6 @@ def test_a_signal_to_all_processes_stops_cleanly(sweep_arguments, number, status
     assert "Traceback" not in error
     assert not any((run.folder / "crash.json").exists() for run in runs)
     assert not any(is_claimed(run.folder) for run in runs)
-
-
-def check_resumes_after_kill(arguments, seed):
-    """Kill a whole grid at a random moment and rerun it: every run is there once."""
-    rng = random.Random(seed)
-    child = start_grid(arguments, "--workers", "2")
-    folder = Path(runs_of(arguments)[0].cfg.paths.runs)
-    wait_for(lambda: list(folder.rglob("claim.json")))
-    with suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=rng.uniform(0, 4))
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.communicate()
-    assert main(["grid", *arguments, "--workers", "1"]) == 0
-    check_is_complete(runs_of(arguments))
-
-
-def test_a_killed_grid_resumes_with_every_run_once(sweep_arguments):
-    check_resumes_after_kill(sweep_arguments("seed=0", "trainer.max_steps=20"), seed=0)
-
-
-@pytest.mark.stress
-@pytest.mark.parametrize("seed", range(1, 23))
-def test_a_grid_that_is_killed_at_any_moment_resumes(sweep_arguments, seed):
-    check_resumes_after_kill(sweep_arguments("trainer.max_steps=20"), seed)
 
 
 def test_runs_of_a_killed_parent_are_missing_and_not_crashed(sweep_arguments):

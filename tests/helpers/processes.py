@@ -1,9 +1,42 @@
-"""Processes by their ids: their descendants, and their end."""
+"""Processes: grids, their workers and descendants, and their end."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 HANG_SECONDS = 600
+
+
+def start_grid(arguments, *flags):
+    """Start a grid in its own process group."""
+    command = [sys.executable, "-m", "stablebert", "grid", *arguments, *flags]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition):
+    """Wait until the condition holds; return its value."""
+    while not (value := condition()):
+        time.sleep(0.02)
+    return value
+
+
+def started_runs(folder):
+    """Return the histories that have a line."""
+    return [part for part in folder.rglob("history.jsonl.*.part") if part.stat().st_size]
+
+
+def workers_of(pid):
+    """Return the worker processes of a grid, without multiprocessing's own helper."""
+    output = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout
+    files = {int(p): Path(f"/proc/{p}/cmdline") for p in output.split()}
+    return [p for p, file in files.items() if file.exists() and b"spawn_main" in file.read_bytes()]
 
 
 def has_ended(pid):

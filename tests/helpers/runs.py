@@ -1,6 +1,7 @@
 """Tiny runs and sweeps for tests: their arguments, their files, and runs that are never trained."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from stablebert.config.compose import compose
@@ -113,6 +114,16 @@ def runs_of(sweep):
     """Return the runs of a sweep, given its file and KEY=VALUES arguments."""
     path, *overrides = sweep
     return [locate(cfg) for cfg in read_sweep(path).narrow(overrides).configs()]
+
+
+def outcome_of(record):
+    """Return what a record says about its run, without its times, memory and versions."""
+    values = asdict(record)
+    for name in ("seconds", "peak_memory_bytes", "versions"):
+        del values[name]
+    if values["start"]:
+        del values["start"]["seconds"]
+    return values
 
 
 def check_is_complete(runs):

@@ -1,0 +1,50 @@
+"""Calls in processes of their own, each a fork of one that has imported everything.
+
+A call then costs little more than its own work. The forked process is multiprocessing's fork
+server: it runs nothing else, so torch has no threads yet.
+"""
+
+import multiprocessing
+import os
+import sys
+
+IMPORTS = [
+    *("stablebert.cli.main", "stablebert.cli.runs", "stablebert.cli.reports", "datasets"),
+    *("stablebert.training.lifecycle", "transformers.models.bert.modeling_bert", "pyarrow.parquet"),
+    *("transformers.models.bert.tokenization_bert", "stablebert.report.sweep_report"),
+    *("stablebert.runs.inputs", "stablebert.training.progress"),
+]
+"""Modules that the fork server imports."""
+
+
+def call_in_fork(function, *arguments, output):
+    """Call a function in a process of its own.
+
+    Args:
+        function: Function of a module; returns an exit code.
+        arguments: Its arguments.
+        output: File for its standard output and standard error.
+
+    Returns:
+        The exit code, or the negative number of the signal that killed the process; and its output.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTS)
+    process = context.Process(target=_call, args=(function, arguments, output))
+    process.start()
+    process.join()
+    return process.exitcode, output.read_text("utf-8")
+
+
+def call_command(*argv):
+    """Run a `stablebert` command."""
+    from stablebert.cli.main import main
+
+    return main(argv)
+
+
+def _call(function, arguments, output):
+    descriptor = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    sys.exit(function(*arguments))
