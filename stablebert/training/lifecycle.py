@@ -182,14 +182,15 @@ class Session:
         else:
             self._history.complete()
             write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
+            # before the record: a process that is killed here must not leave both
+            (folder / CRASH).unlink(missing_ok=True)
             if not write_json(folder / RESULT, serialize_record(record), replace=cfg.force):
                 record = read_record(folder) or record
         self.record = record
         return record
 
     def close(self) -> None:
-        """Remove an older crash record and finish the mirror."""
-        (self._run.folder / CRASH).unlink(missing_ok=True)
+        """Finish the mirror."""
         if self._mirror and self.record:
             self._mirror.finish(self.record, self._run)
 

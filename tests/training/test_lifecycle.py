@@ -87,6 +87,19 @@ def test_the_record_is_written_last(run, monkeypatch):
     assert {"config.yaml", "history.jsonl"} <= names
 
 
+def test_an_older_crash_record_is_removed_before_the_record_is_written(run, monkeypatch):
+    fail(run, RuntimeError("out of luck"))
+    names = set()
+
+    def write(path, data, *, replace):
+        names.update(names_in(run.folder))
+        return True
+
+    monkeypatch.setattr(lifecycle, "write_json", write)
+    finish(run)
+    assert "crash.json" not in names
+
+
 def test_a_finished_run_is_not_opened_again(run):
     record = finish(run)
     before = {name: (run.folder / name).read_bytes() for name in FINISHED}
