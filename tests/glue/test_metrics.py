@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 from sklearn import metrics as sk
 
-from stablebert.glue.metrics import compute_metrics, majority_score
+from stablebert.glue.metrics import compute_metrics, majority_score, predictions_from_logits
 from stablebert.tasks import TASKS
 
 # half of CoLA's dev set: 160 unacceptable, 361 acceptable
@@ -59,6 +59,37 @@ def test_correlation_of_constant_scores_is_zero(metric):
     """docs/pitfalls.md, 2: torchmetrics gives NaN for Pearson."""
     constant = torch.full((50, 1), 2.5)
     assert compute_metrics([metric], constant, torch.rand(50) * 5) == {metric: 0.0}
+
+
+@pytest.mark.parametrize("metric", ["spearman", "pearson"])
+def test_correlation_with_constant_labels_is_zero(metric):
+    scores = torch.tensor([[0.5], [2.0], [1.0]])
+    assert compute_metrics([metric], scores, torch.full((3,), 2.5)) == {metric: 0.0}
+
+
+@pytest.mark.parametrize("metric", ["spearman", "pearson"])
+def test_correlation_of_a_single_row_is_zero(metric):
+    assert compute_metrics([metric], torch.ones(1, 1), torch.ones(1)) == {metric: 0.0}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_one_logit_that_is_not_finite_makes_every_metric_nan(value):
+    logits = torch.tensor([[0.0, 1.0], [value, 1.0]])
+    scores = compute_metrics(["accuracy", "f1"], logits, torch.tensor([1, 1]))
+    assert list(scores) == ["accuracy", "f1"]
+    assert all(map(math.isnan, scores.values()))
+
+
+@pytest.mark.parametrize(
+    ("logits", "predictions"),
+    [
+        ([[0.5], [-2.0]], [0.5, -2.0]),
+        ([[0.5, 0.25], [0.0, 1.0]], [0, 1]),
+        ([[0.0, 1.0, 2.0], [3.0, 1.0, 2.0]], [2, 0]),
+    ],
+)
+def test_prediction_is_the_score_or_the_class_of_the_largest_logit(logits, predictions):
+    assert predictions_from_logits(torch.tensor(logits)).tolist() == predictions
 
 
 @pytest.mark.parametrize("metric", ["mcc", "accuracy"])

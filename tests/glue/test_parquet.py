@@ -1,5 +1,7 @@
 """Parquet files of the hub's layout."""
 
+import json
+import re
 from dataclasses import replace
 
 import pyarrow as pa
@@ -43,6 +45,51 @@ def write_parquet(tmp_path, config, columns, dev=None):
 def test_malformed_file_is_reported(config, columns, reason, tmp_path):
     with pytest.raises(DataError, match=rf"train-00000-of-00001\.parquet: .*{reason}"):
         write_parquet(tmp_path, config, columns).read("train")
+
+
+def test_only_the_label_of_glues_test_set_is_explained(tmp_path):
+    with pytest.raises(DataError, match=r"label 2, allowed: 0 to 1$"):
+        write_parquet(tmp_path, "cola", {"sentence": ["a"], "label": [2]}).read("train")
+
+
+def test_every_malformed_row_is_counted_from_0(tmp_path):
+    columns = {"sentence": ["a", "", "b", "c"], "label": [0, 1, 3, -1]}
+    message = (
+        "parquet: 3 malformed rows: row (from 0) 1: sentence has no text; row (from 0) 2: label 3, "
+        "allowed: 0 to 1; row (from 0) 3: label -1, allowed: 0 to 1 (-1 marks the hidden labels of "
+        "GLUE's test set)"
+    )
+    with pytest.raises(DataError, match=f"{re.escape(message)}$"):
+        write_parquet(tmp_path, "cola", columns).read("train")
+
+
+@pytest.mark.parametrize("score", [0.0, 5.0])
+def test_bounds_of_the_scores_are_allowed(tmp_path, score):
+    rows = {"sentence1": ["a"], "sentence2": ["b"], "label": [score]}
+    assert write_parquet(tmp_path, "stsb", rows).read("train")["label"].to_pylist() == [score]
+
+
+def test_other_integer_and_text_types_are_converted(tmp_path):
+    columns = {
+        "sentence": pa.array(["a"], pa.large_string()),
+        "label": pa.array([1], pa.int8()),
+    }
+    rows = write_parquet(tmp_path, "cola", columns).read("train")
+    assert rows.schema.types == [pa.string(), pa.int64()]
+
+
+def test_other_columns_are_not_read(tmp_path):
+    columns = {"idx": [7], "label": [1], "sentence": ["a"]}
+    rows = write_parquet(tmp_path, "cola", columns).read("train")
+    assert rows.to_pylist() == [{"sentence": "a", "label": 1}]
+
+
+def test_label_names_of_the_task_are_accepted(tmp_path):
+    info = {"info": {"features": {"label": {"names": list(TASKS["cola"].labels)}}}}
+    table = pa.table({"sentence": ["a"], "label": [0]}).replace_schema_metadata(
+        {"huggingface": json.dumps(info)}
+    )
+    assert len(write_parquet(tmp_path, "cola", table).read("train")) == 1
 
 
 def test_a_repeated_column_is_refused(tmp_path):

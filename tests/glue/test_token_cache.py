@@ -70,6 +70,37 @@ def check_edits(cache, seed, count, caplog):
         assert f"{cache.folder} is damaged, tokenizing again" in caplog.text, (number, file)
 
 
+@pytest.mark.parametrize(("name", "label"), [("rte", "int64"), ("stsb", "float32")])
+def test_arrays_have_compact_types(tiny_glue, tiny_bert, tmp_path, name, label):
+    cache = TokenCache(tmp_path, resolve(tiny_glue, TASKS[name]), tiny_bert, 128)
+    arrays = cache.load()[0]["train"]
+    fields = (arrays.input_ids, arrays.token_type_ids, arrays.labels)
+    assert [str(field.dtype) for field in fields] == ["int32", "int8", label]
+
+
+def test_offsets_delimit_every_row(cache):
+    arrays = cache.load()[0]["train"]
+    first_tokens = arrays.input_ids[arrays.offsets[:-1]]
+    assert arrays.offsets[0] == 0
+    assert len(arrays.offsets) == len(arrays.labels) + 1
+    assert arrays.offsets[-1] == len(arrays.input_ids) == len(arrays.token_type_ids)
+    assert len(set(first_tokens.tolist())) == 1, "every row starts with [CLS]"
+
+
+def test_padding_is_that_of_the_tokenizer_and_rows_are_counted(cache):
+    arrays, padding = cache.load()
+    assert padding == {
+        "input_ids": 0,
+        "token_type_ids": 0,
+        "side": "right",
+        "rows": {split: len(values.labels) for split, values in arrays.items()},
+    }
+
+
+def test_a_cache_can_be_read_by_everyone(cache):
+    assert cache.folder.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_damaged_cache_is_tokenized_again(cache, caplog):
     check_edits(cache, seed=0, count=8, caplog=caplog)
 

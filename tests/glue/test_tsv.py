@@ -77,6 +77,20 @@ class TestMicrosoftsMrpc:
         ):
             resolve(folder.parent, TASKS["mrpc"]).read("train")
 
+    def test_a_header_of_the_list_is_no_pair(self, folder, tables):
+        ids = folder / "dev_ids.tsv"
+        ids.write_text("#1 ID\t#2 ID\n" + ids.read_text())
+        source = resolve(folder.parent, TASKS["mrpc"])
+        assert source.read("validation").equals(tables["validation"])
+
+    @pytest.mark.parametrize("cells", ["1", "1\t77", "1\t77\t88"])
+    def test_a_row_that_ends_early_is_reported(self, folder, cells):
+        with (folder / "msr_paraphrase_train.txt").open("a", newline="") as file:
+            file.write(f"{cells}\r\n")
+        count = len(cells.split("\t"))
+        with pytest.raises(DataError, match=rf"train\.txt: .*: {count} columns, 5 needed"):
+            resolve(folder.parent, TASKS["mrpc"]).read("train")
+
 
 RTE = "index\tsentence1\tsentence2\tlabel"
 COLA = "gj04\t1\t\tFine."
