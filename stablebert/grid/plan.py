@@ -57,8 +57,8 @@ def make_plan(
             plan.missing.append(run)
         elif _has_finished_since(run):
             plan.done.append(run)
-        elif (run.folder / CRASH).exists() or (run.folder / RESULT).exists():
-            plan.crashed.append(run)  # a damaged record counts as a crash
+        elif (run.folder / CRASH).exists() or os.path.lexists(run.folder / RESULT):
+            plan.crashed.append(run)  # a damaged record, or a broken link, counts as a crash
         else:
             plan.missing.append(run)
     return plan
@@ -78,6 +78,9 @@ def clear_crashes(runs: Iterable[Run]) -> None:
     Another grid may have executed a run since the plan, or be executing it: that is left alone.
     """
     for run in runs:
+        if run.folder.is_symlink() and not _has_finished_since(run):
+            run.folder.unlink()  # it may lead to the folder of another run, which stays as it is
+            continue
         with suppress(ClaimedError, FileNotFoundError), hold_claim(run.folder):  # or was deleted
             for name in () if _has_finished_since(run) else (CRASH, RESULT):
                 with suppress(FileNotFoundError):

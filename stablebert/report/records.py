@@ -84,10 +84,10 @@ def _record_files(root: Path, problems: list[str]) -> Iterator[tuple[str, bool]]
             problems.append(f"{folder}: {error.strerror}")
             continue
         for entry in entries:
-            if _is_folder(entry):
-                folders.append((entry.path, depth + 1))
-            elif entry.name == RESULT:
+            if entry.name == RESULT:  # also a folder, which reading it reports
                 yield entry.path, False
+            elif _is_folder(entry):
+                folders.append((entry.path, depth + 1))
             elif depth <= 1 and entry.name.endswith(".jsonl") and entry.name != HISTORY:
                 yield entry.path, True
 

@@ -123,11 +123,13 @@ def read_record(folder: Path) -> RunRecord | None:
     path = folder / RESULT
     try:
         record = parse_record(read_bytes(path))
-        check_location(record, str(folder))
-    except FileNotFoundError:
-        return None
+        check_location(record, str(folder), follow_links=False)
     except (ValueError, OSError) as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return None
         advice = "force=true runs it again, and so does `stablebert grid --retry-crashed`"
+        if folder.is_symlink():  # to force it would write into the folder of another run
+            advice = f"{folder} is a link; delete it to execute this run in a folder of its own"
         raise RecordError(f"{path}: {error}; {advice}") from error
     return record
 
@@ -160,14 +162,20 @@ def parse_record(text: str | bytes) -> RunRecord:
     return record
 
 
-def check_location(record: RunRecord, folder: str) -> None:
+def check_location(record: RunRecord, folder: str, *, follow_links: bool = True) -> None:
     """Check that a record lies in the folder of its run.
+
+    Args:
+        record: The record.
+        folder: Its folder.
+        follow_links: Whether a link to the folder of the run counts as that folder. It does not
+            where a run counts as done because its folder holds a record.
 
     Raises:
         ValueError: If the folder is another run's, or none of a run.
     """
     parts = [record.scale, record.task, record.method, record.config_id, record.seeds.folder]
-    paths = (os.path.abspath, os.path.realpath)  # a part of the path may be a link
+    paths = (os.path.abspath, os.path.realpath) if follow_links else (os.path.abspath,)
     if all(path(folder).split(os.sep)[-len(parts) :] != parts for path in paths):
         raise ValueError(f"not in the folder of its run, which is {'/'.join(parts)}")
 

@@ -110,6 +110,26 @@ def test_a_retried_run_is_missing_and_keeps_a_backup(run, name):
     assert names_in(run.folder) == {f"{name}.before"}
 
 
+def test_a_run_is_not_done_because_its_folder_is_a_link_to_another_run(tmp_path):
+    one, two = (make_run(tmp_path, f"seed={seed}") for seed in (0, 1))
+    store_run_record(two)
+    one.folder.symlink_to(two.folder)
+    assert plan_of([one, two]) == Plan(done=[two], crashed=[one])
+
+
+def test_a_retry_of_a_run_whose_folder_is_a_link_leaves_the_other_run_alone(tmp_path):
+    one, two = (make_run(tmp_path, f"seed={seed}") for seed in (0, 1))
+    store_run_record(two)
+    one.folder.symlink_to(two.folder)
+    clear_crashes([one])
+    assert plan_of([one, two]) == Plan(done=[two], missing=[one])
+
+
+def test_a_record_that_is_a_broken_link_counts_as_a_crash(run):
+    (run.folder / "result.json").symlink_to("absent")
+    assert plan_of([run]) == Plan(crashed=[run])
+
+
 def test_a_retry_leaves_other_runs_alone(tmp_path):
     one, two = (make_run(tmp_path, f"seed={seed}") for seed in (0, 1))
     record = store_run_record(two)

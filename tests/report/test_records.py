@@ -72,8 +72,9 @@ def test_a_link_further_down_does_not_hide_json_lines(tmp_path):
     assert len(read_records(tmp_path)[0]) == 1
 
 
-def test_a_pipe_in_place_of_a_record_is_reported_without_waiting(tmp_path):
-    os.mkfifo(tmp_path / "result.json")
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_something_else_in_place_of_a_record_is_reported_without_waiting(tmp_path, make):
+    make(tmp_path / "result.json")
     assert read_records(tmp_path) == ([], [f"{tmp_path}/result.json: Not a regular file"])
 
 

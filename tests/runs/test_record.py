@@ -5,6 +5,7 @@ import os
 import shutil
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 
 import pytest
 
@@ -15,6 +16,7 @@ from stablebert.runs.record import (
     read_record,
     serialize_record,
 )
+from tests.helpers.campaign import run_campaign
 from tests.helpers.edits import edit_randomly
 from tests.helpers.runs import make_run, make_run_record, store_run_record
 
@@ -192,29 +194,25 @@ def test_the_digest_allows_an_absent_optional_field(record):
     assert parse_record(json.dumps(stored)) == record
 
 
-def check_random_edits(run, seeds):
-    """Check that every random edit of a record is refused by name, or changes no value."""
-    record = store_run_record(run)
-    path = run.folder / "result.json"
-    path.write_text(json.dumps(serialize_record(record), indent=1))
-    original = path.read_bytes()
-    for seed in seeds:
-        path.write_bytes(edit_randomly(original, seed))
-        try:
-            result = read_record(run.folder)
-        except RecordError as error:
-            result = record if str(path) in str(error) else error
-        assert result == record, f"edit {seed}"
+@pytest.mark.parametrize("edits", [range(50), pytest.param(range(8000), marks=pytest.mark.stress)])
+def test_random_edits_of_a_record_are_refused_by_name(tmp_path, capsys, edits):
+    runs = [make_run(tmp_path, f"task={task}") for task in ("rte", "mrpc", "stsb", "cola")]
+    for run in runs:
+        store_run_record(run)
+    run_campaign(capsys, partial(check_random_edit, runs), edits)
 
 
-def test_random_edits_of_a_record_are_refused_by_name(tmp_path):
-    check_random_edits(make_run(tmp_path), range(50))
-
-
-@pytest.mark.stress
-def test_many_random_edits_of_a_record_are_refused_by_name(tmp_path):
-    for task in ("rte", "mrpc", "stsb", "cola"):
-        check_random_edits(make_run(tmp_path, f"task={task}"), range(2000))
+def check_random_edit(runs, number):
+    """Check that a random edit of a record is refused by name, or changes no value."""
+    run = runs[number % len(runs)]
+    record, path = make_run_record(run), run.folder / "result.json"
+    original = json.dumps(serialize_record(record), indent=1).encode()
+    path.write_bytes(edit_randomly(original, number))
+    try:
+        result = read_record(run.folder)
+    except RecordError as error:
+        result = record if str(path) in str(error) else error
+    assert result == record
 
 
 def test_random_edits_of_an_older_record_are_no_other_error(fields):
@@ -242,9 +240,33 @@ def test_a_record_copied_to_another_run_is_refused(tmp_path, other):
 
 def test_the_folder_of_a_run_may_be_reached_through_a_link(tmp_path):
     run = make_run(tmp_path / "runs")
-    store_run_record(run)
+    record = store_run_record(run)
     (tmp_path / "latest").symlink_to(run.folder)
-    assert read_record(tmp_path / "latest") is not None
+    check_location(record, str(tmp_path / "latest"))
+
+
+def test_the_folder_of_a_run_may_be_a_link_to_another_disk(tmp_path):
+    run = make_run(tmp_path / "runs")
+    record = store_run_record(run)
+    run.folder.rename(tmp_path / "disk")
+    run.folder.symlink_to(tmp_path / "disk")
+    assert read_record(run.folder) == record
+
+
+def test_a_run_is_not_done_because_its_folder_is_a_link_to_another_run(tmp_path):
+    one, two = make_run(tmp_path), make_run(tmp_path, "seed=1")
+    store_run_record(one)
+    two.folder.symlink_to(one.folder)
+    with pytest.raises(RecordError, match=r"seed1/result\.json: not in .*is a link; delete"):
+        read_record(two.folder)
+
+
+def test_a_record_that_is_a_broken_link_is_reported(tmp_path):
+    run = make_run(tmp_path)
+    run.folder.mkdir(parents=True)
+    (run.folder / "result.json").symlink_to("absent")
+    with pytest.raises(RecordError, match=r"result\.json: .*No such file"):
+        read_record(run.folder)
 
 
 def test_a_relative_folder_is_that_of_its_run(tmp_path, monkeypatch):
