@@ -28,12 +28,20 @@ def load_conf(name: str) -> dict[str, Any]:
     Raises:
         ConfigError: As `load_yaml`, or if the file is not made of named entries.
     """
-    path = CONF / f"{name}.yaml"
+    return load_entries(CONF / f"{name}.yaml")
+
+
+def load_entries(path: Path) -> dict[str, Any]:
+    """Load a file as `load_conf` does, wherever it is, and not only once.
+
+    Raises:
+        ConfigError: As `load_conf`.
+    """
     content = load_yaml(path)
     if isinstance(content, dict):
         with _parsing(path):
             content = OmegaConf.to_container(OmegaConf.create(content), resolve=True)
-    return _check_entries(content, str(path), _LEVELS.get(name, 1))
+    return _check_entries(content, str(path), _LEVELS.get(path.stem, 1))
 
 
 _LEVELS = {"base": 0, "selected": 3}
@@ -53,6 +61,8 @@ def _check_entries(content: Any, where: str, levels: int) -> dict[str, Any]:
             inner = _check_entries({} if value is None else value, place, levels - 1)
         elif name.startswith("per_") or (name == "length" and isinstance(value, dict)):
             inner = _check_entries(value, place, 1)
+        elif name == "provenance":
+            inner = _check_entries(value, place, 0)
         elif name in _FACTS and not isinstance(value, _FACTS[name]):
             raise ConfigError([f"{place}: expected a {_FACTS[name].__name__}, not {value}"])
         elif name == "aliases" and not all(isinstance(alias, str) for alias in value):

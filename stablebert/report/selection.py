@@ -1,15 +1,16 @@
 """Selection of a hyperparameter by mean validation score, as in the paper's Sections 5 and 6."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from stablebert.config.files import load_conf, load_yaml
+from stablebert.config.files import load_conf, load_entries
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import flat_values
+from stablebert.errors import ConfigError
 from stablebert.report.cells import Cell, count_of, describe_cell, varying_parameters
 from stablebert.report.join import CellResult, join_records
 from stablebert.report.records import ReportError
@@ -84,17 +85,34 @@ def count_compared_values(
         cfg: The configuration.
         seeds: Its seeds.
         explicit: Keys whose value is not from that file.
+
+    Raises:
+        ConfigError: If the file does not say from which values and seeds it chose.
     """
     tasks = load_conf("selected").get(cfg.scale, {}).get(cfg.task, {})
     values = flat_values(cfg)
     count = 1
     for method in {cfg.method, *cfg.method.split("+")}:
         for key, origin in tasks.get(method, {}).get("provenance", {}).items():
-            used = origin["seeds"]  # older files have only their number
-            shares_seeds = isinstance(used, int) or not parse_seeds(used).isdisjoint(seeds)
-            if key not in explicit and shares_seeds and str(values[key]) in origin["mean_val"]:
-                count *= len(origin["mean_val"])
+            try:
+                used_seeds, means = _parse_origin(key, origin)
+            except (KeyError, TypeError, ValueError):
+                place = f"conf/selected.yaml: {cfg.scale} {cfg.task} {method} provenance {key}"
+                advice = "repeat `stablebert select`, or delete the entry"
+                raise ConfigError([f"{place} is damaged, got {origin}; {advice}"]) from None
+            shares_seeds = used_seeds is None or not used_seeds.isdisjoint(seeds)
+            if key not in explicit and shares_seeds and str(values[key]) in means:
+                count *= len(means)
     return count
+
+
+def _parse_origin(key: str, origin: Mapping[str, Any]) -> tuple[set[Seeds] | None, dict[str, Any]]:
+    """Return the seeds of a selection, None if the file is older, and the mean score by value."""
+    seeds, means = origin["seeds"], origin["mean_val"]
+    if key not in SELECTABLE or type(means) is not dict:
+        raise ValueError(key)
+    # older files have only the number of seeds
+    return None if type(seeds) is int else parse_seeds(str(seeds)), means
 
 
 def _searched_key(cells: Sequence[Cell], sweep: str) -> str:
@@ -139,4 +157,4 @@ def _read_selection(path: Path) -> tuple[str, dict[str, Any]]:
     """Return the comment at the head of the file, and the content."""
     text = path.read_text(encoding="utf-8")
     comment = [line for line in text.splitlines(keepends=True) if line.startswith("#")]
-    return "".join(comment), load_yaml(path) or {}
+    return "".join(comment), load_entries(path)

@@ -5,6 +5,9 @@ from typing import NamedTuple, Self
 
 from stablebert.config.schema import RunConfig
 
+MOST_SEEDS = 100_000
+"""Limit on the seeds that a text names."""
+
 
 class Seeds(NamedTuple):
     """The seeds of a run, as text `3`, or `1/2` if the two differ (paper, Appendix B)."""
@@ -60,12 +63,17 @@ def parse_seeds(text: str) -> set[Seeds]:
     Example:
         >>> sorted(parse_seeds("0..1, 4"))
         [Seeds(init=0, data=0), Seeds(init=1, data=1), Seeds(init=4, data=4)]
+
+    Raises:
+        ValueError: If it is another text, or has more seeds than any sweep.
     """
     seeds = set()
     for part in text.split(", "):
         init_text, is_pair, data_text = part.partition("/")
         inits = _parse_range(init_text)
         datas = _parse_range(data_text) if is_pair else None
+        if not 0 < len(inits) * len(datas or [0]) <= MOST_SEEDS:
+            raise ValueError(part)
         seeds |= {Seeds(i, j) for i in inits for j in ([i] if datas is None else datas)}
     return seeds
 

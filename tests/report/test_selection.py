@@ -11,6 +11,7 @@ from stablebert.config.compose import compose
 from stablebert.config.files import CONF
 from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
+from stablebert.errors import ConfigError
 from stablebert.report import selection
 from stablebert.report.records import ReportError
 from stablebert.report.selection import count_compared_values, write_selection
@@ -214,6 +215,38 @@ def test_a_selection_counts_if_it_used(monkeypatch, overrides, seeds, count):
         del values["reinit.num_layers"]
     cfg = compose([f"{key}={value}" for key, value in values.items()])
     assert count_compared_values(cfg, make_seeds(seeds)) == count
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None,
+        3,
+        {},
+        {"seeds": "0..2"},
+        {"seeds": "0..x", "mean_val": {"2": 70.0}},
+        {"seeds": "2..0", "mean_val": {"2": 70.0}},
+        {"seeds": "0..999999999", "mean_val": {"2": 70.0}},
+        {"seeds": [0, 1], "mean_val": {"2": 70.0}},
+        {"seeds": "0..2", "mean_val": [70.0]},
+    ],
+)
+def test_a_damaged_provenance_is_reported(monkeypatch, origin):
+    entry = {"reinit": {"provenance": {"reinit.num_layers": origin}}}
+    monkeypatch.setattr(selection, "load_conf", lambda name: {"mini": {"rte": entry}})
+    cfg = compose(["task=rte", "method=reinit", "scale=mini", "reinit.num_layers=2"])
+    place = r"conf/selected\.yaml: mini rte reinit provenance reinit\.num_layers is damaged"
+    with pytest.raises(ConfigError, match=place):
+        count_compared_values(cfg, make_seeds([0]))
+
+
+def test_a_damaged_file_of_selections_is_not_replaced(path):
+    damaged = "mini: {rte: {reinit: {provenance: 3}}}\n"
+    path.write_text(damaged)
+    cells = searched_cells("reinit.num_layers", [1, 2])
+    with pytest.raises(ConfigError, match="mini: rte: reinit: provenance: expected names"):
+        write_selection(cells, runs(cells, [0.6, 0.7]), sweep="x", command="c", path=path)
+    assert path.read_text() == damaged
 
 
 def test_a_value_that_the_sweep_sets_was_not_selected(monkeypatch):
