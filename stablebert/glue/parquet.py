@@ -38,11 +38,14 @@ def read_parquet(file: Path, task: Task) -> "pa.Table":
             raise DataError(f"{file}: more than one column {repeated_columns}; has {schema.names}")
         table = pq.read_table(file, columns=columns)
         table.validate(full=True)  # bytes that are not UTF-8
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise DataError(f"{file}: not a readable parquet file: {error}") from error
     _check_label_names(file, schema, task)
     _check_types(file, table.schema, task)
-    table = table.cast(schema_of(task))
+    try:
+        table = table.cast(schema_of(task))
+    except pa.ArrowInvalid as error:  # a label beyond int64
+        raise DataError(f"{file}: malformed rows: {error}") from error
     raise_if_malformed(file, "row (from 0)", dict(malformed_rows(table, task)))
     return fill_missing_text(table)
 
@@ -55,7 +58,7 @@ def _check_label_names(file: Path, schema: "pa.Schema", task: Task) -> None:
         names = info.get("features", {}).get("label", {}).get("names")
     except (ValueError, AttributeError) as error:
         raise DataError(f"{file}: the metadata 'huggingface' are damaged: {error}") from error
-    if names is not None and tuple(names) != task.labels:
+    if names is not None and names != list(task.labels):
         raise DataError(f"{file}: labels are {names}, {task.config} needs {list(task.labels)}")
 
 

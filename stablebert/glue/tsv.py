@@ -131,7 +131,8 @@ def _parse_rows(
         try:
             value = labels[label] if labels else _parse_score(label)
         except (KeyError, ValueError):
-            problems[line] = f"label {label!r}, allowed: {allowed_labels}" if label else "no label"
+            reason = f"label {label!r:.80}, allowed: {allowed_labels}"
+            problems[line] = reason if label else "no label"
             continue
         lines.append(line)
         for name, cell in zip(columns, (*texts, value), strict=True):

@@ -104,6 +104,27 @@ def test_text_that_is_not_utf8_is_refused(tmp_path):
         write_parquet(tmp_path, "cola", {"sentence": text, "label": [0]}).read("train")
 
 
+def test_a_label_beyond_64_bits_is_refused(tmp_path):
+    columns = {"sentence": ["a"], "label": pa.array([2**63], pa.uint64())}
+    with pytest.raises(DataError, match=r"00001\.parquet: malformed rows: .*not in range"):
+        write_parquet(tmp_path, "cola", columns).read("train")
+
+
+def test_label_names_that_are_no_list_are_refused(tmp_path):
+    metadata = {"huggingface": b'{"info": {"features": {"label": {"names": 3}}}}'}
+    table = pa.table({"sentence": ["a"], "label": [0]}).replace_schema_metadata(metadata)
+    with pytest.raises(DataError, match=r"00001\.parquet: labels are 3, cola needs"):
+        write_parquet(tmp_path, "cola", table).read("train")
+
+
+def test_a_column_name_that_is_not_utf8_is_refused(tmp_path):
+    source = write_parquet(tmp_path, "cola", {"sentence": ["a"], "label": [0]})
+    file = source.files["train"][0]
+    file.write_bytes(file.read_bytes().replace(b"sentence", b"sent\xf3nce"))
+    with pytest.raises(DataError, match=r"00001\.parquet: not a readable parquet file"):
+        source.read("train")
+
+
 @pytest.mark.parametrize("metadata", [b"{", b"[]", b'{"info": []}'])
 def test_damaged_metadata_are_reported(tmp_path, metadata):
     table = pa.table({"sentence": ["a"], "label": [0]}).replace_schema_metadata(
