@@ -3,11 +3,11 @@
 import pytest
 
 from stablebert.cli.commands import COMMANDS
+from tests.helpers.campaign import run_campaign
 from tests.helpers.fuzz import (
     KEY_COMMANDS,
     SWEEP_COMMANDS,
     damaged_files,
-    describe,
     find_fault,
     make_sandbox,
     random_command_lines,
@@ -24,16 +24,20 @@ def sizes(small, large):
     return [small, pytest.param(large, marks=pytest.mark.stress)]
 
 
+def check(argv):
+    """Check that a command line ends without a fault."""
+    fault = find_fault(argv)
+    assert fault is None, fault
+
+
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("words", sizes(30, 1000))
 @pytest.mark.parametrize("command", COMMANDS)
-def test_random_arguments_are_refused_or_accepted(command, words):
-    faults = [find_fault(argv) for argv in random_command_lines(command, words, seed=0)]
-    assert not any(faults), describe(list(filter(None, faults)))
+def test_random_arguments_are_refused_or_accepted(command, words, capfd):
+    run_campaign(capfd, check, random_command_lines(command, words, seed=0))
 
 
 @pytest.mark.parametrize("files", sizes(5, 120))
 @pytest.mark.parametrize("command", [*KEY_COMMANDS, *SWEEP_COMMANDS])
-def test_damaged_yaml_is_refused_or_accepted(sandbox, command, files):
-    faults = [find_fault(argv) for argv in damaged_files(command, files, 0, sandbox)]
-    assert not any(faults), describe(list(filter(None, faults)))
+def test_damaged_yaml_is_refused_or_accepted(sandbox, command, files, capfd):
+    run_campaign(capfd, check, damaged_files(command, files, 0, sandbox))

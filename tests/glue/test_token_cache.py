@@ -13,6 +13,7 @@ from stablebert.glue.rows import DataError
 from stablebert.glue.sources import resolve
 from stablebert.glue.token_cache import TokenCache
 from stablebert.tasks import TASKS
+from tests.helpers.campaign import run_campaign
 
 
 @pytest.fixture
@@ -59,15 +60,19 @@ def edit(file, dice):
         file.write_bytes(content)
 
 
-def check_edits(cache, seed, count, caplog):
-    """Damage a cache again and again: the same arrays are returned, with a warning."""
-    expected, dice = describe(cache.load()), random.Random(seed)
-    for number in range(count):
+@pytest.mark.parametrize("edits", [range(8), pytest.param(range(8, 408), marks=pytest.mark.stress)])
+def test_a_damaged_cache_is_tokenized_again(cache, caplog, capsys, edits):
+    expected = describe(cache.load())
+
+    def check(number):
+        dice = random.Random(number)
         file = dice.choice(files_of(cache.folder))
         edit(file, dice)
         caplog.clear()
-        assert describe(cache.load()) == expected, (number, file)
-        assert f"{cache.folder} is damaged, tokenizing again" in caplog.text, (number, file)
+        assert describe(cache.load()) == expected, file
+        assert f"{cache.folder} is damaged, tokenizing again" in caplog.text, file
+
+    run_campaign(capsys, check, edits)
 
 
 @pytest.mark.parametrize(("name", "label"), [("rte", "int64"), ("stsb", "float32")])
@@ -99,16 +104,6 @@ def test_padding_is_that_of_the_tokenizer_and_rows_are_counted(cache):
 
 def test_a_cache_can_be_read_by_everyone(cache):
     assert cache.folder.stat().st_mode & 0o777 == 0o755
-
-
-def test_a_damaged_cache_is_tokenized_again(cache, caplog):
-    check_edits(cache, seed=0, count=8, caplog=caplog)
-
-
-@pytest.mark.stress
-@pytest.mark.parametrize("seed", range(1, 11))
-def test_every_random_edit_is_noticed(cache, caplog, seed):
-    check_edits(cache, seed=seed, count=40, caplog=caplog)
 
 
 def test_every_file_of_a_cache_is_covered(cache, caplog):

@@ -8,7 +8,6 @@ import random
 import shutil
 import socket
 import traceback
-from collections import Counter
 from dataclasses import dataclass
 
 from stablebert.cli import arguments, reports, runs, sweeps
@@ -211,10 +210,3 @@ def find_fault(argv):
     if "Traceback" in output.getvalue():
         return Fault(argv, output.getvalue()[-500:])
     return None
-
-
-def describe(faults):
-    """Describe faults: how many there are of each kind, and an example."""
-    counts = Counter(fault.problem.partition("Error")[0] for fault in faults)
-    examples = {fault.problem.partition("Error")[0]: fault for fault in faults}
-    return "\n".join(f"{counts[kind]} x {examples[kind]}" for kind in counts)

@@ -7,6 +7,7 @@ from contextlib import redirect_stderr, redirect_stdout
 import pytest
 
 from stablebert.cli.main import main
+from tests.helpers.campaign import run_campaign
 from tests.helpers.damage import damage_model, write_vocabulary
 from tests.helpers.runs import record_of
 
@@ -73,14 +74,7 @@ def test_a_damaged_model_is_refused_or_trains(number, models, train, undamaged, 
 
 @pytest.mark.stress
 def test_no_damaged_model_ends_in_a_traceback(models, train, undamaged, tmp_path, capsys):
-    outcomes, faults = [], []
-    for number in range(400):
-        try:
-            outcomes.append(
-                check_outcome(number, tmp_path / f"model{number}", models, train, undamaged)
-            )
-        except Exception as error:
-            faults.append(f"{number}: {type(error).__name__}: {error}")
-    with capsys.disabled():
-        print("\n".join(["", *outcomes, f"{len(outcomes)} as expected, {len(faults)} not"]))
-    assert not faults, "\n".join(faults)
+    def check(number):
+        return check_outcome(number, tmp_path / f"model{number}", models, train, undamaged)
+
+    run_campaign(capsys, check, range(400))
