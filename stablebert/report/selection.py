@@ -98,7 +98,7 @@ def count_compared_values(
                 used_seeds, means = _parse_origin(key, origin)
             except (KeyError, TypeError, ValueError):
                 place = f"conf/selected.yaml: {cfg.scale} {cfg.task} {method} provenance {key}"
-                advice = "repeat `stablebert select`, or delete the entry"
+                advice = "delete it, then repeat `stablebert select`"
                 raise ConfigError([f"{place} is damaged, got {origin}; {advice}"]) from None
             shares_seeds = used_seeds is None or not used_seeds.isdisjoint(seeds)
             if key not in explicit and shares_seeds and str(values[key]) in means:
