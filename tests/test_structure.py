@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "stablebert"
 ORDER = [
     # leaves: each does one thing
     [
+        "drafts",
         "errors",
         "filesystem",
         "losses",

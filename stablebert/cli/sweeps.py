@@ -20,6 +20,7 @@ from stablebert.grid.pruning import Pruning, run_pruned_grid
 from stablebert.machine import usable_cores, visible_gpus
 from stablebert.ops.prefetch import fetch_required_items
 from stablebert.report.records import read_records
+from stablebert.runs.claims import clean_folder
 from stablebert.runs.files import CRASH
 from stablebert.runs.identities import Identities
 from stablebert.runs.inputs import check_inputs
@@ -51,6 +52,9 @@ def grid(argv: Sequence[str]) -> int:
     # committed runs say how long a run takes, also with --fresh
     timing_records = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
     print(f"{sweep.name}: {_describe_plan(plan, retry_crashed=options.retry_crashed)}")
+    if not options.dry_run:
+        for run in plan.done:  # no process opens them again
+            clean_folder(run.folder)
     crashed_before = [] if options.retry_crashed else plan.crashed
     if not runs:
         print("nothing to run")

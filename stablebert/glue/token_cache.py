@@ -4,8 +4,6 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EMFILE, ENFILE, ENOMEM
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from stablebert.drafts import draft_folder, remove_leftovers
 from stablebert.errors import machine_fault
 from stablebert.filesystem import naming_file
 from stablebert.glue.rows import DataError
@@ -108,22 +107,21 @@ class TokenCache:
             ModelError: If the tokenizer cannot be loaded or does not fit the model.
         """
         final = self.folder
+        self.root.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.root)
         if final.is_dir():
             return
-        self.root.mkdir(parents=True, exist_ok=True)
-        # A killed process leaves nothing but a draft, which no process reads.
-        draft = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=self.root))
         try:
-            with naming_file(self.root):
-                self._tokenize(draft)
-                (draft / CHECKSUM).write_text(_checksum(draft), encoding="utf-8")
-            draft.chmod(0o755)  # mkdtemp grants access to the owner alone
-            draft.rename(final)
+            with draft_folder(final) as drafts:
+                draft = drafts / "new"
+                draft.mkdir()
+                with naming_file(self.root):
+                    self._tokenize(draft)
+                    (draft / CHECKSUM).write_text(_checksum(draft), encoding="utf-8")
+                draft.rename(final)
         except OSError:
             if not final.is_dir():  # else another process was first, with the same content
                 raise
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
 
     def load(self) -> tuple[dict[str, TokenArrays], Padding]:
         """Return `train` and the dev split, and how to pad their rows.
@@ -146,15 +144,13 @@ class TokenCache:
 
     def _discard(self) -> None:
         """Remove the folder, out of the sight of other processes."""
-        aside = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}-", dir=self.root))
         try:
-            self.folder.rename(aside)
+            with draft_folder(self.folder) as drafts:
+                self.folder.rename(drafts / "damaged")
         except FileNotFoundError:  # another process was first
             pass
         except OSError as error:
             raise DataError(f"{self.folder}: damaged; delete the folder: {error}") from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def _tokenize(self, folder: Path) -> None:
         """Write `train` and the dev split as Arrow datasets, and `padding.json`."""

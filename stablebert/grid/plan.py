@@ -10,7 +10,7 @@ from pathlib import Path
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ConfigError
 from stablebert.runs.claims import ClaimedError, hold_claim
-from stablebert.runs.files import CRASH, RESULT
+from stablebert.runs.files import CRASH, RESULT, publish
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import RecordError, RunRecord, read_record
 from stablebert.runs.run import Run
@@ -82,9 +82,19 @@ def clear_crashes(runs: Iterable[Run]) -> None:
             run.folder.unlink()  # it may lead to the folder of another run, which stays as it is
             continue
         with suppress(ClaimedError, FileNotFoundError), hold_claim(run.folder):  # or was deleted
-            for name in () if _has_finished_since(run) else (CRASH, RESULT):
-                with suppress(FileNotFoundError):
-                    (run.folder / name).replace(run.folder / f"{name}.before")
+            if not _has_finished_since(run):
+                for name in (CRASH, RESULT):
+                    _back_up(run.folder, name)
+
+
+def _back_up(folder: Path, name: str) -> None:
+    """Rename a file; undo that if it is a complete record that was written a moment before."""
+    backup = folder / f"{name}.before"
+    with suppress(FileNotFoundError, RecordError):
+        (folder / name).replace(backup)
+        if name == RESULT and read_record(folder, backup.name):
+            publish(backup, folder / name)
+            backup.unlink(missing_ok=True)
 
 
 def select_shard(configs: Sequence[RunConfig], text: str) -> list[RunConfig]:

@@ -8,6 +8,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def _do_all(pipe: Connection, number: int, threads: int) -> None:
 def _do(job: Job, pipe: Connection, threads: int) -> tuple[str, Any]:
     """Do one job and return the answer to the parent."""
     import torch
+    from tqdm import tqdm
 
     from stablebert.training.lifecycle import run_job
     from stablebert.training.progress import StepSender
@@ -79,6 +81,8 @@ def _do(job: Job, pipe: Connection, threads: int) -> tuple[str, Any]:
         except OSError:  # the parent has ended, which is not the fault of the run
             raise Stop(signal.SIGTERM) from None
 
+    # its own lock between processes is a file in /dev/shm, which a killed grid would leave there
+    tqdm.set_lock(threading.RLock())
     torch.set_num_threads(job.run.cfg.trainer.threads or threads)
     if job.is_done:
         return "elsewhere", None

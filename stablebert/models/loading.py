@@ -4,14 +4,15 @@ import copy
 import logging
 import shutil
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 from torch import nn
 
+from stablebert.drafts import draft_folder
 from stablebert.filesystem import naming_file
 from stablebert.models.architectures import architecture_of
 from stablebert.models.files import ModelError, describe_error, is_of_content
@@ -203,15 +204,13 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
         model.set_input_embeddings(embedding.merge())
     head = {id(p) for p in layers(model)["classifier"].parameters()}
     state = {n: p for n, p in model.state_dict(keep_vars=True).items() if id(p) not in head}
-    draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    try:
+    with draft_folder(folder) as drafts:
+        draft = drafts / "new"
         with naming_file(folder):
             model.save_pretrained(draft, state_dict={n: p.detach() for n, p in state.items()})
         for file in tokenizer.iterdir():
             if file.suffix in {".json", ".txt", ".model"} and not (draft / file.name).exists():
                 shutil.copyfile(file, draft / file.name)
-        if folder.exists():
-            shutil.rmtree(folder)
+        with suppress(FileNotFoundError):
+            folder.rename(drafts / "old")  # deleted in place, it would be incomplete for a while
         draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

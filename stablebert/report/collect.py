@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from uuid import uuid4
 
 from stablebert.config.files import flatten
+from stablebert.drafts import draft_folder
 from stablebert.filesystem import naming_file
 from stablebert.report.chance import is_at_chance
 from stablebert.report.files import csv_text, save_text
@@ -46,10 +46,6 @@ def _save_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
             f"{path}: needs pyarrow, which is not installed; install it or write .csv"
         ) from None
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-    try:
-        with naming_file(path):
-            parquet.write_table(pa.table(dict(columns)), part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with naming_file(path), draft_folder(path) as folder:
+        parquet.write_table(pa.table(dict(columns)), folder / path.name)
+        (folder / path.name).replace(path)

@@ -2,7 +2,9 @@
 
 A claim is a file in the run's folder that its holder touches every minute. It expires when the
 holder is known to be dead, or has not touched it for five minutes; so does anything else in its
-place. A claim only saves work: records are safe because the first one written wins.
+place. Only a process that has locked a claim removes it, so of several that take it over one wins;
+where files cannot be locked, two may. A claim only saves work: records are safe because the first
+one written wins.
 """
 
 import json
@@ -15,9 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from stablebert.drafts import draft_folder, is_at, open_draft, remove_leftovers, try_lock
 from stablebert.errors import ActionableError
 from stablebert.filesystem import read_bytes
-from stablebert.runs.files import remove_leftovers
 from stablebert.runs.strict_json import parse_object
 
 CLAIM = "claim.json"
@@ -51,8 +53,15 @@ def hold_claim(folder: Path) -> Iterator[None]:
     finally:
         stop.set()
         heartbeat.join()
-        if _read(path).get("token") == holder["token"]:  # otherwise it was taken over meanwhile
-            path.unlink(missing_ok=True)
+        with _lock(path, wait=True):
+            if _read(path).get("token") == holder["token"]:  # otherwise it was taken over meanwhile
+                path.unlink(missing_ok=True)
+
+
+def clean_folder(folder: Path) -> None:
+    """Delete from the folder of a run the claim and drafts that dead processes have left."""
+    with suppress(ClaimedError, OSError):
+        _remove_expired(folder / CLAIM)
 
 
 def is_claimed(folder: Path) -> bool:
@@ -80,42 +89,70 @@ def describe_claim(folder: Path) -> str:
 
 
 def _create(path: Path, content: dict[str, object]) -> bool:
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-    try:
-        part.write_text(json.dumps(content), encoding="utf-8")
-        os.link(part, path)
-    except FileExistsError:
-        # over NFS a repeated request finds the file that the first one created
-        return _read(path).get("token") == content["token"]
-    except OSError:  # the file system has no hard links
+    draft, file = open_draft(path)
+    with file:
         try:
-            with path.open("x", encoding="utf-8") as file:
-                json.dump(content, file)
+            json.dump(content, file)
+            file.flush()
+            _publish(draft, path)
         except FileExistsError:
-            return False
-    finally:
-        part.unlink(missing_ok=True)
+            # over NFS a repeated request finds the file that the first one created
+            return _read(path).get("token") == content["token"]
+        finally:
+            draft.unlink(missing_ok=True)
     return True
+
+
+def _publish(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # the file system has no hard links: reserve the name first
+        path.touch(exist_ok=False)
+        draft.replace(path)
 
 
 def _remove_expired(path: Path) -> None:
     """Remove an expired claim.
 
     Raises:
-        ClaimedError: If the claim has not expired.
+        ClaimedError: If the claim has not expired, or another process is removing it.
     """
-    holder = _read(path)
-    if not _has_expired(path):
+    with _lock(path) as is_locked:
         if os.path.lexists(path):  # also a link that leads nowhere
-            raise ClaimedError(f"{path.parent} is being run by {describe_claim(path.parent)}")
-        return  # released this moment
-    aside = path.with_name(f"{path.name}.{uuid4().hex}.expired")
-    with suppress(FileNotFoundError):  # another process was faster
-        path.rename(aside)
-        if _read(aside) != holder:  # it was even faster and holds a new claim: give it back
-            with suppress(OSError):
-                os.link(aside, path)
+            if not (is_locked and _has_expired(path)):
+                raise ClaimedError(f"{path.parent} is being run by {describe_claim(path.parent)}")
+            with draft_folder(path) as drafts:
+                path.rename(drafts / "expired")
     remove_leftovers(path.parent)
+
+
+@contextmanager
+def _lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Keep other processes from removing a claim during the block.
+
+    Yields:
+        Whether they are kept from it: False if one is removing it or has removed it just now. True
+        also if nobody can lock it: a link, a folder, or a file system without locks.
+    """
+    descriptor = None
+    for flags in (os.O_RDWR, os.O_RDONLY):  # NFS locks only what is open for writing
+        try:
+            descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+            break
+        except FileNotFoundError:
+            yield False
+            return
+        except OSError:
+            continue
+    if descriptor is None:
+        yield True
+        return
+    try:
+        yield try_lock(descriptor, wait=wait) is not False and is_at(descriptor, path)
+    finally:
+        os.close(descriptor)
 
 
 def _has_expired(path: Path) -> bool:
@@ -123,17 +160,18 @@ def _has_expired(path: Path) -> bool:
     is_alive = _is_alive(_read(path))
     if is_alive is not None:
         return not is_alive
-    probe = path.with_name(f"{path.name}.{uuid4().hex}.probe")
     try:  # take both times from the clock of the file system: machines' clocks may differ
-        probe.touch()
-        return abs(probe.stat().st_mtime - path.lstat().st_mtime) > STALE
+        probe, file = open_draft(path)
+        with file:
+            try:
+                now = os.fstat(file.fileno()).st_mtime
+                return abs(now - path.lstat().st_mtime) > STALE
+            finally:
+                probe.unlink(missing_ok=True)
     except FileNotFoundError:
         return True
     except OSError:  # the folder is not writable: executing the run will report it
         return False
-    finally:
-        with suppress(OSError):
-            probe.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, object]:

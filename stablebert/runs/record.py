@@ -114,13 +114,17 @@ def serialize_record(record: RunRecord) -> dict[str, Any]:
     return with_digest(asdict(record))
 
 
-def read_record(folder: Path) -> RunRecord | None:
+def read_record(folder: Path, name: str = RESULT) -> RunRecord | None:
     """Read the record of a run; return None if the run has not finished.
+
+    Args:
+        folder: Folder of the run.
+        name: Name of the file.
 
     Raises:
         RecordError: If the file exists but is not a complete record of this version and run.
     """
-    path = folder / RESULT
+    path = folder / name
     try:
         record = parse_record(read_bytes(path))
         check_location(record, str(folder), follow_links=False)

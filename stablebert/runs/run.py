@@ -75,10 +75,11 @@ class Job:
     @property
     def is_done(self) -> bool:
         """True if the output of the job exists; a finished run needs no early validation."""
-        if self.keep_encoder:
-            return (self.run.folder / ENCODER).exists()
         early = self.stop_after and early_score_file(self.run, self.stop_after).exists()
-        return bool(early) or (self.run.folder / RESULT).exists()
+        has_record = (self.run.folder / RESULT).exists()
+        if self.keep_encoder:  # the record is written last
+            return has_record and (self.run.folder / ENCODER).exists()
+        return bool(early) or has_record
 
     @property
     def prerequisite(self) -> Self | None:

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from stablebert.config.serialize import to_yaml
 from stablebert.errors import InputError, machine_fault, mask_credentials
 from stablebert.models.loading import save_encoder
-from stablebert.runs.claims import ClaimedError, hold_claim
+from stablebert.runs.claims import ClaimedError, clean_folder, hold_claim
 from stablebert.runs.early_score import EarlyScore, write_early_score
 from stablebert.runs.files import (
     CONFIG,
@@ -110,6 +110,9 @@ def _prepare(job: Job) -> None:
     if start and not start.is_done:
         log.info("training the run that others start from: %s", start.run.folder)
         train_when_free(start)
+    if start:
+        clean_folder(start.run.folder)
+        read_record(start.run.folder)  # a damaged one is an error now, not after the training
 
 
 @contextmanager
@@ -172,7 +175,8 @@ class Session:
     def store(self, outcome: Outcome) -> RunRecord:
         """Store the outcome of the run; return its record, or that of a faster process."""
         cfg, folder = self._run.cfg, self._run.folder
-        if self._job.keep_encoder:
+        # a forced run replaces also the encoder that other runs start from
+        if self._job.keep_encoder or (folder / ENCODER).exists():
             save_encoder(outcome.model, folder / ENCODER, tokenizer=self._run.model)
         record = make_record(self._run, outcome, pruned_from=self._job.pruned_from)
         if (folder / RESULT).exists() and not cfg.force:

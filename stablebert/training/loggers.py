@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 from lightning.pytorch.loggers import Logger
 from typing_extensions import override
 
+from stablebert.drafts import open_draft
 from stablebert.filesystem import naming_file
-from stablebert.runs.files import lock_leftover
 
 
 def finite_or_none(value: Any) -> Any:
@@ -45,9 +44,7 @@ class HistoryLogger(_MetricsLogger):
 
     def __init__(self, path: Path):
         self.path = path
-        self.part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-        self._file = self.part.open("x", encoding="utf-8")
-        lock_leftover(self._file)  # a process that takes over the run must not delete it
+        self.part, self._file = open_draft(path)
         self._step: int | None = None
         self._line: dict[str, Any] = {}
 
@@ -77,8 +74,9 @@ class HistoryLogger(_MetricsLogger):
             return
         self.flush()
         with naming_file(self.path):
+            self._file.flush()
+            self.part.replace(self.path)
             self._file.close()
-        self.part.replace(self.path)
 
     def discard(self) -> None:
         """Close the file and delete it."""

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from stablebert.glue.metrics import compute_metrics, majority_score, predictions_from_logits
-from stablebert.runs.record import Metrics, RunRecord, read_record
+from stablebert.runs.files import RESULT
+from stablebert.runs.record import Metrics, RecordError, RunRecord, read_record
 from stablebert.runs.run import LocatedRun
 from stablebert.runs.seeds import Seeds
 from stablebert.tasks import TASKS, Task
@@ -115,11 +116,12 @@ def _scores(task: Task, predictions: Predictions) -> dict[str, float]:
     return compute_metrics(task.metrics, predictions.logits, predictions.labels)
 
 
-def _origin(start: LocatedRun) -> dict[str, Any] | None:
+def _origin(start: LocatedRun) -> dict[str, Any]:
     """Describe the run that another one started from."""
     record = read_record(start.folder)
     if record is None:
-        return None
+        reason = "deleted while a run that starts from its encoder was trained; rerun the command"
+        raise RecordError(f"{start.folder / RESULT}: {reason}")
     return {
         "task": record.task,
         "config_id": record.config_id,

@@ -130,6 +130,13 @@ def test_a_damaged_cache_leaves_no_other_folder(cache):
     assert os.listdir(cache.root) == [cache.folder.name]
 
 
+def test_what_a_killed_process_left_is_deleted(cache):
+    (cache.root / f"rte.{'0' * 32}.part").touch()
+    (cache.root / f"rte.{'0' * 32}.folder").mkdir()
+    cache.build()
+    assert os.listdir(cache.root) == [cache.folder.name]
+
+
 def test_a_cache_that_another_process_removes_is_built_again(cache, monkeypatch):
     expected, read = describe(cache.load()), token_cache._read
 

@@ -91,6 +91,17 @@ def test_a_finished_grid_succeeds_with_nothing_to_run(demo_grid, capsys):
     assert capsys.readouterr().out.endswith("3 done, 0 missing, 0 crashed\nnothing to run\n")
 
 
+@pytest.mark.parametrize(("flags", "count"), [([], 0), (["--dry-run"], 1)])
+def test_a_grid_deletes_what_killed_processes_left_in_finished_runs(
+    demo_grid, tmp_path, flags, count
+):
+    demo_grid(finish)
+    record, *_ = tmp_path.rglob("result.json")
+    record.with_name(f"history.jsonl.{'0' * 32}.part").touch()
+    demo_grid(finish, *flags)
+    assert len(list(tmp_path.rglob("*.part"))) == count
+
+
 def test_a_report_on_other_seeds_prints_its_table_and_fails(demo_grid, tmp_path, capsys):
     demo_grid(finish)
     capsys.readouterr()

@@ -1,7 +1,9 @@
 """Plans: which runs of a sweep are done, missing or crashed; shards; retries."""
 
+import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,10 @@ class Identities:
     def update(self, records):
         ids = {former: run.config_id for run in self._runs.values() for former in run.former_ids}
         return [replace(r, config_id=ids.get(r.config_id, r.config_id)) for r in records]
+
+
+def refuse(*_):
+    raise PermissionError("Operation not permitted")
 
 
 def plan_of(runs, records=()):
@@ -192,3 +198,21 @@ def test_a_run_that_another_process_executes_since_the_plan_is_left_alone(run):
     with hold_claim(run.folder):
         clear_crashes(plan.crashed)
     assert names_in(run.folder) == {"crash.json"}
+
+
+@pytest.mark.parametrize("link", [os.link, refuse], ids=["hard links", "no hard links"])
+def test_a_record_that_is_written_at_the_last_moment_is_kept(run, monkeypatch, link):
+    monkeypatch.setattr(os, "link", link)
+    (run.folder / "result.json").write_text("{")
+    plan = plan_of([run])
+    move = Path.replace
+
+    def move_late(path, target):
+        if path.name == "result.json":
+            store_run_record(run)
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", move_late)
+    clear_crashes(plan.crashed)
+    assert read_record(run.folder) is not None
+    assert names_in(run.folder) == {"result.json"}

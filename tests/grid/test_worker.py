@@ -3,10 +3,12 @@
 import errno
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from stablebert.grid import worker
 from stablebert.grid.worker import log_file, work
@@ -66,6 +68,12 @@ def fail_with(error):
 def job(tmp_path):
     """Job of a run without files."""
     return Job(make_run(tmp_path))
+
+
+def test_progress_bars_create_no_semaphore_that_a_killed_worker_leaves(answer, job, monkeypatch):
+    monkeypatch.delattr(tqdm, "_lock", raising=False)
+    answer(lambda job, watchers: None, job)
+    assert isinstance(tqdm.get_lock(), type(threading.RLock()))
 
 
 def test_the_record_of_a_run_is_the_answer(answer, job):

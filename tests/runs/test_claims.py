@@ -5,21 +5,28 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import partial
+from itertools import combinations_with_replacement
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from stablebert.drafts import open_draft
 from stablebert.runs import claims
 from stablebert.runs.claims import (
     CLAIM,
     STALE,
     ClaimedError,
+    clean_folder,
     describe_claim,
     hold_claim,
     is_claimed,
 )
-from stablebert.runs.files import lock_leftover
 
 
 def test_a_claim_has_one_holder_at_a_time(tmp_path):
@@ -41,11 +48,37 @@ def test_a_block_that_raises_releases_the_claim(tmp_path):
     assert not is_claimed(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["history.jsonl.0.part", "claim.json.0.expired"])
-def test_a_new_holder_removes_what_a_killed_process_left(tmp_path, name):
-    (tmp_path / name).touch()
+def test_a_new_holder_removes_what_a_killed_process_left(tmp_path):
+    draft = tmp_path / f"history.jsonl.{'0' * 32}.part"
+    draft.touch()
     with hold_claim(tmp_path):
-        assert not (tmp_path / name).exists()
+        assert not draft.exists()
+
+
+def write_dead_claim(folder):
+    """Write a claim of a process of this machine that has ended."""
+    holder = {**claims._this_process(), "started": "1", "token": "dead"}
+    (folder / CLAIM).write_text(json.dumps(holder))
+
+
+def test_cleaning_removes_a_dead_claim_and_drafts(tmp_path):
+    write_dead_claim(tmp_path)
+    (tmp_path / f"history.jsonl.{'0' * 32}.part").touch()
+    clean_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cleaning_leaves_a_living_process_alone(tmp_path):
+    with hold_claim(tmp_path):
+        draft, file = open_draft(tmp_path / "history.jsonl")
+        with file:
+            clean_folder(tmp_path)
+            assert set(tmp_path.iterdir()) == {tmp_path / CLAIM, draft}
+
+
+def test_cleaning_a_folder_that_is_not_on_this_machine_does_nothing(tmp_path):
+    clean_folder(tmp_path / "elsewhere")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -61,9 +94,7 @@ def test_the_claim_of_a_dead_process_expires_at_once(tmp_path):
 
 
 def test_a_process_that_reuses_the_number_is_not_the_holder(tmp_path):
-    with hold_claim(tmp_path):
-        holder = json.loads((tmp_path / CLAIM).read_text())
-    (tmp_path / CLAIM).write_text(json.dumps({**holder, "started": "1"}))
+    write_dead_claim(tmp_path)
     assert not is_claimed(tmp_path)
 
 
@@ -71,9 +102,9 @@ def refuse(*_):
     raise PermissionError("Operation not permitted")
 
 
-def claim_from_elsewhere(folder, age):
+def claim_from_elsewhere(folder, age, token="t"):
     """Write a claim of another machine, last touched `age` seconds ago."""
-    holder = {"host": "node7", "boot": "b", "namespace": "n", "pid": 1, "token": "t"}
+    holder = {"host": "node7", "boot": "b", "namespace": "n", "pid": 1, "token": token}
     (folder / CLAIM).write_text(json.dumps(holder))
     touched = time.time() - age
     os.utime(folder / CLAIM, (touched, touched))
@@ -180,29 +211,121 @@ def test_a_process_that_proc_hides_is_not_dead(tmp_path, monkeypatch):
 
 
 def test_a_file_that_a_living_process_writes_is_left_alone(tmp_path):
-    part = tmp_path / "history.jsonl.0.part"
-    with part.open("x") as file:
-        lock_leftover(file)
-        with hold_claim(tmp_path):
-            assert part.exists()
+    draft, file = open_draft(tmp_path / "history.jsonl")
+    with file, hold_claim(tmp_path):
+        assert draft.exists()
     with hold_claim(tmp_path):
-        assert not part.exists()
+        assert not draft.exists()
 
 
-def test_a_claim_that_was_taken_over_first_is_given_back(tmp_path, monkeypatch):
-    """Another process takes over between the judgment and the removal."""
-    claim_from_elsewhere(tmp_path, STALE + 20)
-    has_expired = claims._has_expired
+# ---------------------------------------------------------------- several processes at once
 
-    def judge_late(path):
-        verdict = has_expired(path)
-        path.write_text(json.dumps({"host": "node8", "pid": 8, "token": "new"}))
-        monkeypatch.setattr(claims, "_has_expired", has_expired)
-        return verdict
+STEPS = [
+    *[(os, name) for name in ("open", "link")],
+    *[(Path, name) for name in ("rename", "unlink")],
+    *[(claims, name) for name in ("_read", "_has_expired", "try_lock", "is_at")],
+]
+"""The steps of a take-over that read or change a claim: before each, others may act."""
 
-    monkeypatch.setattr(claims, "_has_expired", judge_late)
-    with pytest.raises(ClaimedError, match="process 8 on node8"), hold_claim(tmp_path):
-        pass
+
+class Interruption:
+    """Actions of other processes between two steps of this one.
+
+    Args:
+        actions: Functions by the number of the step before which they are called.
+    """
+
+    def __init__(self, monkeypatch, actions):
+        self.actions = dict(actions)
+        self.count = 0
+        self._is_acting = False
+        for owner, name in STEPS:
+            monkeypatch.setattr(owner, name, self._interrupted(getattr(owner, name)))
+
+    def _interrupted(self, step):
+        def run(*args, **kwargs):
+            self._act()
+            return step(*args, **kwargs)
+
+        return run
+
+    def _act(self):
+        if self._is_acting or threading.current_thread() is not threading.main_thread():
+            return
+        self._is_acting = True
+        self.actions.pop(self.count, lambda: None)()
+        self._is_acting = False
+        self.count += 1
+
+
+@pytest.fixture(params=["no claim", "a dead claim", "a silent claim"])
+def make_folder(request, tmp_path):
+    """Return a function that makes a run's folder in which no living process holds a claim."""
+
+    def make():
+        folder = tmp_path / uuid4().hex
+        folder.mkdir()
+        if request.param == "a dead claim":
+            write_dead_claim(folder)
+        elif request.param == "a silent claim":
+            claim_from_elsewhere(folder, STALE + 20)
+        return folder
+
+    return make
+
+
+def count_steps(folder, monkeypatch):
+    """Return the number of moments at which other processes may come between."""
+    with monkeypatch.context() as patch:
+        interruption = Interruption(patch, {})
+        with hold_claim(folder):
+            return interruption.count
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["they keep it", "the first releases it"])
+def test_one_of_three_processes_wins_at_every_interleaving(make_folder, monkeypatch, keep):
+    steps = count_steps(make_folder(), monkeypatch)
+    for pair in combinations_with_replacement(range(steps), 2):
+        folder, winners, releases = make_folder(), [], [] if keep else ["first"]
+        with ExitStack() as holders:
+
+            def claim(name, folder=folder, winners=winners, holders=holders, releases=releases):
+                with suppress(ClaimedError):
+                    holder = holders.enter_context(ExitStack())
+                    holder.enter_context(hold_claim(folder))
+                    if name in releases:
+                        holder.close()
+                    else:
+                        winners.append(name)
+
+            actions = {pair[1]: partial(claim, "second"), pair[0]: partial(claim, "first")}
+            with monkeypatch.context() as patch:
+                Interruption(patch, actions)
+                claim("last")
+            assert len(winners) == 1, pair
+            assert is_claimed(folder), pair
+        assert list(folder.iterdir()) == [], pair
+
+
+def test_a_late_release_never_removes_the_claim_of_the_next_holder(tmp_path, monkeypatch):
+    moment, steps = 0, 1
+    while moment < steps:
+        folder = tmp_path / f"{moment}"
+        folder.mkdir()
+        with ExitStack() as late:
+            late.enter_context(hold_claim(folder))
+            token = json.loads((folder / CLAIM).read_text())["token"]
+            claim_from_elsewhere(folder, STALE + 20, token=token)
+            release = threading.Thread(target=late.pop_all().close)
+            with monkeypatch.context() as patch:
+                interruption = Interruption(patch, {moment: release.start})
+                with hold_claim(folder):
+                    steps = interruption.count
+                    patch.undo()
+                    release.join()
+                    assert is_claimed(folder), moment
+        assert list(folder.iterdir()) == [], moment
+        moment += 1
 
 
 def test_a_file_system_without_hard_links_has_claims_too(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from stablebert.errors import MACHINE_ERRORS, InputError
 from stablebert.runs.claims import ClaimedError, hold_claim, is_claimed
 from stablebert.runs.early_score import EarlyScore, read_early_score
 from stablebert.runs.locate import locate
-from stablebert.runs.record import read_record
+from stablebert.runs.record import RecordError, read_record
 from stablebert.runs.run import Job
 from stablebert.training import lifecycle
 from stablebert.training.lifecycle import open_run, run_job, train_run, train_when_free
@@ -299,7 +299,9 @@ def fit(monkeypatch):
         return make_outcome(run.cfg.task)
 
     monkeypatch.setattr(lifecycle, "fit", fit)
-    monkeypatch.setattr(lifecycle, "save_encoder", lambda model, folder, **_: folder.mkdir())
+    monkeypatch.setattr(
+        lifecycle, "save_encoder", lambda model, folder, **_: folder.mkdir(exist_ok=True)
+    )
     return runs
 
 
@@ -330,6 +332,62 @@ def test_a_start_whose_encoder_is_lost_is_trained_again(tmp_path, fit):
     train_run(start)
     train_run(run)
     assert fit == [start, start, run]
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Run, and the run that it starts from."""
+    start = make_run(tmp_path, "task=sst2")
+    return make_run(tmp_path, "method=intermediate", start=start), start
+
+
+def test_a_start_without_a_record_is_trained_again(pair, fit):
+    """Its process was killed after it had saved the encoder."""
+    run, start = pair
+    (start.folder / "encoder").mkdir(parents=True)
+    record = train_run(run)
+    assert fit == [start, run]
+    assert record.start["config_id"] == start.config_id
+
+
+def test_a_damaged_record_of_a_start_is_reported_before_the_training(pair, fit):
+    run, start = pair
+    train_run(run)
+    (start.folder / "result.json").write_text("{")
+    with pytest.raises(RecordError, match="sst2"):
+        train_run(forced(run))
+    assert fit == [start, run]
+
+
+def test_a_record_of_a_start_that_is_deleted_during_the_training_is_an_error(pair, fit):
+    run, start = pair
+    train_run(run)
+
+    def delete_record():
+        with open_run(Job(forced(run))) as session:
+            (start.folder / "result.json").unlink()
+            session.store(make_outcome())
+
+    with pytest.raises(RecordError, match=r"sst2.*result\.json: deleted while"):
+        delete_record()
+
+
+def test_what_a_killed_process_left_in_a_finished_start_is_deleted(pair, fit):
+    run, start = pair
+    train_run(start)
+    (start.folder / "encoder").mkdir()
+    (start.folder / f"history.jsonl.{'0' * 32}.part").touch()
+    train_run(run)
+    assert names_in(start.folder) == {*FINISHED, "encoder"}
+
+
+def test_a_forced_start_replaces_its_encoder(pair, fit, monkeypatch):
+    run, start = pair
+    train_run(run)
+    saved = []
+    monkeypatch.setattr(lifecycle, "save_encoder", lambda model, folder, **_: saved.append(folder))
+    train_run(forced(start))
+    assert saved == [start.folder / "encoder"]
 
 
 def test_a_start_is_trained_once_for_all_runs(tmp_path, fit):

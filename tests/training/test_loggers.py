@@ -2,9 +2,11 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
+from stablebert.drafts import remove_leftovers
 from stablebert.training.loggers import HistoryLogger, MirrorLogger, finite_or_none
 from tests.helpers.disk import full_disk
 
@@ -74,6 +76,20 @@ def test_a_history_on_a_full_disk_is_discarded(history):
     with full_disk():
         history.discard()
     assert not history.part.exists()
+
+
+def test_a_history_is_protected_until_it_has_its_name(history, monkeypatch):
+    """Another process takes over the run while this one completes its history."""
+    replace = Path.replace
+
+    def replace_late(path, target):
+        remove_leftovers(path.parent)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace_late)
+    history.log_metrics({"a": 1.0}, 1)
+    history.complete()
+    assert len(lines_of(history.path)) == 1
 
 
 def test_completing_twice_changes_nothing(history):
