@@ -1,6 +1,7 @@
 """Identities of runs whose data or model is not available: records tell what they were."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,7 @@ from stablebert.config.compose import compose
 from stablebert.config.files import CONF
 from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
+from stablebert.hub import Content
 from stablebert.report.records import read_records
 from stablebert.runs import identities as identities_module
 from stablebert.runs.identities import ContentError, Identities
@@ -219,3 +221,56 @@ def test_all_seeds_of_a_cell_are_identified_at_once(monkeypatch):
     runs = [identify(cfg) for cfg in configs]
     assert (len(calls), len({run.key for run in runs})) == (4, 4 * 10)
     assert runs == [Identities([]).run(cfg) for cfg in configs]
+
+
+# ---------------------------------------------------------------- contents and addresses
+
+
+def test_the_content_of_the_pinned_revision_is_located(monkeypatch, tiny_bert):
+    calls = []
+
+    def locate_data(source, task, revision):
+        calls.append((source, task, revision))
+        return SimpleNamespace(content=Content(DATA))
+
+    def locate_model(name, revision):
+        calls.append((name, revision))
+        return tiny_bert, Content(MODEL)
+
+    monkeypatch.setattr(identities_module, "locate_data", locate_data)
+    monkeypatch.setattr(identities_module, "locate_model", locate_model)
+    Identities([]).run(absent_config("task=rte", "data.revision=d1", "model.revision=m1"))
+    assert calls == [("/absent", "rte", "d1"), ("org/bert", "m1")]
+
+
+def test_a_located_content_keeps_its_own_addresses_and_gets_those_of_records(monkeypatch):
+    data = SimpleNamespace(content=Content(DATA, ("nyu-mll/glue@1",)))
+    monkeypatch.setattr(identities_module, "locate_data", lambda *_: data)
+    cfg = absent_config()
+    run = Identities([replace(record_of(), data_address="nyu-mll/glue@2")]).run(cfg)
+    former = [config_id(cfg, data=f"nyu-mll/glue@{i}", model=MODEL) for i in (1, 2)]
+    assert run.former_ids == tuple(former)
+
+
+def test_contents_of_one_identity_are_merged_with_all_their_addresses():
+    contents = [("a@1",), ("a@2",)]
+    contents = [*(Content(CONTENT, names) for names in contents), Content("a@1"), Content(DATA)]
+    merged = identities_module._merge(contents)
+    assert merged == {CONTENT: Content(CONTENT, ("a@1", "a@2")), DATA: Content(DATA)}
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_run_whose_record_has_a_former_identifier_stays_in_its_folder(new, tmp_path, seed):
+    cfg = absent_config(f"seed={seed}", f"paths.runs={tmp_path}")
+    former = config_id(cfg, data=DATA, model=MODEL)
+    folder = tmp_path / "mini" / "rte" / "standard" / former / f"seed{seed}"
+    folder.mkdir(parents=True)
+    (folder / "result.json").touch()
+    run = Identities([new]).run(cfg)
+    assert (run.folder, run.config_id) == (folder, config_id(cfg, data=DATA, model=CONTENT))
+
+
+def test_a_run_without_a_record_gets_the_folder_of_its_identifier(new, tmp_path):
+    cfg = absent_config("seed=3", f"paths.runs={tmp_path}")
+    run = Identities([new]).run(cfg)
+    assert run.folder == tmp_path / "mini" / "rte" / "standard" / run.config_id / "seed3"

@@ -145,6 +145,13 @@ def test_a_text_that_no_json_writer_leaves_is_refused(text, problem):
         (("skipped_steps",), 21, "skipped_steps=21 is not from 0 to 20"),
         (("steps",), 0, "steps=0 is not from 1"),
         (("seed_data",), -1, "seed_data=-1 is not from 0 to 4294967295"),
+        (("seed",), -1, "^seed=-1 is not from 0 to 4294967295"),
+        (("seed",), 2**32, "^seed=4294967296 is not from 0 to 4294967295"),
+        (("seed_init",), -1, "^seed_init=-1 is not from 0 to 4294967295"),
+        (("evaluations",), -1, "^evaluations=-1 is not from 0 to"),
+        (("threads",), 0, "^threads=0 is not from 1 to"),
+        (("peak_memory_bytes",), -1, "^peak_memory_bytes=-1 is not from 0 to"),
+        (("pruned_from",), [[0, 0], [1]], r"^pruned_from=\[\[0, 0\], \[1\]\] does not consist of"),
         (("padding_efficiency",), 90, "padding_efficiency=90 is not from 0 to 1"),
         (("seconds", "train"), -2.0, "seconds.train=-2.0 is not from 0"),
         (("splits", "train", "rows"), "x", "splits.train.rows=0 is not from 1"),
@@ -159,6 +166,21 @@ def test_a_value_that_cannot_be_true_is_named(fields, place, value, problem):
     inner[name] = value
     with pytest.raises(ValueError, match=problem):
         parse_record(json.dumps(fields))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("evaluations", 0),
+        ("peak_memory_bytes", 0),
+        ("skipped_steps", 20),
+        ("val_best_step", 20),
+        ("padding_efficiency", 1),
+        ("pruned_from", [[0, 0], [1, 0]]),
+    ],
+)
+def test_a_value_at_its_bound_is_accepted(fields, name, value):
+    assert getattr(parse_record(json.dumps({**fields, name: value})), name) == value
 
 
 def test_a_correlation_may_be_negative():
