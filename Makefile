@@ -41,8 +41,9 @@ NARROW  = scale=$(SCALE) $(if $(TASKS),task=$(TASKS)) $(if $(METHODS),method=$(M
           $(if $(DATA),data.source=$(DATA)) $(if $(MODEL),model.name=$(MODEL)) $(FRESH)
 GRIDS   = $(foreach sweep,$(SWEEP),"$(sweep) $(call NARROW,$(notdir $(basename $(sweep))))")
 
-# `make bench` measures BENCH: steps, runs, roofline or all. BENCH_ARGS are further arguments, such as
-# BENCH_ARGS="--tasks rte --shape base"; `python -m benchmarks.bench --help` lists them.
+# `make bench` measures BENCH: steps, runs, roofline, all, or gpu, which needs neither data nor model.
+# BENCH_ARGS are further arguments, such as BENCH_ARGS="--tasks rte --shape base"; `python -m
+# benchmarks.bench --help` and `python -m benchmarks.gpu --help` list them.
 BENCH  ?= all
 
 .DEFAULT_GOAL := help
@@ -111,8 +112,8 @@ ifeq ($(SCALE),demo)
 endif
 
 bench: $(READY) ## measure training speed against the alternatives (hours on a CPU)
-	@$(BIN)/python -m benchmarks.bench $(BENCH) $(if $(DATA),--data $(DATA)) \
-	$(if $(MODEL),--model $(MODEL)) $(BENCH_ARGS)
+	@$(BIN)/python -m $(if $(filter gpu,$(BENCH)),benchmarks.gpu,benchmarks.bench $(BENCH) \
+	$(if $(DATA),--data $(DATA)) $(if $(MODEL),--model $(MODEL))) $(BENCH_ARGS)
 
 clean: ## remove the virtual environments, caches and builds; keep runs/
 	rm -rf $(VENV) $(OLDEST) site .pytest_cache .ruff_cache .mypy_cache *.egg-info dist build

@@ -27,8 +27,9 @@ from stablebert.runs.files import write_json
 from stablebert.runs.locate import locate
 from stablebert.tasks import TASKS
 
-KINDS = tuple(CONTESTANTS)
+KINDS = tuple(kind for kind in CONTESTANTS if kind != "ours_bare")
 MIXED = tuple(f"{kind}_mixed" for kind in KINDS)
+ALL = tuple(kind + suffix for kind in CONTESTANTS for suffix in ("", "_mixed"))
 STEP_TASKS, RUN_TASKS = ("cola", "sst2", "stsb", "rte", "mrpc"), ("cola", "rte")
 
 
@@ -40,11 +41,12 @@ class Bench:
         work: Temporary folder.
     """
 
+    program = "benchmarks.bench"
+
     def __init__(self, args: argparse.Namespace, work: Path):
         self.args, self.work = args, work
         self._children: list[Child] = []
         self._started = 0
-        self._start_time = time.monotonic()
         with self.stop_children():
             self.machine = self.start("contestants.describe_machine", {}).receive()
         self.contestants: Sequence[str] = args.contestants or (
@@ -59,62 +61,68 @@ class Bench:
                 self.model = child.receive()["folder"]
 
     def steps(self, tasks: Sequence[str]) -> None:
-        """Time blocks of steps, round-robin, and the machine's rate once per round."""
-        args, finished_blocks = self.args, 0
-        self._start_time = time.monotonic()
-        total = args.warmup + args.blocks * args.steps + 1  # the validation comes after the blocks
+        """Time blocks of steps and save the results of a task after every round."""
+        progress = Progress(len(tasks) * self.args.blocks * len(self.contestants))
         for task in tasks:
-            overrides = self.overrides(task, f"trainer.max_steps={total}", "trainer.evaluations=1")
-            with self.stop_children():
-                children = {
-                    name: self.start_contestant(name, overrides, (args.warmup, args.steps))
-                    for name in self.contestants
-                }
-                roofline = self.start_roofline(overrides)
-                batches = roofline.receive()
-                for child in children.values():
-                    child.receive()  # warmed up, and waiting
-                results: dict[str, dict[str, Any]] = {
-                    name: {"seconds_per_step": []} for name in self.contestants
-                }
-                rates: list[dict[str, Any]] = []
-                for block in range(args.blocks):
-                    for name, child in children.items():
-                        message = child.take_turn()
-                        seconds = message["seconds"] / args.steps
-                        results[name]["seconds_per_step"].append(seconds)
-                        results[name]["peak_memory_bytes"] = message["peak_memory_bytes"]
-                        finished_blocks += 1
-                        text = f"{task} block {block + 1}/{args.blocks} {name} {seconds:.4f} s/step"
-                        turns = len(tasks) * args.blocks * len(self.contestants)
-                        self.print_progress(finished_blocks, turns, text)
-                    rates.append(roofline.take_turn())
-                    part = {"steps_per_block": args.steps, "batches": batches, "rates": rates}
-                    part |= {"contestants": results, "complete": len(rates) == args.blocks}
-                    self.save("steps", task, part, merge=False)
+            for part in self.time_steps(task, progress):
+                self.save("steps", task, part, merge=False)
+
+    def time_steps(self, task: str, progress: "Progress") -> Iterator[dict[str, Any]]:
+        """Time blocks of steps, round-robin, and the machine's rate once per round.
+
+        Yields:
+            The results of the task so far, after every round.
+        """
+        args = self.args
+        total = args.warmup + args.blocks * args.steps + 1  # the validation comes after the blocks
+        overrides = self.overrides(task, f"trainer.max_steps={total}", "trainer.evaluations=1")
+        with self.stop_children():
+            children = {
+                name: self.start_contestant(name, overrides, (args.warmup, args.steps))
+                for name in self.contestants
+            }
+            roofline = self.start_roofline(overrides)
+            batches = roofline.receive()
+            for child in children.values():
+                child.receive()  # warmed up, and waiting
+            results: dict[str, dict[str, Any]] = {
+                name: {"seconds_per_step": []} for name in self.contestants
+            }
+            rates: list[dict[str, Any]] = []
+            for block in range(args.blocks):
+                for name, child in children.items():
+                    message = child.take_turn()
+                    seconds = message["seconds"] / args.steps
+                    results[name]["seconds_per_step"].append(seconds)
+                    results[name]["peak_memory_bytes"] = message["peak_memory_bytes"]
+                    text = f"{task} block {block + 1}/{args.blocks} {name} {seconds:.4f} s/step"
+                    progress.print(text)
+                rates.append(roofline.take_turn())
+                part = {"steps_per_block": args.steps, "batches": batches, "rates": rates}
+                yield part | {"contestants": results, "complete": len(rates) == args.blocks}
 
     def runs(self, tasks: Sequence[str]) -> None:
         """Time whole runs, one after another."""
         pairs = [(task, name) for task in tasks for name in self.contestants]
-        self._start_time = time.monotonic()
-        for i, (task, name) in enumerate(pairs, 1):
+        progress = Progress(len(pairs))
+        for task, name in pairs:
             overrides = self.overrides(task)
             with self.stop_children():
                 result = self.start_contestant(name, overrides, None).receive()
             result |= {"commit": self.machine["versions"]["commit"], "metric": TASKS[task].metric}
             self.save("runs", task, {"contestants": {name: result}}, merge=True)
-            self.print_progress(i, len(pairs), f"{task} {name} {result['seconds']:.1f} s")
+            progress.print(f"{task} {name} {result['seconds']:.1f} s")
 
     def roofline(self, tasks: Sequence[str]) -> None:
         """Measure the machine's rate alone."""
-        self._start_time = time.monotonic()
-        for i, task in enumerate(tasks, 1):
+        progress = Progress(len(tasks))
+        for task in tasks:
             with self.stop_children():
                 child = self.start_roofline(self.overrides(task))
                 part = {"batches": child.receive(), "contestants": {}, "complete": True}
                 part["rates"] = [child.take_turn() for _ in range(self.args.blocks)]
             self.save("roofline", task, part, merge=False)
-            self.print_progress(i, len(tasks), f"{task} roofline")
+            progress.print(f"{task} roofline")
 
     def overrides(self, task: str, *more: str) -> list[str]:
         """Return the configuration of all contestants; locate it here, to ask the hub only once."""
@@ -170,8 +178,8 @@ class Bench:
         """Write a task's results, keeping those of other tasks, and rewrite the tables.
 
         Args:
-            mode: `steps`, `runs` or `roofline`.
-            task: Name of the task.
+            mode: `steps`, `runs`, `roofline` or `gpu`.
+            task: Name of the task; in mode `gpu` after that of the shape.
             part: Results of the task.
             merge: Whether to keep results of contestants that `part` lacks.
         """
@@ -182,7 +190,7 @@ class Bench:
         results["machine"] = {k: v for k, v in self.machine.items() if k != "versions"}
         model = Path(self.model).name if self.model and self.args.shape else self.run.model_identity
         origin = {
-            "command": shlex.join(["python", "-m", "benchmarks.bench", *sys.argv[1:]]),
+            "command": shlex.join(["python", "-m", self.program, *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%d"),
             "versions": self.machine["versions"],
             "model": model,
@@ -202,14 +210,28 @@ class Bench:
         """Return the file for the results of a mode on this machine with this model."""
         model = Path(self.model).name if self.model else self.run.cfg.model.name
         title = f"{self.machine['device']} {self.machine['threads']}t {model} {mode}"
+        if mode == "gpu":  # all shapes in one file
+            title = self.machine["device"]
         return Path(self.args.out, re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") + ".json")
 
-    def print_progress(self, count: int, total: int, text: str) -> None:
-        """Print a line of progress with the time left at the present pace."""
+
+class Progress:
+    """Lines of progress with the time left at the present pace.
+
+    Args:
+        total: Number of lines.
+    """
+
+    def __init__(self, total: int):
+        self._total, self._count, self._start_time = total, 0, time.monotonic()
+
+    def print(self, text: str) -> None:
+        """Print the next line."""
+        self._count += 1
         seconds = time.monotonic() - self._start_time
-        minutes_left = seconds / count * (total - count) / 60
+        minutes_left = seconds / self._count * (self._total - self._count) / 60
         elapsed = f"{seconds / 60:.1f} min, about {minutes_left:.0f} left"
-        print(f"[{count}/{total}] {text}; {elapsed}", flush=True)
+        print(f"[{self._count}/{self._total}] {text}; {elapsed}", flush=True)
 
 
 def should_replace(new: dict[str, Any], old: dict[str, Any]) -> bool:
@@ -253,10 +275,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add(
         "--contestants",
-        type=comma_separated(KINDS + MIXED),
+        type=comma_separated(ALL),
         metavar="NAME,...",
-        help=f"of {', '.join(KINDS)}, each also with _mixed for mixed precision; default: all of "
-        "them on a GPU; on a CPU hf_tuned_mixed and ours_mixed alone of the mixed ones",
+        help=f"of {', '.join(CONTESTANTS)}, each also with _mixed for mixed precision; "
+        "default: all but ours_bare; on a CPU, of the mixed ones only hf_tuned and ours",
     )
     add("--blocks", type=int, default=5, help="blocks per contestant (default: 5)")
     add("--steps", type=int, default=30, help="optimizer steps per block (default: 30)")
@@ -265,7 +287,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--model", help="hub id or folder (default: the model of the mini scale)")
     add(
         "--shape",
-        choices=("base", "large"),
+        choices=("tiny", "base", "large"),
         help="measure a BERT of this size with random weights and the model's tokenizer",
     )
     cores = usable_cores()

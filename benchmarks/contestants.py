@@ -6,6 +6,7 @@
 | `hf_default` | Hugging Face's Trainer, used as `run_glue.py` does with the documented flags |
 | `hf_tuned` | the same Trainer tuned: dynamic padding, no checkpoints, larger evaluation batches |
 | `ours` | `stablebert.training.lifecycle.train_run` with all monitors |
+| `ours_bare` | the same without the monitors of bias ratio and weight change |
 
 With `_mixed` appended to its name a contestant trains in mixed precision: fp16 on a GPU, bf16 on a
 CPU. All take their data, batch size, rates, clipping and steps from one of our configurations.
@@ -32,6 +33,7 @@ CONTESTANTS = {
     "hf_default": "hugging_face",
     "hf_tuned": "hugging_face",
     "ours": "ours",
+    "ours_bare": "ours",
 }
 """Module of each contestant, whose function has the contestant's name."""
 
@@ -69,6 +71,8 @@ def compete(
         kind, mixed = contestant.removesuffix("_mixed"), contestant.endswith("_mixed")
         precision = ("16-mixed" if ON_CUDA else "bf16-mixed") if mixed else "32-true"
         own = [f"trainer.precision={precision}", f"paths.runs={work / 'runs'}"]
+        if kind == "ours_bare":
+            own += ["monitor.bias_ratio=false", "monitor.weight_change=false"]
         run = locate(compose([*overrides, *own]))
         gate = Gate(pipe, warmup=blocks[0], steps=blocks[1]) if blocks else None
         train = load_contestant(kind)(Contest(run, mixed, work, gate))

@@ -27,6 +27,10 @@ def ours(contest: Contest) -> Callable[[], Scores]:
     return train
 
 
+ours_bare = ours
+"""The configuration switches the monitors off."""
+
+
 class _StepGate(Callback):
     def __init__(self, gate: Gate):
         self.gate = gate

@@ -48,8 +48,12 @@ class Child:
 
     def take_turn(self) -> dict[str, Any]:
         """Let the process continue to its next message, and return that message."""
-        self.pipe.send("continue")
+        self.resume()
         return self.receive()
+
+    def resume(self) -> None:
+        """Let the process continue to its next message."""
+        self.pipe.send("continue")
 
     def stop(self) -> None:
         """Stop the process.

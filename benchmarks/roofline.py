@@ -36,6 +36,10 @@ from stablebert.runs.run import LocatedRun
 from stablebert.training.build import build_data
 
 SQUARE = 8192 if ON_CUDA else 2048
+SHAPES = {"tiny": (2, 64, 2), "base": (12, 768, 12), "large": (24, 1024, 16)}
+"""Layers, hidden size and heads of the models with random weights."""
+VOCABULARY = 30522
+"""Tokens of bert-base-uncased and bert-large-uncased."""
 
 
 def batch_lengths(
@@ -196,16 +200,16 @@ def write_random_bert(pipe: Connection, work: Path, *, name: str, model: Path) -
     Args:
         pipe: Connection to the parent.
         work: Temporary folder of this process.
-        name: `base` or `large`.
+        name: `tiny`, `base` or `large`.
         model: Folder of the model whose tokenizer it gets.
     """
     from transformers import BertConfig, BertModel
 
     folder = work / f"bert-{name}-random"
-    layers, hidden, heads = {"base": (12, 768, 12), "large": (24, 1024, 16)}[name]
+    layers, hidden, heads = SHAPES[name]
     torch.manual_seed(0)
     shape = BertConfig(
-        vocab_size=json.loads((model / "config.json").read_text())["vocab_size"],
+        vocab_size=max(VOCABULARY, json.loads((model / "config.json").read_text())["vocab_size"]),
         hidden_size=hidden,
         num_hidden_layers=layers,
         num_attention_heads=heads,

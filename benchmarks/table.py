@@ -33,11 +33,15 @@ def write_tables(folder: Path) -> None:
 def section(results: dict[str, Any], title: str) -> str:
     """Return the results of a file in Markdown."""
     machine, tasks = results["machine"], results["tasks"]
-    rows = {"steps": step_rows, "runs": run_rows, "roofline": rate_rows}[results["mode"]]
+    tables = {
+        "steps": (step_rows, rate_rows),
+        "runs": (run_rows,),
+        "roofline": (rate_rows,),
+        "gpu": (step_rows, device_rows, parity_rows, rate_rows),
+    }
     lines = [f"## {title}", "", f"{machine['device']}, {machine['threads']} threads.", ""]
-    lines += [*rows(tasks), ""]
-    if results["mode"] == "steps":
-        lines += [*rate_rows(tasks), ""]
+    for rows in tables[results["mode"]]:
+        lines += [*rows(tasks), ""]
     origins: dict[str, list[str]] = {}
     for task, part in tasks.items():
         versions = ", ".join(f"{k} {v}" for k, v in part["versions"].items())
@@ -113,6 +117,41 @@ def rate_rows(tasks: dict[str, Any]) -> Iterator[str]:
             *(batches[k] for k in ("real_tokens", "padded_to_longest", "padded_to_max")),
             *(f"{number / 1e9:.1f}" for number in (batches["operations"], *rates)),
         )
+
+
+def device_rows(tasks: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of the device's idle time and of several workers on it."""
+    yield from table_head(
+        *("task", "ms/step", "of which in kernels", "launch overhead"),
+        *("workers: steps/s of all of them, GB",),
+    )
+    for task, part in tasks.items():
+        step = median(part["contestants"]["ours_mixed"]["seconds_per_step"])
+        busy = part["busy_seconds_per_step"]
+        yield table_row(
+            *(task, f"{1000 * step:.1f}", f"{1000 * busy:.1f}"),
+            f"{100 * max(0.0, 1 - busy / step):.0f} %",
+            "; ".join(
+                f"{n}: {1 / median(row['seconds_per_step']):.1f}, "
+                f"{row['peak_memory_bytes'] / 1e9:.1f}"
+                for n, row in part.get("workers", {}).items()
+            ),
+        )
+
+
+def parity_rows(tasks: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of differences from padded batches in float32, relative to the largest."""
+    paths = ("packed", "padded")
+    yield from table_head(
+        *("shape", "precision"),
+        *(f"{name}, {path}" for name in ("logits", "gradients") for path in paths),
+    )
+    shapes = {task.split()[0]: part["parity"] for task, part in tasks.items()}
+    for shape, precisions in shapes.items():
+        for precision in ("32-true", "16-mixed", "bf16-mixed"):
+            row = precisions[precision]
+            numbers = (row[path][name] for name in ("logits", "gradients") for path in paths)
+            yield table_row(shape, precision, *(f"{number:.1e}" for number in numbers))
 
 
 def run_rows(tasks: dict[str, Any]) -> Iterator[str]:

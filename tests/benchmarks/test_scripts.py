@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import ablation, bench, costs, demo, methods, monitors, table
+from benchmarks import ablation, bench, costs, demo, gpu, methods, monitors, synthetic, table
 from stablebert.config.values import choices_of
 
 
@@ -14,7 +14,10 @@ def table_rows(capsys):
     return [line.strip("| ").split(" | ") for line in lines if line[:1] == "|"]
 
 
-@pytest.mark.parametrize("script", [ablation, bench, costs, demo, methods, monitors, table])
+SCRIPTS = [ablation, bench, costs, demo, gpu, methods, monitors, synthetic, table]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_help_describes_every_argument(script, capsys):
     with pytest.raises(SystemExit) as end:
         script.main(["--help"])
