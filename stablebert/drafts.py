@@ -21,11 +21,14 @@ _DRAFT = re.compile(r".+\.[0-9a-f]{32}\.part")
 def open_draft(path: Path) -> tuple[Path, TextIO]:
     """Create a text file next to `path`, locked until it is closed.
 
+    Drafts in the same folder whose writers have died are deleted.
+
     Rename it before closing it: a closed draft is a leftover.
 
     Returns:
         Path of the draft, and the open file.
     """
+    remove_leftovers(path.parent)
     while True:
         draft = path.with_name(f"{path.name}.{uuid4().hex}.part")
         # names that are not UTF-8 are written with escapes

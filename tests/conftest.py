@@ -67,6 +67,15 @@ def tiny_glue(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def small_glue(tmp_path_factory):
+    """Folder with 100 training rows of RTE, and enough of MNLI for intermediate training."""
+    folder = tmp_path_factory.mktemp("data") / "small-glue"
+    write_tiny_task(folder, "rte", train_rows=100)
+    write_tiny_task(folder, "mnli", train_rows=1500)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def shared():
     """Folder with real GLUE data and a real BERT; skip the test if there is none."""
     if not (SHARED / "glue" / "rte").is_dir():

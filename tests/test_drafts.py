@@ -26,6 +26,12 @@ def test_the_drafts_of_a_dead_process_are_deleted(dead_folder):
     assert list(dead_folder.parent.iterdir()) == []
 
 
+def test_a_new_draft_replaces_those_of_dead_processes(dead_folder):
+    draft, file = open_draft(dead_folder.with_name("report.md"))
+    with file:
+        assert list(draft.parent.iterdir()) == [draft]
+
+
 @pytest.mark.parametrize("name", ["film.mkv.part", "result.json", f"{DEAD}.part.before"])
 def test_other_files_are_left_alone(tmp_path, name):
     (tmp_path / name).touch()

@@ -12,6 +12,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import to_yaml
 from stablebert.errors import ActionableError, ConfigError, is_system_error, mask_credentials
 from stablebert.report.run_summary import summarize_record
+from stablebert.runs.claims import clean_folder
 from stablebert.runs.files import RESULT
 from stablebert.runs.locate import locate
 from stablebert.runs.record import RunRecord, read_record
@@ -65,6 +66,7 @@ def _read_existing_record(run: LocatedRun) -> RunRecord | None:
         mirror_refusal(error)
         raise
     if record:
+        clean_folder(run.folder)
         print("done already; force=true runs it again")
         mirror_finished_run(record, run)
     return record
