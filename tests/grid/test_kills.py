@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,28 +21,14 @@ pytestmark = pytest.mark.slow
 WORKERS = 2
 
 
-@dataclass(frozen=True)
-class Undisturbed:
-    """A grid that nothing disturbs.
-
-    Attributes:
-        outcomes: What its records say, by the key of the run.
-        seconds: Its duration.
-    """
-
-    outcomes: dict
-    seconds: float
-
-
 @pytest.fixture(scope="module")
 def undisturbed(kill_arguments, tmp_path_factory):
-    """An undisturbed grid, in a folder of its own."""
+    """What the records of a grid say that nothing disturbs, by the key of the run."""
     arguments = kill_arguments(tmp_path_factory.mktemp("undisturbed"))
-    start = time.monotonic()
     child = start_grid(arguments, "--workers", str(WORKERS))
     output = child.communicate()
     assert child.returncode == 0, output
-    return Undisturbed(outcomes_of(arguments), time.monotonic() - start)
+    return outcomes_of(arguments)
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +51,14 @@ class KilledGrid:
     Args:
         arguments: Its arguments.
         seed: Seed of the moments.
-        seconds: Longest time until a kill.
 
     Attributes:
         kills: Lines that say what was killed, and when.
         restarts: Number of executions that the kills explain.
     """
 
-    def __init__(self, arguments, seed, seconds):
-        self._arguments, self._seconds = arguments, seconds
+    def __init__(self, arguments, seed):
+        self._arguments = arguments
         self._rng = random.Random(seed)
         (runs,) = {Path(run.cfg.paths.runs) for run in runs_of(arguments)}
         self._folder = runs
@@ -102,8 +86,12 @@ class KilledGrid:
         return child.returncode, output
 
     def _pass_time(self, child):
+        """Wait until some more runs have started, and up to the duration of a run longer."""
+        target = len(self.executions()) + self._rng.randrange(4)
+        while child.poll() is None and len(self.executions()) < target:
+            time.sleep(0.02)
         with suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=self._rng.uniform(0, self._seconds))
+            child.wait(timeout=self._rng.uniform(0, 1))
 
     def _kill_worker(self, child):
         if workers := workers_of(child.pid):
@@ -125,7 +113,7 @@ class KilledGrid:
 
 def check_survives(arguments, undisturbed, seed, rounds):
     """Kill a grid in several rounds, and compare what it leaves with an undisturbed one."""
-    grid = KilledGrid(arguments, seed, undisturbed.seconds / 2)
+    grid = KilledGrid(arguments, seed)
     finished, executions = {}, Counter()
     for _ in range(rounds):
         grid.disturb()
@@ -136,9 +124,9 @@ def check_survives(arguments, undisturbed, seed, rounds):
     status, output = grid.finish()
     assert status == 0, output
     assert "Traceback" not in output
-    assert outcomes_of(arguments) == undisturbed.outcomes
+    assert outcomes_of(arguments) == undisturbed
     check_is_complete(runs_of(arguments))
-    assert len(grid.executions()) <= len(undisturbed.outcomes) + grid.restarts, grid.kills
+    assert len(grid.executions()) <= len(undisturbed) + grid.restarts, grid.kills
     return grid.kills
 
 
