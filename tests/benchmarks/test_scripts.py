@@ -5,7 +5,18 @@ import json
 import pytest
 import torch
 
-from benchmarks import ablation, bench, costs, demo, gpu, methods, monitors, synthetic, table
+from benchmarks import (
+    ablation,
+    before_after,
+    bench,
+    costs,
+    demo,
+    gpu,
+    methods,
+    monitors,
+    synthetic,
+    table,
+)
 from stablebert.config.values import choices_of
 
 
@@ -14,7 +25,7 @@ def table_rows(capsys):
     return [line.strip("| ").split(" | ") for line in lines if line[:1] == "|"]
 
 
-SCRIPTS = [ablation, bench, costs, demo, gpu, methods, monitors, synthetic, table]
+SCRIPTS = [ablation, before_after, bench, costs, demo, gpu, methods, monitors, synthetic, table]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -38,6 +49,28 @@ def test_a_step_of_every_method_is_measured(tiny_glue, tiny_bert, monkeypatch, c
     ratios = {name: float(ratio) for name, _, ratio in table_rows(capsys)}
     assert set(ratios) == set(methods.METHODS)
     assert min(ratios.values()) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["steps", "runs"])
+def test_two_checkouts_alternate(what, tiny_glue, tiny_bert, capsys):
+    sizes = ["--before", str(before_after.ROOT), "--rounds", "2", "--steps", "2"]
+    run = ["task=cola", "scale=mini", f"data.source={tiny_glue}", f"model.name={tiny_bert}"]
+    before_after.main([*sizes, what, "train", *run])
+    _, _, *rows = table_rows(capsys)
+    assert {row[0] for row in rows} >= {"wall", "CPU"}
+    assert min(float(seconds) for row in rows for seconds in row[1:3]) > 0
+
+
+def test_a_ratio_is_the_median_of_those_of_single_rounds():
+    rounds = [
+        ({"wall": 1.0}, {"wall": 0.5}),
+        ({"wall": 4.0}, {"wall": 1.0}),
+        ({"wall": 2.0}, {"wall": 3.0}),
+    ]
+    assert before_after.table(rounds, unit=1000).splitlines()[2] == (
+        "| wall | 2000 | 1000 | 0.50 | 0.25 to 1.50 |"
+    )
 
 
 @pytest.mark.slow
