@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from stablebert.hub.errors import (
+    FinalError,
     HubError,
     UnreachableError,
     first_line,
@@ -33,37 +34,47 @@ class Repository:
         name: Repository id, such as `nyu-mll/glue`.
         kind: `model` or `dataset`.
         revision: Commit (40 hex digits), tag or branch; None for the default branch.
+
+    Raises:
+        HubError: If the name is not that of a repository.
     """
 
     name: str
     kind: Kind
     revision: str | None
 
+    def __post_init__(self) -> None:
+        from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+        try:
+            validate_repo_id(self.name)
+        except HFValidationError as e:
+            raise HubError(f"{self} is neither a folder nor an id: {first_line(e)}") from e
+
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r} at revision {self.revision or 'main'!r}"
 
 
 def read_cache(repository: Repository, patterns: Sequence[str]) -> Path | None:
-    """Return the cached snapshot of exactly this revision; uses no network.
-
-    The snapshot may be partial.
-
-    Raises:
-        HubError: If the name is not that of a repository.
-    """
+    """Return the cached snapshot of exactly this revision, perhaps partial; uses no network."""
     from huggingface_hub import errors
 
     try:
         return _snapshot(repository, patterns, local_files_only=True)
     except errors.LocalEntryNotFoundError:
         return None
-    except ValueError as e:
-        raise HubError(f"{repository} is neither a folder nor an id: {first_line(e)}") from e
 
 
 def ask_commit(repository: Repository) -> str:
-    """Return the hub's commit of the revision, in one request with a time limit."""
+    """Return the hub's commit of the revision, in one request with a time limit.
+
+    Raises:
+        FinalError: If another try cannot help.
+        UnreachableError: If the hub does not answer, or something else answers.
+        Exception: Whatever else the client raises.
+    """
     import huggingface_hub as hf
+    from huggingface_hub import constants
 
     def ask() -> str:
         info = hf.HfApi().repo_info(
@@ -74,16 +85,26 @@ def ask_commit(repository: Repository) -> str:
         )
         return str(info.sha)
 
-    # The client's limit holds for each read, and not for the resolution of the hub's name.
-    return run_with_timeout(2 * PROBE_SECONDS, ask)
+    try:
+        # The client's limit holds for each read, and not for the resolution of the hub's name.
+        return run_with_timeout(2 * PROBE_SECONDS, ask)
+    except (ValueError, LookupError, TypeError) as e:
+        problem = f"answers without a commit, as a login page would ({first_line(e)})"
+        raise UnreachableError(f"{constants.ENDPOINT} {problem}") from e
+    except Exception as e:
+        if is_unreachable(e):
+            message = f"{constants.ENDPOINT} does not answer ({first_line(e)})"
+            raise UnreachableError(message) from e
+        raise_if_final(e)
+        raise
 
 
 def download(repository: Repository, patterns: Sequence[str]) -> Path:
     """Return the snapshot of the commit that the hub names, in up to three tries.
 
     Raises:
-        HubError: If another try cannot help.
-        UnreachableError: If the hub does not answer, or every try fails.
+        FinalError: If another try cannot help.
+        UnreachableError: If the hub does not answer, something else answers, or every try fails.
     """
     from huggingface_hub import constants
 
@@ -96,11 +117,9 @@ def download(repository: Repository, patterns: Sequence[str]) -> Path:
         try:
             # The client's own first request has no time limit, and it retries others for minutes.
             commit = ask_commit(repository)
+        except (FinalError, UnreachableError):
+            raise
         except Exception as e:
-            if is_unreachable(e):
-                message = f"{constants.ENDPOINT} does not answer ({first_line(e)})"
-                raise UnreachableError(message) from e
-            raise_if_final(e, str(repository))
             problem = first_line(e)
             continue
         try:
@@ -108,7 +127,7 @@ def download(repository: Repository, patterns: Sequence[str]) -> Path:
         except UnreachableError as e:
             raise UnreachableError(f"{constants.ENDPOINT} stalled ({e})") from e
         except Exception as e:
-            raise_if_final(e, str(repository))
+            raise_if_final(e)
             problem = first_line(e)
             continue
         # After an error of the hub, the client silently returns the last known commit of a branch.

@@ -1,6 +1,7 @@
 """Errors of the hub's client, and which of them are final."""
 
 import importlib
+from urllib.parse import urlsplit
 
 from stablebert.errors import ActionableError
 
@@ -15,6 +16,10 @@ class DamagedFileError(HubError):
 
 class UnreachableError(Exception):
     """The hub gave no usable answer; the cache may still have one."""
+
+
+class FinalError(Exception):
+    """The hub or this machine refuses, so another try cannot help; the cache may still do."""
 
 
 def first_line(error: BaseException) -> str:
@@ -36,42 +41,37 @@ def is_unreachable(error: Exception) -> bool:
     return isinstance(error, requests.Timeout)
 
 
-def raise_if_final(error: Exception, repository: str) -> None:
-    """Raise a HubError if another try cannot help.
+def raise_if_final(error: Exception) -> None:
+    """Raise an error of our own if another try cannot help.
 
     Most errors are worth another try, whatever their type: a dropped connection raises an httpx
     error and not an OSError, xet raises RuntimeErrors, and a failing hub a LocalEntryNotFoundError.
 
     Args:
         error: Error of the client.
-        repository: Name of the repository in messages.
 
     Raises:
-        HubError: If the repository or revision does not exist or is gated, the request is invalid,
-            or the cache cannot be written.
+        FinalError: If the hub says that the repository or revision does not exist or is gated, or
+            the cache cannot be written.
+        UnreachableError: If another program refuses, such as a proxy or a filter.
     """
     from huggingface_hub import errors
 
-    chain = [error, *filter(None, (error.__cause__, error.__context__))]
-    for e in chain:
-        if isinstance(e, errors.GatedRepoError):
-            advice = "accept its terms on the hub, set HF_TOKEN"
-            raise HubError(f"{repository} is gated: {advice}") from error
-        if isinstance(e, errors.RepositoryNotFoundError):
-            problem = "no such repository, or it is private (HF_TOKEN)"
-            raise HubError(f"{repository}: {problem}") from error
-        if isinstance(e, errors.RevisionNotFoundError):
-            raise HubError(f"{repository}: the repository has no such revision") from error
-        if isinstance(e, errors.HfHubHTTPError) and e.response is not None:
-            status = e.response.status_code
-            if status < 500 and status not in (408, 429):
-                raise HubError(f"{repository}: {first_line(e)}") from error
-    # In huggingface_hub 0, a LocalEntryNotFoundError is an HTTP error and a ValueError as well.
-    if isinstance(error, ValueError) and not isinstance(error, errors.LocalEntryNotFoundError):
-        raise HubError(
-            f"{repository} is neither a folder nor an id: {first_line(error)}"
-        ) from error
+    reasons = {
+        errors.GatedRepoError: "it is gated; accept its terms on the hub, and set HF_TOKEN",
+        errors.RepositoryNotFoundError: "no such repository, or it is private (HF_TOKEN)",
+        errors.RevisionNotFoundError: "the repository has no such revision",
+    }
+    for e in filter(None, (error, error.__cause__, error.__context__)):
+        if not isinstance(e, errors.HfHubHTTPError) or e.response is None:
+            continue
+        status, address = e.response.status_code, urlsplit(str(e.response.url))
+        answer = f"{address.scheme}://{address.netloc} answers {status}"
+        for kind, reason in reasons.items():
+            if isinstance(e, kind):
+                raise FinalError(f"{answer}: {reason}") from error
+        if status < 500 and status not in (408, 429):
+            raise UnreachableError(f"{answer} ({first_line(e)})") from error
     # A full disk, or a cache that cannot be written.
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
-        problem = f"{first_line(error)}; HF_HOME sets the cache"
-        raise HubError(f"{repository}: {problem}") from error
+        raise FinalError(f"{first_line(error)}; HF_HOME sets the cache") from error

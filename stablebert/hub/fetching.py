@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stablebert.errors import mask_credentials
 from stablebert.hub.client import Kind, Repository, ask_commit, download, read_cache
-from stablebert.hub.errors import HubError, UnreachableError, first_line, raise_if_final
+from stablebert.hub.errors import FinalError, HubError, UnreachableError, first_line
 from stablebert.hub.folders import (
     CONFIG,
     PICKLES,
@@ -96,41 +96,40 @@ def fetch(
         The folder; its name is the commit.
 
     Raises:
-        HubError: If the repository or revision does not exist, is gated or incomplete; if a file is
-            damaged; or if the hub does not answer and the cache does not contain that revision
-            completely.
+        HubError: If a file is damaged, or the cache does not contain that revision completely and
+            the hub does not answer, something else answers for it, or the hub refuses.
     """
     repository = Repository(name, kind, revision)
 
-    def find_cached() -> Path | None:
-        folder = read_cache(repository, patterns)
-        return folder if folder and _is_usable(folder, list_files(folder)) else None
+    def is_usable(snapshot: Path) -> bool:
+        """Return whether no file is missing, after comparing them with the hub's hashes."""
+        files = list_files(snapshot)
+        check_snapshot(snapshot, files)
+        return bool(files)
 
+    # Read now: a download that fails may already have moved the branch in the cache.
+    cached_folder = read_cache(repository, patterns)
     is_pinned = re.fullmatch("[0-9a-f]{40}", revision or "")
-    if (is_pinned or not download_missing) and (folder := find_cached()):
-        return folder
+    if (is_pinned or not download_missing) and cached_folder and is_usable(cached_folder):
+        return cached_folder
     if not download_missing:
         raise HubError(f"{repository} is not complete in the local cache")
     try:
         for more in [(), more_patterns] if more_patterns else [()]:
             folder = download(repository, [*patterns, *more])
-            if _is_usable(folder, list_files(folder)):
+            if is_usable(folder):
                 return folder
-    except UnreachableError as e:
-        if folder := find_cached():
-            _warn_once(f"{repository}: using the cached commit {folder.name}, because {e}")
-            return folder
+    except (UnreachableError, FinalError) as e:
+        if cached_folder and is_usable(cached_folder):
+            _warn_once(f"{repository}: using the cached commit {cached_folder.name}, because {e}")
+            return cached_folder
+        if isinstance(e, FinalError):
+            raise HubError(f"{repository}: {e}") from e
         problem = f"{repository} is not complete in the local cache, and {e}."
         raise HubError(f"{problem} {_advice(kind)}") from e
     raise HubError(
         f"{repository} lacks files that are needed; expected {[*patterns, *more_patterns]}"
     )
-
-
-def _is_usable(snapshot: Path, files: Sequence[Path]) -> bool:
-    """Return whether there are files, after comparing them with the hub's hashes."""
-    check_snapshot(snapshot, files)
-    return bool(files)
 
 
 def find_commit(name: str, *, kind: Kind = "model", revision: str | None = None) -> str:
@@ -142,8 +141,9 @@ def find_commit(name: str, *, kind: Kind = "model", revision: str | None = None)
     repository = Repository(name, kind, revision)
     try:
         return ask_commit(repository)
+    except (FinalError, UnreachableError) as e:
+        raise HubError(f"{repository}: {e}") from e
     except Exception as e:
-        raise_if_final(e, str(repository))
         raise HubError(f"{repository}: {first_line(e)}") from e
 
 

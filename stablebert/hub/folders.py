@@ -74,6 +74,14 @@ def model_files(folder: Path) -> list[Path]:
     return files
 
 
+def describe_replacement(file: Path) -> str:
+    """Return how to get a damaged file again; in the hub's cache, it must be deleted first."""
+    folders = [(folder.parent.name, len(folder.name)) for folder in file.parents]
+    if ("snapshots", 40) not in folders:
+        return "copy or download it again"
+    return f"delete {file.resolve()} and run this again, with a network, to download it"
+
+
 def _matching_files(folder: Path) -> list[Path]:
     """Return the configuration, the tokenizer and the weights."""
     weights = SAFETENSORS if any(folder.glob("model*.safetensors")) else PICKLES

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from stablebert.hub.errors import DamagedFileError
+from stablebert.hub.folders import describe_replacement
 
 
 def sha256(file: Path) -> str:
@@ -42,7 +43,7 @@ def check_snapshot(snapshot: Path, files: Iterable[Path]) -> None:
         if expected and expected != (sha256(file) if len(expected) == 64 else _git_hash(file)):
             raise DamagedFileError(
                 f"{file}: its content is not that of commit {snapshot.name} (hash {expected}); "
-                f"delete {file.resolve()} and run this again to download it"
+                f"{describe_replacement(file)}"
             )
 
 

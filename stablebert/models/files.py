@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stablebert.errors import InputError
+from stablebert.hub.folders import describe_replacement
 
 LFS_POINTER = b"version https://git-lfs"
 
@@ -37,9 +38,9 @@ def raise_if_not_content(file: Path) -> None:
         with file.open("rb") as stream:
             start = stream.read(len(LFS_POINTER))
     except OSError as error:
-        raise ModelError(f"{file}: {error.strerror}; copy or download the file again") from None
+        raise ModelError(f"{file}: {error.strerror}; {describe_replacement(file)}") from None
     if not start:
-        raise ModelError(f"{file}: empty; copy or download the file again")
+        raise ModelError(f"{file}: empty; {describe_replacement(file)}")
     if start == LFS_POINTER:
         raise ModelError(
             f"{file}: a Git-LFS pointer, not the file itself; run git lfs pull in its repository, "
@@ -58,7 +59,7 @@ def load_text(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ModelError(
-            f"{file}: not UTF-8 text ({error}); copy or download the file again"
+            f"{file}: not UTF-8 text ({error}); {describe_replacement(file)}"
         ) from None
 
 
@@ -72,10 +73,10 @@ def load_json(file: Path) -> dict[str, Any]:
     try:
         content: Any = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{file}: not JSON ({error}); copy or download the file again") from None
+        raise ModelError(f"{file}: not JSON ({error}); {describe_replacement(file)}") from None
     if not isinstance(content, dict):
         raise ModelError(
-            f"{file}: a JSON {type(content).__name__}, not an object; download the file again"
+            f"{file}: a JSON {type(content).__name__}, not an object; {describe_replacement(file)}"
         )
     return content
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stablebert.hub.folders import TOKENIZER
+from stablebert.hub.folders import TOKENIZER, describe_replacement
 from stablebert.models.files import (
     ModelError,
     describe_error,
@@ -185,5 +185,5 @@ def _load_vocabulary(file: Path) -> dict[str, int]:
         if not is_of_content(error):
             raise
         raise ModelError(
-            f"{file}: not a tokenizer ({describe_error(error)}); copy or download it again"
+            f"{file}: not a tokenizer ({describe_error(error)}); {describe_replacement(file)}"
         ) from None

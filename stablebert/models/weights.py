@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stablebert.hub.folders import WEIGHTS
+from stablebert.hub.folders import WEIGHTS, describe_replacement
 from stablebert.models.files import ModelError, load_json, raise_if_not_content
 
 EXPONENTS: Mapping[str, tuple[str, int]] = {
@@ -55,7 +55,9 @@ def check_weights(folder: Path, is_used: Callable[[str], bool]) -> None:
         if file.suffix == ".safetensors":
             _check_tensors(file, is_used)
         elif not _is_torch_file(file):
-            raise ModelError(f"{file}: not a whole file of torch.save; copy or download it again")
+            raise ModelError(
+                f"{file}: not a whole file of torch.save; {describe_replacement(file)}"
+            )
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -121,7 +123,7 @@ def _read_header(file: Path) -> Iterator[tuple[str, TensorInfo]]:
             pass
     except (SafetensorError, ValueError) as error:
         raise ModelError(
-            f"{file}: truncated or damaged ({error}); copy or download it again"
+            f"{file}: truncated or damaged ({error}); {describe_replacement(file)}"
         ) from None
     with file.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")

@@ -18,6 +18,8 @@ REQUEST = re.compile(
     r"/(?P<api>api/)?(?P<kind>datasets/|models/)?(?P<repo>[^/]+/[^/]+)"
     r"(?:/(?P<what>revision|tree|resolve)/(?P<revision>[^/]+))?(?:/(?P<path>.+))?"
 )
+PAGE, PORTAL, CUT_JSON = "page", "portal", "cut json"
+"""Answers of something other than a hub: a login page, the way to one, half of an answer."""
 
 
 class Hub:
@@ -67,12 +69,17 @@ class Hub:
         """Return the requests for the content of files."""
         return [r for r in self.requests if r.startswith("GET") and "/resolve/" in r]
 
-    def fail(self, match, status, n=1, code=""):
-        """Answer the next n requests that contain `match` with this status.
+    def fail(self, match, fault, n=1, code=""):
+        """Answer the next n requests that contain `match` with a fault.
 
-        Status 0 closes the connection; 200 gives the correct answer.
+        Args:
+            match: Part of method and path.
+            fault: Status, `PAGE`, `PORTAL` or `CUT_JSON`. Status 0 closes the connection; 200 gives
+                the correct answer.
+            n: Number of requests.
+            code: Reason for a status; the hub sends one, and what is between may not.
         """
-        self.faults += [(match, status, code)] * n
+        self.faults += [(match, fault, code)] * n
 
     def env(self, home):
         """Return the environment of a client that uses this hub and the cache `home` only."""
@@ -152,6 +159,8 @@ class Client:
         if hasattr(_http, "reset_sessions"):  # huggingface_hub 0 copies what it has read
             _http.reset_sessions()
             file_download.HUGGINGFACE_CO_URL_TEMPLATE = constants.HUGGINGFACE_CO_URL_TEMPLATE
+        else:
+            _http.close_session()
         for cached in (
             *(fetching._warn_once, hub.hub_connection_problem),
             *(locate.locate_data, locate.locate_model),
@@ -166,6 +175,14 @@ def closed_address():
     return f"http://127.0.0.1:{reserved.getsockname()[1]}", reserved
 
 
+LOGIN = "/login"
+IMPOSTORS = {
+    PAGE: (200, b"<html>Please log in</html>", {"Content-Type": "text/html"}),
+    PORTAL: (302, b"", {"Location": LOGIN}),
+    CUT_JSON: (200, b'{"id": "nyu-mll/glue", "sha": "0', {"Content-Type": "application/json"}),
+}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -175,17 +192,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         line = f"{self.command} {self.path}"
         self.hub.requests.append(line)
+        if self.path == LOGIN:
+            return self.reply(*IMPOSTORS[PAGE])
         fault = next((fault for fault in self.hub.faults if fault[0] in line), None)
         if fault:
             self.hub.faults.remove(fault)
             if not fault[1]:
                 self.close_connection = True
                 return None
+            if fault[1] in IMPOSTORS:
+                status, body, headers = IMPOSTORS[fault[1]]
+                return self.reply(status, body, headers)
             if fault[1] != 200:
-                return self.reply(fault[1], b"", {"X-Error-Code": fault[2]})
+                return self.reply(fault[1], b"", {"X-Error-Code": fault[2]} if fault[2] else {})
         request = REQUEST.fullmatch(unquote(urlsplit(self.path).path))
         if request is None:  # the front page
-            return self.reply(200, b"", {})
+            return self.reply(*IMPOSTORS[PAGE])
         repo = (request["kind"] or "models/") + request["repo"]
         if repo not in self.hub.repos:
             return self.reply(404, b"", {"X-Error-Code": "RepoNotFound"})
@@ -206,6 +228,9 @@ class _Handler(BaseHTTPRequestHandler):
         return self.reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
     def do_HEAD(self):
+        self.do_GET()
+
+    def do_CONNECT(self):
         self.do_GET()
 
     def reply(self, status, body, headers):

@@ -14,28 +14,16 @@ import pytest
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
 from stablebert.config.identity import config_id
+from stablebert.errors import InputError
 from stablebert.glue.datamodule import data_module
 from stablebert.glue.sources import resolve
 from stablebert.hub import HubError, fetch_glue, fetch_model, find_commit, limits
 from stablebert.hub import client as hub_client
+from stablebert.models.folder import check_folder
 from stablebert.tasks import TASKS
-from tests.helpers.hub_server import BERT, GLUE, Hub, flip_bytes
+from tests.helpers.hub_server import BERT, GLUE, flip_bytes
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def hub(tiny_glue, tiny_bert, tmp_path):
-    """Loopback hub whose files the test may change."""
-    served = tmp_path / "served"
-    shutil.copytree(tiny_glue / "rte", served / "glue" / "rte")
-    shutil.copytree(tiny_bert, served / "bert")
-    (served / "bert" / "onnx").mkdir()
-    (served / "bert" / "onnx" / "model.onnx").write_bytes(b"unwanted")
-    (served / "bert" / "onnx" / "config.json").write_bytes(b"unwanted")
-    with Hub({GLUE: served / "glue", BERT: served / "bert"}) as server:
-        server.served = served
-        yield server
 
 
 def test_a_snapshot_folder_is_named_after_the_commit(hub, client):
@@ -251,6 +239,33 @@ def test_a_file_that_is_no_link_is_compared_with_the_listing_of_the_commit(hub, 
         fetch_model("me/bert", download=False)
 
 
+@pytest.fixture
+def copied_cache(client):
+    """Snapshot folder of a cache that was copied without its links and listings."""
+    folder = fetch_model("me/bert")
+    for file in folder.iterdir():
+        content = file.read_bytes()
+        file.unlink()
+        file.write_bytes(content)
+    shutil.rmtree(folder.parents[1] / "blobs")
+    shutil.rmtree(folder.parents[1] / "trees", ignore_errors=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", CONFIG, WEIGHTS])
+def test_a_damaged_file_without_a_known_hash_is_named_with_how_to_get_it_again(
+    client, copied_cache, name
+):
+    file = copied_cache / name
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(InputError) as error:
+        check_folder(fetch_model("me/bert", download=False), max_length=8)
+    assert f"{file}: " in str(error.value)
+    assert f"delete {file} and run this again, with a network" in str(error.value)
+    file.unlink()
+    check_folder(fetch_model("me/bert"), max_length=8)
+
+
 def test_a_blob_may_be_a_link_into_a_shared_store(client, tmp_path):
     weights = fetch_model("me/bert") / WEIGHTS
     blob = weights.parent / os.readlink(weights)
@@ -442,11 +457,13 @@ def test_a_finished_run_is_found_in_the_folder_of_its_commits(
 
 
 def test_the_command_line_reports_a_hub_that_is_down_without_a_traceback(hub, tmp_path, dead_url):
-    env = hub.env(tmp_path / "hf") | {"HF_ENDPOINT": dead_url}
+    env = hub.env(tmp_path / "hf")
+    env["HF_ENDPOINT"] = dead_url.replace("://", "://me:hf_secret@")
     command = [sys.executable, "-m", "stablebert", "train", "scale=mini"]
     command.append(f"paths.runs={tmp_path / 'runs'}")
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 1
     assert "data.source=FOLDER" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "hf_secret" not in done.stdout + done.stderr
     assert not (tmp_path / "runs").exists()

@@ -91,7 +91,8 @@ def test_an_uncached_item_of_the_hub_is_fine_and_not_fetched(client, hub, check,
 def test_a_revision_that_does_not_exist_is_a_problem(client, check):
     finding = only(check(compose([*REAL, "model.revision=v7", "data.revision=v7"])))
     assert finding.level == "problem"
-    assert "'v7': the repository has no such revision" in finding.text
+    assert "at revision 'v7'" in finding.text
+    assert "the repository has no such revision" in finding.text
 
 
 def test_a_repository_that_does_not_exist_is_a_problem(client):
