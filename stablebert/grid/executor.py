@@ -23,6 +23,7 @@ from stablebert.runs.early_score import EarlyScore, read_early_score
 from stablebert.runs.files import CRASH, write_json
 from stablebert.runs.record import RecordError, RunRecord, read_record
 from stablebert.runs.run import Job
+from stablebert.tracking.outage import share_outages
 
 CPU_WORKERS = 4
 """Default number of workers on a CPU: short steps gain little from more threads."""
@@ -84,10 +85,11 @@ def run_grid(
         clock=Clock(records),
         display=Display(len(queue), say),
     )
-    try:
-        return executor.run()
-    finally:
-        executor.stop()
+    with share_outages():
+        try:
+            return executor.run()
+        finally:
+            executor.stop()
 
 
 class _Executor:

@@ -16,6 +16,7 @@ from stablebert.config.schema import KEYS
 from stablebert.config.sweep_command import ARGUMENTS, TRAIN_COMMAND
 from stablebert.machine import usable_cores
 from stablebert.signals import END_WITH_PARENT, end_with_parent
+from stablebert.tracking.outage import share_outages
 from stablebert.tracking.sweeps import SweepError, read_wandb_sweep
 
 TERM_SECONDS = 90
@@ -57,19 +58,21 @@ def run_agents(
     if not any_command:
         check_command(path, sweep.config.get("command"))
     earlier_failures = set(sweep.failures())
-    command = [sys.executable, "-m", "wandb", "agent", "--forward-signals"]
+    command = [sys.executable, "-m", "wandb", "agent"]
+    command += ["--forward-signals"]
     command += ["--term-timeout", str(TERM_SECONDS)]
     command += ["--max-consecutive-failed-runs", str(CONSECUTIVE_FAILURES)]
     command += ["--count", str(count)] if count else []
     children: list[subprocess.Popen[bytes]] = []
-    try:
-        for i in range(agents):
-            env = _environment(agents, gpus[i % len(gpus)] if gpus else None)
-            children.append(_start([*command, path], env))
-        statuses = [child.wait() for child in children]
-    except (KeyboardInterrupt, SystemExit):
-        _stop(children)
-        raise
+    with share_outages():
+        try:
+            for i in range(agents):
+                env = _environment(agents, gpus[i % len(gpus)] if gpus else None)
+                children.append(_start([*command, path], env))
+            statuses = [child.wait() for child in children]
+        except (KeyboardInterrupt, SystemExit):
+            _stop(children)
+            raise
     return 1 if _report_failures(path, earlier_failures, statuses) else 0
 
 

@@ -7,7 +7,6 @@ seconds and one warning. Free of torch, so a finished run is mirrored at once.
 import logging
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import NoneType
@@ -22,19 +21,17 @@ from stablebert.runs.record import RunRecord, serialize_record
 from stablebert.runs.seeds import Seeds
 from stablebert.runs.strict_json import parse_object
 from stablebert.tracking.client import usage_problem
+from stablebert.tracking.outage import remember_failure, seconds_since_failure, take_turn
 from stablebert.version import versions
 
 log = logging.getLogger(__name__)
-
-_failure_times: list[float] = []
-"""Monotonic times at which W&B failed in this process."""
 
 STEP = "trainer/global_step"
 """The x axis of all metrics, named as Lightning's own W&B logger names it."""
 INIT_SECONDS, FINISH_SECONDS = 60, 60
 """Longest time that W&B may delay a run at its start and at its end."""
 OFFLINE_SECONDS = 600
-"""Time for which this process logs offline after W&B has failed, so that not every run waits."""
+"""Time for which all runs log offline after W&B has failed, so that not every run waits."""
 PREEMPTED = 143  # the shell's exit status after SIGTERM: 128 + 15
 
 Mode = Literal["online", "offline"]
@@ -99,7 +96,7 @@ class Mirror:
             return action()
         except Exception as error:
             self.broken = True
-            _failure_times.append(time.monotonic())
+            remember_failure()
             log.warning(
                 "W&B failed; the run continues without it: %s (upload what it has on disk with "
                 "`wandb sync`)",
@@ -262,14 +259,16 @@ def _start_online(options: Mapping[str, Any]) -> Any:
     """Start a W&B run online; return None, with a warning, if W&B cannot be used."""
     import wandb
 
-    problem = _recent_failure()
+    with take_turn():
+        problem = _recent_failure()
+        if not problem and (problem := usage_problem()):
+            remember_failure()
     if not problem:
         try:
-            if not (problem := usage_problem()):
-                return wandb.init(mode="online", **options)
+            return wandb.init(mode="online", **options)
         except wandb.errors.Error as error:
             problem = str(error)
-        _failure_times.append(time.monotonic())
+            remember_failure()
     log.warning(
         "W&B cannot be used; logging offline (upload with `wandb sync`): %s",
         mask_credentials(problem),
@@ -278,7 +277,7 @@ def _start_online(options: Mapping[str, Any]) -> Any:
 
 
 def _recent_failure() -> str:
-    """Return that W&B has failed in this process a short time ago; empty if it has not."""
-    if _failure_times and time.monotonic() - _failure_times[-1] < OFFLINE_SECONDS:
+    """Return that W&B failed a short time ago, here or in another worker; empty if not."""
+    if seconds_since_failure() < OFFLINE_SECONDS:
         return f"it failed within the last {OFFLINE_SECONDS} seconds"
     return ""

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from stablebert.tracking import mirror
+from stablebert.tracking import outage
 from tests.helpers.sweeps import SweepHome
 from tests.helpers.wandb_server import WandbServer
 
@@ -33,7 +33,7 @@ def use_wandb(monkeypatch):
     """Function that sets the W&B environment of this process and forgets earlier clients."""
     import wandb
 
-    monkeypatch.setattr(mirror, "_failure_times", [])
+    monkeypatch.setattr(outage, "_failure_times", [])
 
     def use(env):
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
