@@ -146,6 +146,7 @@ class Contest:
             dtype=torch.float32,
             attn_implementation=attention,
             ignore_mismatched_sizes=True,
+            local_files_only=True,
             trust_remote_code=False,
         )
         start = load_model(self.run.model, num_labels=labels, seed=self.cfg.init_seed)

@@ -174,7 +174,8 @@ def write_random(folder: Path) -> None:
     others = shutil.ignore_patterns("*.safetensors", "loss.csv", "state.pt*")
     shutil.copytree(model, folder, ignore=others)
     torch.manual_seed(0)
-    BertModel(AutoConfig.from_pretrained(model, trust_remote_code=False)).save_pretrained(folder)
+    config = AutoConfig.from_pretrained(model, local_files_only=True, trust_remote_code=False)
+    BertModel(config).save_pretrained(folder)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -3,7 +3,8 @@
 import errno
 import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
 MACHINE_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
@@ -23,6 +24,26 @@ def mask_credentials(text: str) -> str:
         'no answer from https://***@mirror.org/api'
     """
     return re.sub(r"(?<=://)[^/?#\s]+@", "***@", text)
+
+
+def mask_standard_streams() -> None:
+    """Mask credentials in all that this process prints, such as the lines of wandb and tracebacks.
+
+    Each stream keeps its type and all but `write`, which libraries replace in the same way.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not isinstance(stream.write, _MaskedWrite):
+            stream.write = _MaskedWrite(stream.write)  # type: ignore[method-assign]
+
+
+class _MaskedWrite:
+    """The `write` of a stream, after masking."""
+
+    def __init__(self, write: Callable[[str], int]):
+        self._write = write
+
+    def __call__(self, text: str) -> int:
+        return self._write(mask_credentials(text) if "://" in text else text)
 
 
 class ActionableError(Exception):

@@ -2,10 +2,17 @@
 
 import errno
 import os
+import sys
 
 import pytest
 
-from stablebert.errors import MACHINE_ERRORS, ActionableError, machine_fault, mask_credentials
+from stablebert.errors import (
+    MACHINE_ERRORS,
+    ActionableError,
+    machine_fault,
+    mask_credentials,
+    mask_standard_streams,
+)
 from stablebert.ops.finding import Finding
 from stablebert.training.lifecycle import _crash_record
 
@@ -112,3 +119,18 @@ def test_an_error_that_is_its_own_cause_is_none():
 )
 def test_any_other_error_is_no_fault_of_the_machine(error):
     assert machine_fault(error) is None
+
+
+def test_what_is_printed_masks_credentials(capsys):
+    mask_standard_streams()
+    mask_standard_streams()
+    print(URL)
+    sys.stderr.writelines([URL])
+    assert capsys.readouterr() == ("https://***@mirror.org/api\n", "https://***@mirror.org/api")
+
+
+def test_a_traceback_of_the_interpreter_masks_credentials(capsys):
+    mask_standard_streams()
+    error = RuntimeError(f"no answer from {URL}")
+    sys.__excepthook__(type(error), error, None)
+    assert capsys.readouterr().err == "RuntimeError: no answer from https://***@mirror.org/api\n"

@@ -149,23 +149,58 @@ def test_no_bare_assert_in_the_package():
     assert [n for n, tree in modules() for x in ast.walk(tree) if isinstance(x, ast.Assert)] == []
 
 
-def calls_of(name):
-    """File and call of every method of a name, in the package and the benchmarks."""
+def calls():
+    """File, place and syntax tree of every call in the package and the benchmarks."""
     for file, path in files():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == name:
-                yield f"{file}:{node.lineno}", node
+            if isinstance(node, ast.Call):
+                yield file, f"{file}:{node.lineno}: {ast.unparse(node.func)}", node
 
 
-def test_code_of_a_model_is_never_run():
-    """Without this argument, the library asks on a terminal whether to run it."""
-    calls = {
-        place: {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
-        for place, call in calls_of("from_pretrained")
-        if "Auto" in ast.unparse(call.func)
+AUTO = [
+    (place, {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords})
+    for _, place, call in calls()
+    if ": Auto" in place and place.endswith((".from_pretrained", ".from_config"))
+]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("trust_remote_code", "False"),  # otherwise the library asks whether to run a model's code
+        ("local_files_only", "True"),  # `hub.fetch` is what downloads, with limits and checks
+    ],
+)
+def test_every_model_is_loaded_from_files_without_its_code(argument, value):
+    assert len(AUTO) >= 5
+    assert [place for place, arguments in AUTO if arguments.get(argument) != value] == []
+
+
+def test_nothing_that_asks_on_a_terminal_is_called():
+    asking = {"wandb.login", "wandb.sweep", "wandb.agent", "input", "getpass", "load_dataset"}
+    asking |= {"getpass.getpass", "datasets.load_dataset", "hf.login", "hf.notebook_login"}
+    assert [p for _, p, call in calls() if ast.unparse(call.func) in asking] == []
+
+
+def test_wandb_is_used_only_where_the_login_is_checked_first():
+    """Without a key, these calls ask for one on a terminal."""
+    users = {
+        file for file, _, call in calls() if ast.unparse(call.func) in ("wandb.init", "wandb.Api")
     }
-    assert len(calls) >= 5
-    assert [p for p, args in calls.items() if args.get("trust_remote_code") != "False"] == []
+    checked = {file for file, _, call in calls() if ast.unparse(call.func) == "usage_problem"}
+    assert len(users) >= 3
+    assert users <= checked
+
+
+def test_no_child_process_reads_the_terminal():
+    """A child that must not ask gets no terminal: agents, which log in to W&B."""
+    starts = [
+        (place, {keyword.arg for keyword in call.keywords})
+        for _, place, call in calls()
+        if ast.unparse(call.func) == "subprocess.Popen"
+    ]
+    assert starts
+    assert [place for place, arguments in starts if "stdin" not in arguments] == []
 
 
 def own_names(tree):

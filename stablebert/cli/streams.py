@@ -4,11 +4,14 @@ import io
 import os
 import sys
 
+from stablebert.errors import mask_standard_streams
+
 
 def prepare_streams() -> None:
     """Make the standard streams safe to use.
 
-    A character that the terminal's encoding lacks is printed as `?`. A stream that the caller has
+    Credentials in URLs are masked, and a character that the terminal's encoding lacks is printed as
+    `?`. A stream that the caller has
     closed becomes the null device; otherwise the next file to be opened would take its place.
     """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
@@ -18,6 +21,7 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    mask_standard_streams()
 
 
 def discard_broken_output() -> None:

@@ -13,7 +13,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from stablebert.errors import InputError, machine_fault, mask_credentials
+from stablebert.errors import (
+    InputError,
+    machine_fault,
+    mask_credentials,
+    mask_standard_streams,
+)
 from stablebert.filesystem import expand_path
 from stablebert.machine import release_free_memory
 from stablebert.runs.claims import ClaimedError
@@ -38,6 +43,7 @@ def work(pipe: Connection, number: int, threads: int) -> None:
     if parent := multiprocessing.parent_process():
         end_with_parent(parent.pid)
     faulthandler.enable()
+    mask_standard_streams()
     with stop_on_signals():
         _do_all(pipe, number, threads)
 

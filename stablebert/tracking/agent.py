@@ -58,7 +58,7 @@ def run_agents(
     if not any_command:
         check_command(path, sweep.config.get("command"))
     earlier_failures = set(sweep.failures())
-    command = [sys.executable, "-m", "wandb", "agent"]
+    command = [sys.executable, "-m", "stablebert.tracking.masked_wandb", "agent"]
     command += ["--forward-signals"]
     command += ["--term-timeout", str(TERM_SECONDS)]
     command += ["--max-consecutive-failed-runs", str(CONSECUTIVE_FAILURES)]

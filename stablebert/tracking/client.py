@@ -7,6 +7,7 @@ from base64 import b64encode
 from functools import partial
 from http.client import HTTPException
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from typing_extensions import override
@@ -69,7 +70,10 @@ def _ask_api(url: str) -> None:
         ValueError: If the answer is not JSON, so that another program answers.
     """
     query = json.dumps({"operationName": "Viewer", "query": "query Viewer { viewer { id } }"})
-    request = Request(f"{url.rstrip('/')}/graphql", query.encode())
+    # `urllib` takes a password in the address for a part of the host; the client sends the key.
+    address = urlsplit(url)
+    address = address._replace(netloc=address.netloc.rpartition("@")[2])
+    request = Request(f"{address.geturl().rstrip('/')}/graphql", query.encode())
     request.add_header("Content-Type", "application/json")
     if key := find_api_key(url):
         request.add_header("Authorization", f"Basic {b64encode(f'api:{key}'.encode()).decode()}")

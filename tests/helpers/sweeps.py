@@ -18,7 +18,7 @@ HANG_SECONDS = 600
 # Python imports sitecustomize at its start. By default agents ask for a run every five seconds.
 FAST_AGENTS = """
 import sys
-if "agent" in sys.orig_argv and "wandb" in sys.orig_argv:
+if "agent" in sys.orig_argv and {"wandb", "stablebert.tracking.masked_wandb"} & {*sys.orig_argv}:
     import wandb.wandb_agent
     wandb.wandb_agent.Agent.POLL_INTERVAL = 0.2
 """

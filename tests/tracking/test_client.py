@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from stablebert.errors import mask_credentials
 from stablebert.tracking import client, wandb_internals
 from stablebert.tracking.client import (
     UnknownLoginError,
@@ -94,6 +95,17 @@ def test_a_version_that_cannot_be_asked_for_the_login_never_prompts(
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: is_terminal))
     expected = "set WANDB_API_KEY" if is_terminal and not key else "asked the server"
     assert usage_problem().endswith(expected)
+
+
+@pytest.mark.slow
+def test_a_password_in_the_address_is_not_a_part_of_the_host(server):
+    assert connection_problem(server.url.replace("://", "://me:5ec2e7@")) == ""
+
+
+def test_a_password_in_an_address_without_a_port_is_never_shown(monkeypatch, dead_url):
+    monkeypatch.setenv("http_proxy", dead_url)  # no name is looked up
+    problem = connection_problem("http://me:5ec2e7@host.invalid")
+    assert "5ec2e7" not in mask_credentials(problem)
 
 
 @pytest.mark.parametrize(

@@ -352,6 +352,31 @@ def test_the_error_of_a_crashed_run_shows_no_credentials():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fault", [None, 500], ids=["online", "offline"])
+def test_the_client_prints_no_credentials(home, fault):
+    home.env["WANDB_BASE_URL"] = home.server.url.replace("://", "://me:5ec2e7@")
+    if fault:
+        home.server.fail("/graphql", fault, n=1000)
+    status, output = home.run(*home.train_arguments(task="rte"))
+    assert status == 0, output
+    assert "http://***@127.0.0.1" in output
+    assert "5ec2e7" not in output
+    assert [run.state for run in home.server.runs()] == ([] if fault else ["finished"])
+
+
+@pytest.mark.slow
+def test_agents_and_workers_print_no_credentials(home):
+    home.env["WANDB_BASE_URL"] = home.server.url.replace("://", "://me:5ec2e7@")
+    file = home.write_sweep(seed=[0, 1], **{"wandb.mode": ["online"]})
+    path = home.create_sweep(file)
+    output = home.run("agent", path, "--count", "1")[1] + home.run("grid", file)[1]
+    logs = "".join(log.read_text("utf-8") for log in home.folder.glob("runs/logs/*.log"))
+    assert "http://***@127.0.0.1" in logs
+    assert "5ec2e7" not in output + logs
+    assert len(home.results()) == 2
+
+
+@pytest.mark.slow
 def test_a_server_that_restarts_loses_nothing(home, server):
     child = home.start(*home.train_arguments(**{"task": "rte", "trainer.max_steps": 600}))
     wait_until(home.has_logged, child)
