@@ -44,11 +44,11 @@ class Repository:
     revision: str | None
 
     def __post_init__(self) -> None:
-        from huggingface_hub.utils import HFValidationError, validate_repo_id
+        from huggingface_hub import errors, utils
 
         try:
-            validate_repo_id(self.name)
-        except HFValidationError as e:
+            utils.validate_repo_id(self.name)  # type: ignore[attr-defined]  # not in an __all__
+        except errors.HFValidationError as e:
             raise HubError(f"{self} is neither a folder nor an id: {first_line(e)}") from e
 
     def __str__(self) -> str:

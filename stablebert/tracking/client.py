@@ -71,9 +71,9 @@ def _ask_api(url: str) -> None:
     """
     query = json.dumps({"operationName": "Viewer", "query": "query Viewer { viewer { id } }"})
     # `urllib` takes a password in the address for a part of the host; the client sends the key.
-    address = urlsplit(url)
-    address = address._replace(netloc=address.netloc.rpartition("@")[2])
-    request = Request(f"{address.geturl().rstrip('/')}/graphql", query.encode())
+    place = urlsplit(url).netloc
+    address = url.replace(place, place.rpartition("@")[2], 1).rstrip("/")
+    request = Request(f"{address}/graphql", query.encode())
     request.add_header("Content-Type", "application/json")
     if key := find_api_key(url):
         request.add_header("Authorization", f"Basic {b64encode(f'api:{key}'.encode()).decode()}")
