@@ -97,7 +97,7 @@ class SweepHome:
 
     def has_logged(self):
         """Return whether a run has logged a step and is not finished."""
-        return any(p.stat().st_size for p in self.folder.rglob("history.jsonl.*.part"))
+        return any(p.stat().st_size for p in self.folder.glob("runs/**/history.jsonl.*.part"))
 
     def results(self, pattern="**"):
         """Return the result.json of each finished run."""
