@@ -230,12 +230,18 @@ def _read(folder: Path) -> tuple[dict[str, TokenArrays], Padding]:
 
 
 def _load_arrays(folder: Path) -> TokenArrays:
-    """Return a tokenized split without building Python lists."""
-    import datasets
+    """Return a tokenized split without building Python lists.
 
-    table = datasets.load_from_disk(str(folder)).data
+    Reads the files of `Dataset.save_to_disk` with neither `datasets` nor pyarrow's `to_numpy`: both
+    import pandas, and every worker would pay for it.
+    """
+    import pyarrow as pa
+
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    files = [folder / entry["filename"] for entry in state["_data_files"]]
+    table = pa.concat_tables(pa.ipc.open_stream(pa.memory_map(str(f))).read_all() for f in files)
     lists = [table.column(name).combine_chunks() for name in ("input_ids", "token_type_ids")]
-    input_ids, token_type_ids = (array.flatten().to_numpy() for array in lists)
-    offsets = lists[0].offsets.to_numpy()
-    labels = table.column("label").to_numpy()
+    input_ids, token_type_ids = (np.from_dlpack(array.flatten()) for array in lists)
+    offsets = np.from_dlpack(lists[0].offsets)
+    labels = np.from_dlpack(table.column("label").combine_chunks())
     return TokenArrays(input_ids, token_type_ids, offsets - offsets[0], labels)

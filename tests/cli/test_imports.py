@@ -1,0 +1,62 @@
+"""Modules that a command must not import: each takes a share of its start-up time."""
+
+import subprocess
+import sys
+
+import pytest
+
+from stablebert.config.compose import compose
+from stablebert.runs.locate import locate
+from stablebert.training.build import build_data
+
+NEEDLESS = {"datasets", "matplotlib", "nltk", "pandas", "sklearn", "tensorboard", "torchvision"}
+"""Packages that no command needs, except `datasets` to tokenize."""
+TRAINING = {"torch", "lightning", "transformers", "torchmetrics", "pyarrow", "wandb"}
+NUMBERS = {"numpy", "scipy"}
+
+MODULES = (
+    "import sys; from stablebert.cli.main import main; status = main(sys.argv[1:]); "
+    "print('modules:', *sys.modules); sys.exit(status)"
+)
+
+
+def imports_of(*arguments):
+    """Top-level packages that a command of its own process has imported."""
+    command = [sys.executable, "-c", MODULES, *arguments]
+    output = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    modules = output.rpartition("modules: ")[2].split()
+    assert "stablebert" in modules
+    return {module.partition(".")[0] for module in modules}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], TRAINING | NEEDLESS | NUMBERS | {"rich"}),
+        (["train", "--help"], TRAINING | NEEDLESS | NUMBERS | {"rich"}),
+        (["config", "task=rte"], TRAINING | NEEDLESS | NUMBERS | {"rich"}),
+        (["report", "--help"], TRAINING | NEEDLESS | {"rich"}),
+    ],
+)
+def test_a_command_answers_without_packages_that_train(arguments, unwanted):
+    assert not unwanted & imports_of(*arguments)
+
+
+@pytest.mark.slow
+def test_a_grid_is_planned_without_packages_that_train(sweep_arguments):
+    used = imports_of("grid", *sweep_arguments(), "--dry-run")
+    assert not (TRAINING | NEEDLESS) & used
+
+
+@pytest.mark.slow
+def test_a_report_is_computed_without_packages_that_train(sweep_arguments, tmp_path):
+    used = imports_of("report", *sweep_arguments(), f"--out={tmp_path}/report")
+    assert not (TRAINING | NEEDLESS) & used
+
+
+@pytest.mark.slow
+def test_a_run_with_tokenized_data_imports_nothing_needless(run_arguments):
+    arguments = run_arguments("trainer.max_steps=1", "trainer.evaluations=1")
+    build_data(locate(compose(arguments)))
+    assert not (NEEDLESS | {"wandb"}) & imports_of("train", *arguments)
