@@ -25,6 +25,7 @@ from stablebert.optim.groups import parameter_groups
 from stablebert.packed import forward as packed
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.runs.locate import locate
+from stablebert.signals import run_script
 from stablebert.training.build import build_data, build_module
 from stablebert.training.module import labels_of
 from stablebert.training.quiet import silence_libraries
@@ -134,4 +135,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main, name="python -m benchmarks.ablation"))

@@ -25,6 +25,7 @@ from stablebert.config.compose import compose
 from stablebert.machine import usable_cores
 from stablebert.runs.files import write_json
 from stablebert.runs.locate import locate
+from stablebert.signals import run_script
 from stablebert.tasks import TASKS
 
 KINDS = tuple(kind for kind in CONTESTANTS if kind != "ours_bare")
@@ -323,4 +324,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main, name="python -m benchmarks.bench"))

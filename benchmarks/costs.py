@@ -5,6 +5,7 @@ the layers and the tokens that are not padding. The table is part of `docs/clust
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -14,6 +15,7 @@ from benchmarks.table import table_head, table_row
 from stablebert.config.identity import prerequisite
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import read_sweep
+from stablebert.signals import run_script
 from stablebert.tasks import TASKS
 
 SWEEPS = ("table1", "bias_correction", "table2", "table7", "reinit_depth")
@@ -121,4 +123,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main, name="python -m benchmarks.costs"))

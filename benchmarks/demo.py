@@ -7,6 +7,7 @@ test rows.
 
 import argparse
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -24,6 +25,7 @@ from stablebert.glue.sources import resolve
 from stablebert.glue.splits import split_rows
 from stablebert.report.expected import read_sweep_records
 from stablebert.report.join import CellResult, join_records
+from stablebert.signals import run_script
 from stablebert.tasks import DEMO, TASKS
 
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
@@ -219,4 +221,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main, name="python -m benchmarks.demo"))

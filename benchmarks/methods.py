@@ -6,6 +6,7 @@ and `lp_ft` differ only before training; `mosbach` is measured with its smaller 
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
@@ -21,6 +22,7 @@ from stablebert.config.compose import compose
 from stablebert.machine import keep_freed_memory
 from stablebert.models.surgery import train_embedding_rows
 from stablebert.runs.locate import locate
+from stablebert.signals import run_script
 from stablebert.training.build import (
     build_averaging,
     build_callbacks,
@@ -103,4 +105,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main, name="python -m benchmarks.methods"))

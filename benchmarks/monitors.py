@@ -6,6 +6,7 @@ weights belong to the procedure and not to the monitors: those callbacks are lis
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from lightning.pytorch.profilers import SimpleProfiler
 
 from stablebert.config.compose import compose
 from stablebert.runs.locate import locate
+from stablebert.signals import run_script
 from stablebert.training import build
 from stablebert.training.lifecycle import train_run
 
@@ -69,4 +71,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main, name="python -m benchmarks.monitors"))

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from stablebert.runs.files import write_text
+from stablebert.signals import run_script
 
 HEAD = """# Speed against the alternatives
 
@@ -185,4 +187,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main, name="python -m benchmarks.table"))

@@ -1,16 +1,21 @@
 """Memory, processor cores and GPUs of this machine, without importing torch."""
 
 import ctypes
+import logging
 import os
 import re
 import subprocess
 from functools import cache, partial
 from importlib.metadata import version
 from itertools import takewhile
+from textwrap import shorten
 from typing import Any
 
 from stablebert.errors import ActionableError
+from stablebert.text import escape_controls
 from stablebert.timeouts import run_with_timeout
+
+log = logging.getLogger(__name__)
 
 DRIVER_SECONDS = 20
 DEVICE = re.compile(r"\d+|(GPU|MIG)-\S+")
@@ -56,7 +61,8 @@ def visible_gpus() -> list[str]:
     """Return the ids of the GPUs that workers can use, as CUDA_VISIBLE_DEVICES names them.
 
     They are those in CUDA_VISIBLE_DEVICES, else all. Of a GPU that is split (MIG) they are its
-    instances, because its own id reaches only the first one. A torch for CPUs uses none.
+    instances, because its own id reaches only the first one. A torch for CPUs uses none. A driver
+    that names no GPU is reported in a warning.
 
     Raises:
         ActionableError: If the driver does not answer.
@@ -67,30 +73,40 @@ def visible_gpus() -> list[str]:
     if visible is not None:
         # CUDA ignores what follows an entry that is no device, such as -1 or SLURM's NoDevFiles
         return list(takewhile(DEVICE.fullmatch, map(str.strip, visible.split(","))))
+    output = _list_gpus()
     ids: list[str] = []
-    for gpu in re.split(r"^(?=GPU \d)", _list_gpus(), flags=re.MULTILINE)[1:]:
+    for gpu in re.split(r"^(?=GPU \d)", output, flags=re.MULTILINE)[1:]:
         instances = re.findall(r"UUID: (MIG-[^)]+)", gpu)
         ids += instances or re.findall(r"UUID: (GPU-[^)]+)", gpu) or re.findall(r"\d+", gpu)[:1]
+    if output and not ids:
+        text = escape_controls(shorten(output, 200))
+        log.warning("nvidia-smi names no GPU, so none is used: %s", text)
     return ids
 
 
 def _list_gpus() -> str:
-    """Return the output of `nvidia-smi -L`, a line for each GPU and instance; empty without any."""
+    """Return what `nvidia-smi -L` prints: a line for each GPU and instance; empty without it."""
     command = partial(
         subprocess.run,
         ["nvidia-smi", "-L"],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=True,
+        errors="replace",
         timeout=DRIVER_SECONDS,
     )
     try:
         # a process that waits for a broken driver cannot even be killed
-        return run_with_timeout(DRIVER_SECONDS + 1, command).stdout
+        process = run_with_timeout(DRIVER_SECONDS + 1, command)
     except (subprocess.TimeoutExpired, TimeoutError):
         raise ActionableError(
             f"nvidia-smi does not answer within {DRIVER_SECONDS} s; repair the driver, or set "
             "CUDA_VISIBLE_DEVICES: to the GPUs to use, or to nothing for a CPU"
         ) from None
-    except (OSError, subprocess.CalledProcessError):  # no driver, or no GPU
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        return str(error)
+    if process.returncode:
+        return " ".join([f"exit status {process.returncode}:", *process.stdout.split()])
+    return process.stdout.strip() or "it printed nothing"

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -51,12 +51,42 @@ def stop_on_signals() -> Iterator[None]:
         _requests.clear()
 
 
+def run_script(main: Callable[[], None], *, name: str) -> int:
+    """Run the main function of a script; a request to stop ends it with one line.
+
+    Returns:
+        Exit status: 0, or that of the shell after a signal, such as 130 after Ctrl-C.
+    """
+    with stop_on_signals():
+        try:
+            main()
+        except BaseException:  # libraries may wrap what a signal raises
+            if not (number := stop_signal()):
+                raise
+            print(f"{name}: stopped by {signal_name(number)}", file=sys.stderr)
+            return 128 + number
+    return 0
+
+
 def _request_stop(number: int, _: FrameType | None) -> None:
     now = time.monotonic()
     if number != signal.SIGINT and _requests and now - _requests[-1][1] < REPEAT_SECONDS:
         return
     _requests.append((number, now))
     raise KeyboardInterrupt if number == signal.SIGINT else Stop(number)
+
+
+@contextmanager
+def ignored_interrupts() -> Iterator[None]:
+    """Ignore SIGINT in the block, and so in the processes that it starts.
+
+    Ctrl-C reaches the whole process group, and only the parent may act on it.
+    """
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def stop_signal() -> int | None:

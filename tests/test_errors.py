@@ -45,6 +45,10 @@ def test_a_finding_masks_credentials():
     assert SECRET not in str(Finding("note", f"hub: {URL} answers"))
 
 
+def test_a_finding_does_not_control_the_terminal():
+    assert "\x1b" not in str(Finding("note", "hub: \x1b[2J"))
+
+
 def test_a_crash_record_masks_credentials():
     record = _crash_record(RuntimeError(f"no answer from {URL}"), step=1)
     assert "no answer from" in record["message"]

@@ -78,14 +78,39 @@ def test_the_driver_names_gpus_and_the_instances_of_those_that_are_split(driver,
 
 
 @pytest.mark.slow
-def test_a_driver_that_fails_means_no_gpu(driver):
-    driver("echo NVIDIA-SMI has failed; exit 9")
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("echo NVIDIA-SMI has failed; exit 9", "exit status 9: NVIDIA-SMI has failed"),
+        ("echo NVIDIA-SMI has failed >&2; exit 9", "exit status 9: NVIDIA-SMI has failed"),
+        ("exit 3", "exit status 3:"),
+        (f"cat <<'END'\n{TWO}END\nexit 1", "exit status 1: GPU 0: NVIDIA H100"),
+        ("printf '\\033[2J\\n\\377'", r"\x1b[2J"),
+        ("echo No devices found.", "No devices found."),
+        ("true", "it printed nothing"),
+    ],
+)
+def test_a_driver_that_names_no_gpu_is_reported_in_one_line(driver, caplog, script, text):
+    driver(script)
     assert visible_gpus() == []
+    (message,) = caplog.messages
+    assert message.startswith(f"nvidia-smi names no GPU, so none is used: {text}")
+    assert "\n" not in message
 
 
-def test_no_driver_means_no_gpu(monkeypatch, tmp_path):
+@pytest.mark.slow
+def test_a_program_that_cannot_be_executed_is_reported(driver, tmp_path, caplog):
+    driver("true")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    (tmp_path / "nvidia-smi").write_bytes(b"\x7fELF")
+    assert visible_gpus() == []
+    assert "Exec format error" in caplog.text
+
+
+def test_no_driver_means_no_gpu(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert visible_gpus() == []
+    assert caplog.messages == []
 
 
 @pytest.mark.slow

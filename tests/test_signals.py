@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from stablebert import signals
-from stablebert.signals import STOP_SIGNALS, Stop, signal_name, stop_on_signals, stop_signal
+from stablebert.signals import (
+    STOP_SIGNALS,
+    Stop,
+    run_script,
+    signal_name,
+    stop_on_signals,
+    stop_signal,
+)
 from tests.helpers.processes import has_ended, wait_for_end
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
@@ -166,3 +173,31 @@ def test_ctrl_c_during_an_import_is_not_a_traceback(tmp_path, module):
     )
     assert child.returncode in (130, -signal.SIGINT)
     assert "Traceback" not in child.stderr
+
+
+# ---------------------------------------------------------------- scripts
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS, ids=signal_name)
+def test_a_signal_ends_a_script_with_one_line_and_the_status_of_the_shell(number, capsys):
+    assert run_script(lambda: signal.raise_signal(number), name="script") == 128 + number
+    assert capsys.readouterr().err == f"script: stopped by {signal_name(number)}\n"
+
+
+def test_a_signal_that_a_library_wraps_ends_a_script_too():
+    def main():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("a process has died") from None
+
+    assert run_script(main, name="script") == 130
+
+
+def test_a_bug_in_a_script_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_script(lambda: 1 // 0, name="script")
+
+
+def test_a_script_that_ends_is_a_success():
+    assert run_script(lambda: None, name="script") == 0

@@ -3,14 +3,11 @@
 import argparse
 import re
 import shlex
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from stablebert.cli.commands import COMMANDS
 from stablebert.config.files import CONF
 from stablebert.config.sweep import shipped_sweeps
-from stablebert.text import escape_controls
 
 RESULTS = CONF.parent / "results"
 """Committed records, in a checkout."""
@@ -58,9 +55,3 @@ def positive_int(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected an integer of at least 1")
     return int(text)
-
-
-def print_errors(lines: Iterable[str]) -> None:
-    """Print lines to stderr."""
-    for line in lines:
-        print(escape_controls(line, keep="\n"), file=sys.stderr)

@@ -1,10 +1,10 @@
 """The texts of `stablebert --help` and `stablebert COMMAND --help`."""
 
-import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from stablebert.cli.commands import COMMANDS, Command
+from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
 from stablebert.config.files import documented_keys
 from stablebert.config.merge import SELECTORS
@@ -47,8 +47,7 @@ def describe_keys(command: Command, overrides: Sequence[str]) -> str:
     try:
         values = flat_values(compose(overrides))
     except ConfigError as error:
-        for problem in error.problems:
-            print(f"stablebert {command.name}: {problem}", file=sys.stderr)
+        print_errors(f"stablebert {command.name}: {problem}" for problem in error.problems)
         overrides = []
         values = flat_values(compose([]))
     line = " ".join(["stablebert", command.name, *overrides])

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from stablebert.cli.commands import COMMANDS
 from stablebert.cli.help import describe_keys, describe_program, program_version
-from stablebert.cli.streams import discard_broken_output, prepare_streams
+from stablebert.cli.streams import discard_broken_output, prepare_streams, print_errors
 from stablebert.errors import ActionableError, ConfigError, describe_system_error, is_system_error
 from stablebert.filesystem import naming_file
 from stablebert.signals import (
@@ -54,14 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:  # libraries may wrap what a signal raises
         number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else stop_signal()
         if number:
-            print(_describe_stop(name, number, error), file=sys.stderr)
+            print_errors([_describe_stop(name, number, error)])
             return 128 + number
         if not is_system_error(error):
             raise
         discard_broken_output()
         if os.environ.get("STABLEBERT_DEBUG"):
             traceback.print_exc()
-        print(f"stablebert {name}: {describe_system_error(error)}", file=sys.stderr)
+        print_errors([f"stablebert {name}: {describe_system_error(error)}"])
         return 1
     return status
 
@@ -88,8 +88,7 @@ def _dispatch(name: str, arguments: Sequence[str]) -> int:
             print(f"stablebert {name}: {escape_controls(problem)}", file=sys.stderr)
         return 2
     except ActionableError as error:
-        text = escape_controls(str(error), keep="\n")
-        print(f"stablebert {name}: {text}", file=sys.stderr)
+        print_errors([f"stablebert {name}: {error}"])
         return 1
 
 

@@ -9,9 +9,9 @@ from stablebert.cli.arguments import (
     command_parser,
     committed_folders,
     grid_command,
-    print_errors,
     sweep_parser,
 )
+from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
 from stablebert.config.files import CONF
 from stablebert.config.sweep import read_sweep

@@ -1,11 +1,10 @@
 """Commands on one run: `train` and `config`."""
 
 import logging
-import sys
 import traceback
 from collections.abc import Sequence
 
-from stablebert.cli.arguments import print_errors
+from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
 from stablebert.config.recognition import RecognitionError, describe_recognitions
 from stablebert.config.schema import RunConfig
@@ -34,7 +33,7 @@ def train(overrides: Sequence[str]) -> int:
         if stop_signal() or is_system_error(error):
             raise
         text = f"{traceback.format_exc()}stablebert train: {type(error).__name__}: {error}"
-        print(mask_credentials(text), file=sys.stderr)
+        print_errors([mask_credentials(text)])
         return 1
     print(escape_controls(summarize_record(record)))
     print(run.folder / RESULT)
@@ -46,7 +45,7 @@ def _locate_run(overrides: Sequence[str]) -> LocatedRun:
         try:
             return _locate(compose(overrides))
         except RecognitionError as error:  # the model is on this machine now
-            print(error, file=sys.stderr)
+            print_errors([str(error)])
             return _locate(compose(overrides))
     except (ActionableError, ConfigError) as error:
         mirror_refusal(error)

@@ -3,8 +3,10 @@
 import io
 import os
 import sys
+from collections.abc import Iterable
 
 from stablebert.errors import mask_standard_streams
+from stablebert.text import escape_controls
 
 
 def prepare_streams() -> None:
@@ -33,6 +35,12 @@ def discard_broken_output() -> None:
         sys.stdout.flush()
     except OSError:
         _open_null_device(1)
+
+
+def print_errors(lines: Iterable[str]) -> None:
+    """Print lines to stderr; characters on which a terminal may act are escaped."""
+    for line in lines:
+        print(escape_controls(line, keep="\n"), file=sys.stderr)
 
 
 def _open_null_device(descriptor: int) -> None:

@@ -7,9 +7,9 @@ from stablebert.cli import arguments
 from stablebert.cli.arguments import (
     committed_folders,
     positive_int,
-    print_errors,
     sweep_parser,
 )
+from stablebert.cli.streams import print_errors
 from stablebert.config.recognition import describe_recognitions
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import read_sweep

@@ -10,6 +10,7 @@ et al., 2020). Training can be interrupted at any time; rerun the command to res
 import argparse
 import csv
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +37,9 @@ from stablebert.optim.schedule import linear_warmup
 from stablebert.packed.batch import PackedBatch
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.packed.forward import bert_states
+from stablebert.signals import end_with_parent, ignored_interrupts, run_script
 
+PROGRAM = "python -m stablebert.demo.pretrain"
 LAYERS, HIDDEN, HEADS = 12, 64, 4
 SAVE_EVERY = 500
 VALIDATION_SEED = "validation"
@@ -246,6 +249,7 @@ def pretrain(rank: int, args: argparse.Namespace) -> None:
     """Run one of `args.processes` processes; the first one alone writes files."""
     import transformers
 
+    end_with_parent()
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # in its source
@@ -270,7 +274,7 @@ def pretrain(rank: int, args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and pre-train."""
-    parser = argparse.ArgumentParser(prog="python -m stablebert.demo.pretrain", description=__doc__)
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
     add = parser.add_argument
     add(
         "folder",
@@ -287,8 +291,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     (args.folder / RENDEZVOUS).unlink(missing_ok=True)  # left by an interrupted pre-training
     if not (args.folder / "tokenizer.json").exists():
         train_tokenizer(args.folder)
-    spawn(pretrain, (args,), nprocs=args.processes)  # type: ignore[no-untyped-call]  # in its source
+    with ignored_interrupts():  # in the processes, which end with this one
+        processes = spawn(  # type: ignore[no-untyped-call]  # in its source
+            pretrain, (args,), nprocs=args.processes, join=False, daemon=True
+        )
+    while not processes.join():
+        pass
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main, name=PROGRAM))

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from stablebert.report.run_summary import describe_status
 from stablebert.runs.early_score import EarlyScore
 from stablebert.runs.record import RunRecord
+from stablebert.text import escape_controls
 
 
 class Display:
@@ -20,7 +21,7 @@ class Display:
 
     def __init__(self, total: int, say: Callable[[str], None]):
         self.total = total
-        self._say = say
+        self._say: Callable[[str], None] = lambda line: say(escape_controls(line, keep="\n"))
         self._bars: Progress | None = None
         self._rows: dict[int, TaskID] = {}
         if sys.stdout.isatty():
@@ -58,7 +59,8 @@ class Display:
         """Show the result of a run, how many have ended, and the remaining time."""
         if self._bars:
             self._bars.update(self._all, completed=completed, note=f"left {remaining}")
-            self._bars.console.print(f"{name}: {result}", highlight=False, markup=False)
+            line = escape_controls(f"{name}: {result}", keep="\n")
+            self._bars.console.print(line, highlight=False, markup=False)
         else:
             self._say(f"[{completed}/{self.total}] {name}: {result}; left {remaining}")
 

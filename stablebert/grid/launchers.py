@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,7 +11,7 @@ from multiprocessing.process import BaseProcess
 
 from stablebert.grid.worker import work
 from stablebert.runs.run import Job
-from stablebert.signals import signal_name
+from stablebert.signals import ignored_interrupts, signal_name
 
 
 @dataclass
@@ -80,7 +79,7 @@ def start_worker(number: int, *, threads: int, gpus: Sequence[str]) -> Worker:
     variables = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads)}
     if gpus:
         variables["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-    with _environment(variables), _ignored_interrupts():
+    with _environment(variables), ignored_interrupts():
         process = multiprocessing.get_context("spawn").Process(
             target=work, args=(theirs, number, threads), daemon=True
         )
@@ -102,16 +101,3 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _ignored_interrupts() -> Iterator[None]:
-    """Ignore SIGINT in the block, and so in the processes that it starts.
-
-    Ctrl-C reaches the whole process group, and only the parent may act on it.
-    """
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stablebert.errors import mask_credentials
+from stablebert.text import escape_controls
 
 Level = Literal["ok", "note", "problem"]
 
@@ -22,4 +23,4 @@ class Finding:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.level:8} {mask_credentials(' '.join(self.text.split()))}"
+        return f"{self.level:8} {escape_controls(mask_credentials(' '.join(self.text.split())))}"

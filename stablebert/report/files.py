@@ -9,6 +9,9 @@ from pathlib import Path
 from stablebert.runs.files import write_text
 from stablebert.text import escape_controls
 
+_FORMULA = re.compile(r"\s*[=+@-].")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
+
 
 def save_text(path: Path, text: str) -> None:
     """Write a file atomically, creating its folder."""
@@ -19,9 +22,9 @@ def save_text(path: Path, text: str) -> None:
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """Format rows as CSV with a header; columns that a row lacks stay empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _csv_value(value) for name, value in row.items()} for row in rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_csv_value, columns))
+    writer.writerows([_csv_value(row.get(name)) for name in columns] for row in rows)
     return text.getvalue()
 
 
@@ -29,4 +32,5 @@ def _csv_value(value: object) -> object:
     """Escape a text that a terminal would act on, or that a spreadsheet takes for a formula."""
     if not isinstance(value, str):
         return value
-    return re.sub(r"^([=+@-])(?=[^\d.\s])", r"'\1", escape_controls(value))
+    text = escape_controls(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text

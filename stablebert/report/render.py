@@ -52,8 +52,8 @@ def save_document(document: Document, folder: Path) -> None:
 
 def render_text(document: Document) -> str:
     """Render a document for a terminal, without color or markup."""
-    parts = [document.title]
-    parts += [f"{table.title}\n{_text_table(table)}" for table in document.tables]
+    parts = [escape_controls(document.title)]
+    parts += [f"{escape_controls(t.title)}\n{_text_table(t)}" for t in document.tables]
     caption = [escape_controls(line) for line in document.caption]
     return "\n\n".join([*parts, "\n".join(caption)]) + "\n"
 
@@ -80,21 +80,26 @@ def _text_table(table: Table) -> str:
 
 def render_markdown(document: Document) -> str:
     """Render a document as GitHub-flavored Markdown, with the caption as a list."""
-    parts = [f"# {document.title}"]
+    parts = [f"# {_markdown(document.title)}"]
     for table in document.tables:
         rule = [":--" if i < table.labels else "--:" for i in range(len(table.head))]
         head = [_markdown(name) for name in table.head]
         body = [[_markdown_entry(entry) for entry in row] for row in table.rows]
         lines = ["| " + " | ".join(line) + " |" for line in (head, rule, *body)]
-        parts.append("\n".join([f"**{table.title}**", "", *lines]))
-    parts.append("\n".join(f"* {_markdown(line)}" for line in document.caption))
+        parts.append("\n".join([f"**{_markdown(table.title)}**", "", *lines]))
+    parts.append("\n".join(f"* {_markdown_item(line)}" for line in document.caption))
     return "\n\n".join(parts) + "\n"
 
 
 def _markdown(text: str) -> str:
     """Escape signs that would be markup where they stand; `a_b`, `[1, 2]` and `p < .05` stay."""
-    markup = r"[\\`*|]|(?<!\w)_|_(?!\w)|<(?=[a-zA-Z/!?])|&(?=#?\w+;)|\](?=[(\[:])"
+    markup = r"[\\`*|~$]|(?<!\w)_|_(?!\w)|<(?=[a-zA-Z/!?])|&(?=#?\w+;)|\](?=[(\[:])"
     return re.sub(markup, lambda sign: f"\\{sign[0]}", escape_controls(text))
+
+
+def _markdown_item(text: str) -> str:
+    """Escape a line of a list, which could also begin another list, a heading or a quotation."""
+    return re.sub(r"^(#*|\d*)(?=>|[#+.)-]\s)", r"\1\\", _markdown(text))
 
 
 def _markdown_entry(entry: Entry) -> str:
@@ -104,13 +109,13 @@ def _markdown_entry(entry: Entry) -> str:
 
 def render_latex(document: Document) -> str:
     r"""Render one `tabular` per table, to be input inside a `table`; needs `booktabs`."""
-    parts = [f"% {document.title}"]
+    parts = [f"% {escape_controls(document.title)}"]
     for table in document.tables:
         columns = "l" * table.labels + "r" * (len(table.head) - table.labels)
         body = [" & ".join(_latex_entry(entry) for entry in row) + r" \\" for row in table.rows]
         head = " & ".join(map(_latex, table.head)) + r" \\"
         begin = rf"\begin{{tabular}}{{{columns}}}"
-        top = [f"% {table.title}", begin, r"\toprule", head, r"\midrule"]
+        top = [f"% {escape_controls(table.title)}", begin, r"\toprule", head, r"\midrule"]
         parts.append("\n".join([*top, *body, r"\bottomrule", r"\end{tabular}"]))
     parts.append(r"\par\footnotesize" + "\n" + "\n".join(f"{_latex(x)} " for x in document.caption))
     return "\n\n".join(parts) + "\n"

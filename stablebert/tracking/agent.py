@@ -4,6 +4,7 @@
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from stablebert.config.schema import KEYS
 from stablebert.config.sweep_command import ARGUMENTS, TRAIN_COMMAND
 from stablebert.machine import usable_cores
 from stablebert.signals import END_WITH_PARENT, end_with_parent
+from stablebert.text import escape_controls
 from stablebert.tracking.outage import share_outages
 from stablebert.tracking.sweeps import SweepError, read_wandb_sweep
 
@@ -155,10 +157,11 @@ def _report_failures(path: str, earlier: set[str], statuses: Sequence[int]) -> b
     sweep = read_wandb_sweep(path)
     states = list(sweep.states.values())
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states))) or "no run"
-    print(f"{path}: {counts}")
+    print(escape_controls(f"{path}: {counts}"))
     failures = [line for line in sweep.failures() if line not in earlier]
     for line in failures:
-        print(line, file=sys.stderr)
+        print(escape_controls(line), file=sys.stderr)
     if failures:
-        print(f"rerun: stablebert grid {sweep.name} --missing-of {path}", file=sys.stderr)
+        command = shlex.join(["stablebert", "grid", sweep.name, "--missing-of", path])
+        print(escape_controls(f"rerun: {command}"), file=sys.stderr)
     return bool(failed_agents or failures or not states)

@@ -1,6 +1,7 @@
 """The smaller measurements, each a script with a command line."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,6 +35,12 @@ def test_help_describes_every_argument(script, capsys):
         script.main(["--help"])
     assert end.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: python -m {script.__name__} ")
+
+
+@pytest.mark.parametrize("script", [ablation, bench, costs, demo, methods, monitors, table])
+def test_ctrl_c_ends_a_script_without_a_traceback(script):
+    last_line = Path(script.__file__).read_text().splitlines()[-1]
+    assert last_line == f'    sys.exit(run_script(main, name="python -m {script.__name__}"))'
 
 
 def test_every_method_has_a_measured_step_or_that_of_standard():

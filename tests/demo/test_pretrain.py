@@ -1,9 +1,14 @@
 """Pre-training of the demo's BERT, and the model in the package."""
 
 import csv
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +23,7 @@ from stablebert.hub import digest, model_files
 from stablebert.models.loading import load_model
 from stablebert.runs.locate import locate
 from stablebert.tasks import DEMO
+from tests.helpers.processes import descendants_of, wait_for_end
 
 
 @pytest.fixture(autouse=True)
@@ -110,8 +116,8 @@ def test_two_processes_take_the_step_of_the_mean_gradient(tmp_path, monkeypatch)
     """Two forked processes of 4 pairs each, against the mean of both gradients computed here."""
     copy_tokenizer(tmp_path)
 
-    def fork(function, args, nprocs):
-        torch.multiprocessing.start_processes(function, args, nprocs, start_method="fork")
+    def fork(*arguments, **settings):
+        return torch.multiprocessing.start_processes(*arguments, start_method="fork", **settings)
 
     monkeypatch.setattr(pretrain, "spawn", fork)
     pretrain.main([str(tmp_path), "--steps", "1", "--size", "8", "--processes", "2"])
@@ -143,6 +149,29 @@ def test_the_command_pretrains_in_two_processes(tmp_path):
     command = [sys.executable, "-m", "stablebert.demo.pretrain", str(tmp_path)]
     subprocess.run([*command, "--steps", "1", "--size", "4"], check=True, capture_output=True)
     assert AutoModel.from_pretrained(tmp_path).config.num_hidden_layers == 12
+
+
+def ignores_interrupts(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"SigIgn:\s+(\w+)", status)[1], 16) >> (signal.SIGINT - 1) & 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_command_with_one_line(tmp_path):
+    copy_tokenizer(tmp_path)
+    command = [sys.executable, "-m", "stablebert.demo.pretrain", str(tmp_path), "--size", "4"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # both processes and multiprocessing's tracker; Ctrl-C is ignored while they are started
+    while len(children := descendants_of(process.pid)) < 3 or ignores_interrupts(process.pid):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate()
+    assert (process.returncode, error) == (
+        130,
+        "python -m stablebert.demo.pretrain: stopped by SIGINT\n",
+    )
+    wait_for_end(children)
 
 
 @pytest.mark.slow

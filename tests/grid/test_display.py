@@ -56,6 +56,13 @@ def test_a_message_is_a_line(lines):
     assert lines == ["worker 0 died"]
 
 
+def test_no_name_controls_the_terminal(lines):
+    display = Display(2, lines.append)
+    display.say("run by process 1 on \x1b[2J")
+    display.end("rte", "crashed: \x1b[2J", completed=1, remaining="0:00:40")
+    assert "\x1b" not in "".join(lines)
+
+
 @pytest.fixture
 def terminal(wide_console, monkeypatch):
     """Terminal of 140 columns, as far as the display can see."""

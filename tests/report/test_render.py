@@ -91,6 +91,39 @@ def test_ordinary_text_is_unchanged_in_markdown(text):
     assert f"* {text}\n" in render_markdown(Document(title="name", tables=[], caption=[text]))
 
 
+@pytest.mark.parametrize(
+    ("line", "markdown"),
+    [
+        ("# a", r"\# a"),
+        ("- a", r"\- a"),
+        ("12. a", r"12\. a"),
+        (">a", r"\>a"),
+        ("~~a~~", r"\~\~a\~\~"),
+        ("$a$", r"\$a\$"),
+        ("-1 a", "-1 a"),
+        ("12.5 a", "12.5 a"),
+    ],
+)
+def test_a_line_of_the_caption_is_not_markup_in_markdown(line, markdown):
+    text = render_markdown(Document(title="name", tables=[], caption=[line]))
+    assert text.endswith(f"\n* {markdown}\n")
+
+
+@pytest.mark.parametrize("render", [render_text, render_markdown, render_latex])
+def test_no_title_controls_a_terminal_or_breaks_a_line(render):
+    hostile = "x\x1b[2J\n\\input{secret}\u2028"
+    table = Table(title=hostile, head=["a"], rows=[[Entry(text="x")]], labels=1)
+    text = render(Document(title=hostile, tables=[table], caption=[]))
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert not [line for line in text.splitlines() if line.startswith("\\input")]
+
+
+def test_a_title_is_not_markup_in_markdown():
+    table = Table(title="a|*b*", head=["a"], rows=[[Entry(text="x")]], labels=1)
+    text = render_markdown(Document(title="`a`", tables=[table], caption=[]))
+    assert text.startswith("# \\`a\\`\n\n**a\\|\\*b\\***\n")
+
+
 def test_a_document_is_saved_under_its_title(tmp_path):
     save_document(DOCUMENT, tmp_path / "deep")
     assert sorted(f.name for f in (tmp_path / "deep").iterdir()) == ["name.md", "name.tex"]
