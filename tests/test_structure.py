@@ -47,7 +47,7 @@ ORDER = [
 # Beyond the rule: leaves that use other leaves, and neighbors in a row.
 ALSO = {
     "filesystem": {"errors"},
-    "machine": {"errors", "timeouts"},
+    "machine": {"errors", "text", "timeouts"},
     "tasks": {"errors"},
     "hub": {"errors", "filesystem", "tasks", "timeouts"},
 }
