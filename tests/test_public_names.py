@@ -51,3 +51,16 @@ def test_type_marker_is_in_the_package():
 def test_importing_the_package_loads_no_torch():
     code = "import stablebert, sys; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("setting", "value"), [(None, "2048"), ("64", "64")])
+def test_importing_the_package_doubles_onednns_cache_unless_the_user_set_it(
+    setting, value, monkeypatch
+):
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.delenv(name) if setting is None else monkeypatch.setenv(name, setting)
+    code = f"import os, stablebert; print(os.environ[{name!r}])"
+    command = [sys.executable, "-c", code]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert output.strip() == value
