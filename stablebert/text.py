@@ -15,3 +15,13 @@ def escape_controls(text: str, *, keep: str = "") -> str:
     return "".join(
         c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def count_of(n: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    Example:
+        >>> count_of(1, "run"), count_of(0, "run"), count_of(2, "run")
+        ('1 run', '0 runs', '2 runs')
+    """
+    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -23,6 +23,7 @@ from stablebert.report.search import best_of_search, search_sweeps
 from stablebert.report.selection import write_selection
 from stablebert.report.sweep_report import write_report
 from stablebert.report.table3 import write_table3
+from stablebert.text import count_of
 
 
 def report(argv: Sequence[str]) -> int:
@@ -107,5 +108,5 @@ def collect(argv: Sequence[str]) -> int:
         origin = options.from_wandb or ", ".join(map(str, folders))
         raise ReportError(f"{origin}: no records; {options.file} is not written")
     write_records(records, options.file)
-    print(f"{len(records)} records: {options.file}")
+    print(f"{count_of(len(records), 'record')}: {options.file}")
     return 1 if refusals else 0

@@ -28,6 +28,7 @@ from stablebert.runs.locate import locate
 from stablebert.runs.record import RunRecord
 from stablebert.runs.run import Job, Run
 from stablebert.runs.seeds import Seeds, format_seeds
+from stablebert.text import count_of
 
 
 def grid(argv: Sequence[str]) -> int:
@@ -60,7 +61,7 @@ def grid(argv: Sequence[str]) -> int:
         print("nothing to run")
         return 1 if crashed_before and not options.dry_run else 0
     print(
-        f"{len(runs)} to run on {workers} worker{'s' * (workers > 1)}, estimated time "
+        f"{len(runs)} to run on {count_of(workers, 'worker')}, estimated time "
         f"{Clock(timing_records).remaining(runs, workers)}"
     )
     if options.dry_run:
@@ -107,7 +108,7 @@ def _grid_parser() -> argparse.ArgumentParser:
 def _describe_plan(plan: Plan, *, retry_crashed: bool) -> str:
     hint = " (--retry-crashed runs them)" if plan.crashed and not retry_crashed else ""
     return (
-        f"{plan.total} runs, {len(plan.done)} done, {len(plan.missing)} missing, "
+        f"{count_of(plan.total, 'run')}, {len(plan.done)} done, {len(plan.missing)} missing, "
         f"{len(plan.crashed)} crashed{hint}"
     )
 
@@ -124,7 +125,7 @@ def _missing_of(
     runs = {run.key: run for run in map(identities.run, configs)}
     sweep.records = identities.update(sweep.records)
     missing_runs = [runs[key] for key in missing_keys(sweep, runs)]
-    print(f"{path} is missing {len(missing_runs)} of {len(runs)} runs")
+    print(f"{path} is missing {len(missing_runs)} of {count_of(len(runs), 'run')}")
     for cell, seeds in _seeds_by_cell(missing_runs).items():
         print(f"  {cell}: seeds {format_seeds(seeds)}")
     return [run.cfg for run in missing_runs]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stablebert.errors import InputError
 from stablebert.tasks import Task
+from stablebert.text import count_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +74,7 @@ def raise_if_malformed(file: Path, unit: str, problems: dict[int, str]) -> None:
         reasons = [f"{unit} {row}: {reason}" for row, reason in sorted(problems.items())]
         text = "; ".join(islice(reasons, MAX_PROBLEMS))
         more = f"; and {len(reasons) - MAX_PROBLEMS} more" if len(reasons) > MAX_PROBLEMS else ""
-        raise DataError(f"{file}: {len(reasons)} malformed rows: {text}{more}")
+        raise DataError(f"{file}: {count_of(len(reasons), 'malformed row')}: {text}{more}")
 
 
 def fill_missing_text(table: "pa.Table") -> "pa.Table":

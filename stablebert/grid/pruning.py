@@ -15,6 +15,7 @@ from stablebert.grid.executor import GridOutcome, run_grid
 from stablebert.runs.early_score import read_early_score
 from stablebert.runs.record import Key, RecordError, RunRecord, read_record
 from stablebert.runs.run import Job, LocatedRun, Run, early_score_file
+from stablebert.text import count_of
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ class Pruning:
             finished_count += record is not None
         share = steps_taken / total_steps if total_steps else 1
         return (
-            f"seed pruning: {len(runs)} seeds started, {finished_count} finished; {steps_taken} of "
-            f"{total_steps} steps ({1 - share:.0%} saved; seeds that are finished take their "
-            "first steps twice)"
+            f"seed pruning: {count_of(len(runs), 'seed')} started, {finished_count} finished; "
+            f"{steps_taken} of {total_steps} steps ({1 - share:.0%} saved; seeds that are finished "
+            "take their first steps twice)"
         )
 
 
@@ -118,7 +119,7 @@ def run_pruned_grid(
     records_by_key = {record.key: record for record in records}
     keys = {run.key for run in pruning.survivors([*done, *runs], records_by_key)}
     survivors = [run for run in runs if run.key in keys]
-    say(f"finishing {len(survivors)} of {len(runs)} seeds")
+    say(f"finishing {len(survivors)} of {count_of(len(runs), 'seed')}")
     cells = group_by_cell([*done, *runs])
     jobs = [Job(run, pruned_from=tuple(r.seeds for r in cells[run.config_id])) for run in survivors]
     second = run_grid(jobs, workers=workers, gpus=gpus, records=records, say=say)

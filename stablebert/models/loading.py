@@ -22,6 +22,7 @@ from stablebert.models.location import layers
 from stablebert.models.surgery import PartiallyTrainedEmbedding, reinitialize
 from stablebert.models.weights import not_finite, weight_files
 from stablebert.seeds import stream_generator
+from stablebert.text import count_of
 
 logger = logging.getLogger(__name__)
 
@@ -149,8 +150,8 @@ def _raise_if_other_model(model: Any, report: Mapping[str, Any], source: str) ->
     unused = sorted(key for key in report["unexpected_keys"] if not is_unused(model_type, key))
     if unused:
         raise ModelError(
-            f"{source}: {len(unused)} tensors have no place in the model, {unused[0]} first, so it "
-            f"would be trained without them; is this a {model_type} of the configured size?"
+            f"{source}: no place in the model for {count_of(len(unused), 'tensor')}, {unused[0]} "
+            f"first, so it would be trained without; is this a {model_type} of the configured size?"
         )
 
 

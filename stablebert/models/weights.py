@@ -14,6 +14,7 @@ import numpy as np
 
 from stablebert.hub.folders import WEIGHTS, describe_replacement
 from stablebert.models.files import ModelError, load_json, raise_if_not_content
+from stablebert.text import count_of
 
 EXPONENTS: Mapping[str, tuple[str, int]] = {
     "F64": ("<u8", 0x7FF0_0000_0000_0000),
@@ -95,8 +96,8 @@ def _check_tensors(file: Path, is_used: Callable[[str], bool]) -> None:
     if quantized := [name for name, info in tensors.items() if info.dtype not in EXPONENTS]:
         dtype = tensors[quantized[0]].dtype
         raise ModelError(
-            f"{file}: {len(quantized)} tensors are of type {dtype}, {quantized[0]} first; expected "
-            f"{', '.join(EXPONENTS)}: use the model from which this one was quantized"
+            f"{file}: {count_of(len(quantized), 'tensor')} of type {dtype}, {quantized[0]} first; "
+            f"expected {', '.join(EXPONENTS)}: use the model from which this one was quantized"
         )
     content = np.memmap(file, dtype=np.uint8, mode="r")
     for name, info in tensors.items():

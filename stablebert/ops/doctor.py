@@ -18,6 +18,7 @@ from stablebert.ops.checks.packages import check_packages
 from stablebert.ops.checks.threads import check_threads
 from stablebert.ops.checks.wandb import check_wandb
 from stablebert.ops.finding import Finding, Level
+from stablebert.text import count_of
 from stablebert.timeouts import run_with_timeout
 
 
@@ -73,7 +74,7 @@ def diagnose(cfg: RunConfig, say: Callable[[str], None] = print) -> bool:
     for finding in examine(cfg):
         counts[finding.level] += 1
         say(str(finding))
-    summary = [f"{n} {level}{'s' * (n > 1)}" for level, n in counts.items() if n and level != "ok"]
+    summary = [count_of(n, level) for level, n in counts.items() if n and level != "ok"]
     if not counts["problem"]:
         summary.insert(0, "runs of this configuration can work here")
     else:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from stablebert.report.cells import (
     IDENTITY,
     Cell,
-    count_of,
     describe_cell,
     parameter_text,
     task_title,
@@ -19,6 +18,7 @@ from stablebert.report.statistics import IQM_MIN_RUNS, MIN_RUNS
 from stablebert.report.tables import TRIALS, baseline_names, has_paper_layout
 from stablebert.runs.seeds import format_seeds
 from stablebert.tasks import TASKS
+from stablebert.text import count_of
 
 METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1", "mcc": "MCC", "spearman": "Spearman"}
 PACKAGES = ("torch", "transformers")

@@ -58,8 +58,3 @@ def describe_cell(cell: Cell) -> str:
     """Return the name of a cell for messages: `RTE reinit 3epochs (0123456789)`."""
     title = task_title(cell.task, cell.scale)
     return f"{title} {cell.method} {cell.length} ({cell.config_id})"
-
-
-def count_of(n: int, noun: str) -> str:
-    """Return a number with its noun: `1 run`, `2 runs`."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from stablebert.report import statistics as stats
-from stablebert.report.cells import MODEL, Cell, count_of, parameter_text, varying_parameters
+from stablebert.report.cells import MODEL, Cell, parameter_text, varying_parameters
 from stablebert.report.join import CellResult
+from stablebert.text import count_of
 
 Score = Literal["test", "val"]
 FAMILIES = 2
@@ -117,7 +118,8 @@ def shortcoming(result: CellResult) -> str:
     if result.missing:
         return f"{n} of {count_of(len(cell.seeds), 'run')}"
     if cell.open_settings:
-        return f"{cell.open_settings} of {cell.settings} settings of its search lack runs"
+        settings = count_of(cell.settings, "setting")
+        return f"runs missing in {cell.open_settings} of {settings} of its search"
     return f"{count_of(n, 'run')}, fewer than {stats.MIN_RUNS}" if n < stats.MIN_RUNS else ""
 
 

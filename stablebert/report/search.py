@@ -7,6 +7,7 @@ from stablebert.config.sweep import Sweep, read_sweep
 from stablebert.report.cells import Cell, task_title, varying_parameters
 from stablebert.report.join import CellResult, join_records
 from stablebert.runs.record import RunRecord
+from stablebert.text import count_of
 
 SEARCHES = {"table2": ("llrd", "mixout", "pretrained_wd", "wd")}
 """Sweeps that search the settings of a table's methods (the paper's Appendix H)."""
@@ -83,7 +84,7 @@ def _describe_choice(best: CellResult, setting: str, complete: int, total: int) 
     name = f"{task_title(best.cell.task, best.cell.scale)} {best.cell.method}"
     score = f"mean validation score {best.val.mean():.1f}" if best.n else "no runs yet"
     if complete:
-        reason = f"best of {complete} settings with all seeds ({total} in total)"
+        reason = f"best of {count_of(complete, 'setting')} with all seeds ({total} in total)"
     else:
-        reason = f"none of {total} settings has all seeds"
+        reason = f"none of {count_of(total, 'setting')} has all seeds"
     return f"{name}: {setting}, {score}, {reason}"

@@ -11,12 +11,13 @@ from stablebert.config.files import load_conf, load_entries
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import flat_values
 from stablebert.errors import ConfigError
-from stablebert.report.cells import Cell, count_of, describe_cell, varying_parameters
+from stablebert.report.cells import Cell, describe_cell, varying_parameters
 from stablebert.report.join import CellResult, join_records
 from stablebert.report.records import ReportError
 from stablebert.runs.files import write_text
 from stablebert.runs.record import RunRecord
 from stablebert.runs.seeds import Seeds, format_seeds, parse_seeds
+from stablebert.text import count_of
 
 SELECTABLE = ("reinit.num_layers", "trainer.max_steps")
 """Keys that `conf/selected.yaml` can hold: the depth of re-initialization, and the number of steps

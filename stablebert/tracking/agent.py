@@ -17,7 +17,7 @@ from stablebert.config.schema import KEYS
 from stablebert.config.sweep_command import ARGUMENTS, TRAIN_COMMAND
 from stablebert.machine import usable_cores
 from stablebert.signals import END_WITH_PARENT, end_with_parent
-from stablebert.text import escape_controls
+from stablebert.text import count_of, escape_controls
 from stablebert.tracking.outage import share_outages
 from stablebert.tracking.sweeps import SweepError, read_wandb_sweep
 
@@ -150,7 +150,7 @@ def _report_failures(path: str, earlier: set[str], statuses: Sequence[int]) -> b
     """Print the states of the sweep's runs; return whether any failed or there is none."""
     failed_agents = [status for status in statuses if status]
     if failed_agents:
-        print(f"{len(failed_agents)} of {len(statuses)} agents failed", file=sys.stderr)
+        print(f"{len(failed_agents)} of {count_of(len(statuses), 'agent')} failed", file=sys.stderr)
     if os.environ.get("WANDB_MODE") == "offline":
         print("runs are offline; upload them with `wandb sync wandb/offline-run-*`")
         return bool(failed_agents)

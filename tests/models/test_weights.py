@@ -54,7 +54,7 @@ def test_a_tensor_that_is_not_used_may_contain_anything(folder):
 
 def test_quantized_tensors_are_refused(folder):
     save_file({"a": torch.ones(2, dtype=torch.int8)}, folder / "model.safetensors")
-    check_is_refused(folder, r"1 tensors are of type I8, a first; .* from which this one was quan")
+    check_is_refused(folder, r"1 tensor of type I8, a first; .* from which this one was quan")
 
 
 @pytest.mark.parametrize("size", [4, 50, -1])

@@ -4,13 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from stablebert.report.cells import (
-    count_of,
-    describe_cell,
-    parameter_text,
-    task_title,
-    varying_parameters,
-)
+from stablebert.report.cells import describe_cell, parameter_text, task_title, varying_parameters
+from stablebert.text import count_of
 from tests.helpers.records import make_cell
 
 

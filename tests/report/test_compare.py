@@ -162,7 +162,9 @@ def partly_searched(result):
 UNJUDGED = [
     pytest.param(incomplete, "5 of 6 runs", id="incomplete"),
     pytest.param(pruned, "6 runs selected by seed pruning", id="pruned"),
-    pytest.param(partly_searched, "2 of 5 settings of its search lack runs", id="partly searched"),
+    pytest.param(
+        partly_searched, "runs missing in 2 of 5 settings of its search", id="partly searched"
+    ),
 ]
 
 

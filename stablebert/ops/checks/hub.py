@@ -11,6 +11,7 @@ from stablebert.hub import DamagedFileError
 from stablebert.ops.checks.disk import ENOUGH_BYTES, free_bytes, write_problem
 from stablebert.ops.finding import Finding
 from stablebert.ops.items import HubItem, Item, LocalItem, Part, required_items
+from stablebert.text import count_of
 from stablebert.timeouts import run_with_timeout
 
 PROBE_SECONDS = 5
@@ -38,7 +39,8 @@ def check_hub(cfg: RunConfig) -> Iterator[Finding]:
     parts = [file.stat() for file in folder.glob("*/blobs/*.incomplete")]
     old = [part.st_size for part in parts if time.time() - part.st_mtime > OLD_SECONDS]
     if old:
-        text = f"hub: {len(old)} unfinished downloads of {sum(old) / 1e9:.1f} GB, never resumed"
+        downloads = count_of(len(old), "unfinished download")
+        text = f"hub: {downloads} of {sum(old) / 1e9:.1f} GB, never resumed"
         yield Finding("note", f"{text}: rm {folder}/*/blobs/*.incomplete")
 
 

@@ -75,7 +75,7 @@ def test_a_download_in_progress_is_not_reported(unfinished):
 def test_an_abandoned_download_is_a_note(unfinished):
     os.utime(unfinished, (0, 0))
     _, finding = check_hub(compose(REAL))
-    assert (finding.level, "1 unfinished downloads" in finding.text) == ("note", True)
+    assert (finding.level, "1 unfinished download" in finding.text) == ("note", True)
 
 
 @pytest.mark.parametrize(("check", "repo"), [(check_data, GLUE), (check_model, BERT)])
