@@ -15,7 +15,7 @@ from typing import Any
 from stablebert.config.compose import compose
 from stablebert.config.files import SWEEPS, load_yaml
 from stablebert.config.schema import KEYS, RunConfig
-from stablebert.config.sweep_command import command_problems, fixed_overrides
+from stablebert.config.sweep_command import NO_FORCE, command_problems, fixed_overrides
 from stablebert.config.values import did_you_mean, is_list_key, parse_value
 from stablebert.errors import ConfigError
 from stablebert.filesystem import expand_path
@@ -55,7 +55,7 @@ class Sweep:
                 near = did_you_mean(key, KEYS)
                 problems.append(f"{override} is not of the form KEY=VALUES with a known key{near}")
             elif key == "force":
-                problems.append(f"{override}: a grid does not repeat finished runs; drop it")
+                problems.append(f"{override}: {NO_FORCE}")
             elif key in replacements:
                 problems.append(f"{override}: {key} is given twice")
             else:
@@ -220,7 +220,7 @@ def parse_sweep(name: str, content: Any, where: str) -> Sweep:
             advice = nested if isinstance(entry, dict) and "parameters" in entry else ""
             problems.append(f"parameter {key} is not a key{advice or did_you_mean(str(key), KEYS)}")
         elif key == "force":
-            problems.append("parameter force: a grid does not repeat finished runs; drop it")
+            problems.append(f"parameter force: {NO_FORCE}")
         elif not isinstance(entry, dict) or len(entry.keys() & {"value", "values"}) != 1:
             problems.append(f"parameter {key} needs either `value` or `values`")
         elif extra := entry.keys() - {"value", "values"}:

@@ -19,6 +19,8 @@ ARGUMENTS = "${args_no_hyphens}"
 TRAIN_COMMAND = ["${env}", "${interpreter}", "-m", "stablebert", "train"]
 """Start of the shipped sweeps' command; W&B's agent replaces its macros."""
 EXAMPLE = json.dumps([*TRAIN_COMMAND, ARGUMENTS])
+NO_FORCE = "a grid does not repeat finished runs; drop it"
+"""Reason why no part of a sweep may set `force`."""
 _VARIABLE = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
 
@@ -67,6 +69,8 @@ def command_problems(command: Any, program: object, parameters: Iterable[str]) -
         elif not equals or key not in KEYS:
             advice = describe_unknown_key(key) if equals else "expected KEY=VALUE"
             yield f"`command`: {argument}: {advice}"
+        elif key == "force":
+            yield f"`command`: {argument}: {NO_FORCE}"
         elif key in parameters:
             yield f"`command` sets {key}, which is a parameter, too; drop one of the two"
         for name in variables:

@@ -266,12 +266,19 @@ def test_a_key_given_twice_in_a_file_is_refused(tmp_path):
         read_sweep(str(path))
 
 
-@pytest.mark.parametrize("refused", ["parameter", "override"])
-def test_a_grid_does_not_take_force(refused):
+FORCED = {
+    "parameter": lambda: parse({"force": True}),
+    "override": lambda: parse({"seed": 0}).narrow(["force=true"]),
+    "command": lambda: parse_sweep(
+        "x", {"method": "grid", "command": [*COMMAND, "force=true"], "parameters": {}}, "x"
+    ),
+}
+
+
+@pytest.mark.parametrize("sweep", FORCED.values(), ids=FORCED)
+def test_a_grid_does_not_take_force(sweep):
     with pytest.raises(ConfigError, match="a grid does not repeat finished runs; drop it"):
-        parse({"force": True}) if refused == "parameter" else parse({"seed": 0}).narrow(
-            ["force=true"]
-        )
+        sweep()
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class TestMicrosoftsMrpc:
         with (folder / "dev_ids.tsv").open("a") as file:
             file.write("77\t88\n")
         with pytest.raises(
-            DataError, match=r"dev_ids\.tsv: 1 malformed rows: line 61: .*'77', '88'"
+            DataError, match=r"dev_ids\.tsv: 1 malformed row: line 61: .*'77', '88'"
         ):
             resolve(folder.parent, TASKS["mrpc"]).read("train")
 
