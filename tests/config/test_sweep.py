@@ -270,7 +270,13 @@ FORCED = {
     "parameter": lambda: parse({"force": True}),
     "override": lambda: parse({"seed": 0}).narrow(["force=true"]),
     "command": lambda: parse_sweep(
-        "x", {"method": "grid", "command": [*COMMAND, "force=true"], "parameters": {}}, "x"
+        "x",
+        {
+            "method": "grid",
+            "command": [*COMMAND, "force=true"],
+            "parameters": {"seed": {"value": 0}},
+        },
+        "x",
     ),
 }
 
