@@ -16,6 +16,9 @@ from stablebert.torch_internals import softmax_backward
 KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 """Kernels of torch's attention that a GPU may use; flash attention accepts no mask."""
 
+BF16_FROM = 48
+"""Mean number of tokens per row from which attention on a CPU is faster in bf16 than in fp32."""
+
 
 def attention_kernels(device: torch.device) -> AbstractContextManager[None]:
     """Return a context in which attention on a GPU uses one of `KERNELS`, and never cuDNN's.
@@ -53,17 +56,26 @@ def packed_attention(
         Mixed values, of the shape of `q`.
     """
     if q.device.type == "cpu":
-        # in half precision the small products gain nothing and conversions inside them cost
-        exact = torch.promote_types(q.dtype, torch.float32)
+        dtype = _product_type(q.dtype, batch)
         buckets = batch.buckets(
-            heads=heads, head_size=q.shape[1] // heads, dtype=exact, first_only=first_only
+            heads=heads, head_size=q.shape[1] // heads, dtype=dtype, first_only=first_only
         )
         dropped = masks.dropped_indices(buckets.size, p) if p else None
         out: Tensor = _BucketAttention.apply(  # type: ignore[no-untyped-call]  # not typed in torch
-            q.to(exact), k.to(exact), v.to(exact), buckets, p, dropped
+            q.to(dtype), k.to(dtype), v.to(dtype), buckets, p, dropped
         )
         return out.to(q.dtype)
     return _padded_attention(q, k, v, batch, heads=heads, p=p, first_only=first_only)
+
+
+def _product_type(dtype: torch.dtype, batch: PackedBatch) -> torch.dtype:
+    """Return the type in which a CPU computes attention: bf16 only for long rows, else fp32.
+
+    Products over few tokens gain nothing in bf16, and oneDNN builds kernels for them.
+    """
+    if dtype == torch.bfloat16 and len(batch.input_ids) >= BF16_FROM * len(batch.lengths):
+        return dtype
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _padded_attention(

@@ -5,7 +5,12 @@ import pytest
 import torch
 from scipy import stats
 
-from stablebert.packed.attention import _padded_attention, attention_kernels, packed_attention
+from stablebert.packed.attention import (
+    _padded_attention,
+    _product_type,
+    attention_kernels,
+    packed_attention,
+)
 from stablebert.packed.dropout import DropoutMasks
 from tests.helpers.packing import LENGTHS, packed_and_padded
 
@@ -71,6 +76,40 @@ def test_gradients_of_attention_are_its_derivatives(first_only, p, lengths):
         return packed_attention(q, k, v, batch, heads=2, p=p, masks=masks, first_only=first_only)
 
     assert torch.autograd.gradcheck(attend, [x.clone().requires_grad_() for x in (q, k, v)])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "lengths", "expected"),
+    [
+        (torch.bfloat16, [64, 32], torch.bfloat16),
+        (torch.bfloat16, [64, 31], torch.float32),
+        (torch.float16, [64, 64], torch.float32),
+        (torch.float32, [64, 64], torch.float32),
+        (torch.float64, [64, 64], torch.float64),
+    ],
+)
+def test_only_long_rows_are_attended_in_bf16(dtype, lengths, expected):
+    batch, _, _ = packed_and_padded(lengths)
+    assert _product_type(dtype, batch) == expected
+
+
+@pytest.mark.parametrize("first_only", [False, True])
+@pytest.mark.parametrize("p", [0.0, 0.3])
+def test_attention_in_bf16_equals_that_in_fp32(first_only, p):
+    batch, _, _ = packed_and_padded([60, 50, 50, 41])
+    tokens = len(batch.input_ids)
+    inputs = [torch.randn(tokens, HIDDEN).bfloat16() for _ in "qkv"]
+    inputs[0] = inputs[0][batch.starts] if first_only else inputs[0]
+    results = []
+    for dtype in (torch.bfloat16, torch.float32):
+        q, k, v = (x.detach().to(dtype).requires_grad_() for x in inputs)
+        out = packed_attention(
+            q, k, v, batch, heads=HEADS, p=p, masks=RepeatedMasks(), first_only=first_only
+        )
+        out.sin().sum().backward()
+        results.append([x.detach().float() for x in (out, q.grad, k.grad, v.grad)])
+    for low, exact in zip(*results, strict=True):
+        torch.testing.assert_close(low, exact, rtol=0, atol=0.03 * exact.abs().max().item())
 
 
 def test_attention_drops_weights_and_keeps_their_mean():
