@@ -89,7 +89,10 @@ def describe_system_error(error: BaseException) -> str:
     """
     if isinstance(error, OSError) and error.errno is not None:
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-        parts = [*dict.fromkeys(names), error.strerror or str(error)]
+        reason = error.strerror or str(error)
+        if isinstance(error, FileExistsError):  # from making a folder where there is a file
+            reason = "exists and is no folder"
+        parts = [*dict.fromkeys(names), reason]
     else:
         number = machine_fault(error)
         reason = os.strerror(number) if number else ""

@@ -9,6 +9,7 @@ import pytest
 from stablebert.errors import (
     MACHINE_ERRORS,
     ActionableError,
+    describe_system_error,
     machine_fault,
     mask_credentials,
     mask_standard_streams,
@@ -138,3 +139,11 @@ def test_a_traceback_of_the_interpreter_masks_credentials(capsys):
     error = RuntimeError(f"no answer from {URL}")
     sys.__excepthook__(type(error), error, None)
     assert capsys.readouterr().err == "RuntimeError: no answer from https://***@mirror.org/api\n"
+
+
+def test_a_file_in_place_of_a_folder_is_called_one(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(FileExistsError) as error:
+        path.mkdir(exist_ok=True)
+    assert describe_system_error(error.value) == f"{path}: exists and is no folder"

@@ -25,6 +25,7 @@ def sweep_parser(name: str, *, reads_records: bool = True) -> argparse.ArgumentP
     parser.add_argument(
         "overrides",
         nargs="*",
+        default=[],  # otherwise argparse calls it required
         metavar="KEY=VALUES",
         help="narrow or change the grid: task=rte,cola seed=0..4 scale=mini",
     )

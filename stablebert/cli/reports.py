@@ -83,7 +83,7 @@ def collect(argv: Sequence[str]) -> int:
     """Write records to one file, one line each."""
     parser = command_parser("collect")
     parser.add_argument("file", type=Path)
-    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("folders", nargs="*", type=Path, default=[])
     parser.add_argument(
         "--from-wandb",
         metavar="ENTITY/PROJECT/SWEEP",

@@ -129,7 +129,8 @@ def read_record(folder: Path, name: str = RESULT) -> RunRecord | None:
         record = parse_record(read_bytes(path))
         check_location(record, str(folder), follow_links=False)
     except (ValueError, OSError) as error:
-        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+        is_absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if is_absent and not path.is_symlink():
             return None
         advice = "force=true runs it again, and so does `stablebert grid --retry-crashed`"
         if folder.is_symlink():  # to force it would write into the folder of another run

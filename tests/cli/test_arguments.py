@@ -21,3 +21,9 @@ def test_a_count_is_an_integer_of_at_least_1(text):
 
 def test_a_count_is_parsed():
     assert positive_int("12") == 12
+
+
+def test_only_the_sweep_is_required(capsys):
+    with pytest.raises(SystemExit):
+        sweep_parser("grid").parse_args([])
+    assert capsys.readouterr().err.endswith("the following arguments are required: sweep\n")

@@ -296,3 +296,8 @@ def test_a_relative_folder_is_that_of_its_run(tmp_path, monkeypatch):
     record = store_run_record(run)
     monkeypatch.chdir(run.folder)
     check_location(record, ".")
+
+
+def test_below_a_file_there_is_no_record(tmp_path):
+    (tmp_path / "runs").touch()
+    assert read_record(tmp_path / "runs" / "seed0") is None

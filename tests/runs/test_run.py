@@ -32,18 +32,23 @@ def save_encoder(run):
     (run.folder / "encoder").mkdir(parents=True)
 
 
+def store_both(run):
+    save_encoder(run)
+    store_run_record(run)
+
+
 PRODUCERS = {"nothing": lambda run: None, "record": store_run_record, "score": write_score,
-             "encoder": save_encoder}  # fmt: skip
+             "encoder": save_encoder, "both": store_both}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("options", "outputs"),
     [
-        pytest.param({}, {"record"}, id="train"),
-        pytest.param({"keep_encoder": True}, {"encoder"}, id="train and keep the encoder"),
+        pytest.param({}, {"record", "both"}, id="train"),
+        pytest.param({"keep_encoder": True}, {"both"}, id="train and keep the encoder"),
         # a finished run needs no early validation
-        pytest.param({"stop_after": 0.25}, {"score", "record"}, id="validate early"),
-        pytest.param({"stop_after": 0.5}, {"record"}, id="validate at another fraction"),
+        pytest.param({"stop_after": 0.25}, {"score", "record", "both"}, id="validate early"),
+        pytest.param({"stop_after": 0.5}, {"record", "both"}, id="validate at another fraction"),
     ],
 )
 @pytest.mark.parametrize("output", PRODUCERS)
