@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
@@ -99,9 +100,16 @@ class BestWeights(StatefulCallback):
         """Load the best weights of the last fit into a module.
 
         Returns:
-            False if there are none, because no validation had a score; nothing is changed then.
+            True if this changed the module. It does not if its weights are the best already, or if
+            there are none, because no validation had a score.
         """
         if self.score is None:
             return False
-        pl_module.load_state_dict(self.state["weights"])
+        weights = self.state["weights"]
+        if all(
+            torch.equal(tensor, weights[name].to(tensor.device))
+            for name, tensor in pl_module.state_dict().items()
+        ):
+            return False
+        pl_module.load_state_dict(weights)
         return True

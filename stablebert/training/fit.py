@@ -37,8 +37,8 @@ def fit(
     val_at_last = module.predictions["val"]
     with watch.phase("test"):
         test_at_last = _test(parts)
-        best.restore(module)  # keeps the last weights if every validation score was NaN
-        test_at_best = _test(parts)
+        # the last weights are tested once if they are the best, or if every validation was NaN
+        test_at_best = _test(parts) if best.restore(module) else test_at_last
     device = trainer.strategy.root_device
     return Outcome(
         model=module.model,

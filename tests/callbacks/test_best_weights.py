@@ -89,6 +89,13 @@ def test_metrics_are_everything_that_the_best_validation_logged():
     assert best.metrics == {"val/score": 0.75, "val/loss": 1.0}
 
 
+@pytest.mark.parametrize("scores", [(0.5,), (0.25, 0.5)])
+def test_nothing_changes_where_the_last_weights_are_the_best(scores):
+    best, module = validate_in_order(scores)
+    assert not best.restore(module)
+    assert module.weight.item() == len(scores)
+
+
 def test_nothing_is_restored_when_no_validation_had_a_score():
     best, module = validate_in_order((math.nan, math.nan))
     assert not best.restore(module)

@@ -347,6 +347,38 @@ def test_a_run_that_collapses_at_its_end_keeps_its_best_weights(run_arguments, m
     assert record.status == "failed"
 
 
+class TestPasses(Callback):
+    """Callback that counts the passes over the test split."""
+
+    __test__ = False
+
+    def __init__(self):
+        self.count = 0
+
+    def on_test_epoch_end(self, *_):
+        self.count += 1
+
+
+@pytest.mark.parametrize(("collapses", "passes"), [(False, 1), (True, 2)])
+def test_the_last_weights_are_tested_once_if_they_are_the_best(
+    run_arguments, monkeypatch, collapses, passes
+):
+    original = GlueClassifier.validation_step
+
+    def fail_the_last_validation(self, batch, batch_idx):
+        original(self, batch, batch_idx)
+        if collapses and self.trainer.global_step == 4:
+            self._outputs = [(torch.full_like(x, math.nan), y) for x, y in self._outputs]
+
+    monkeypatch.setattr(GlueClassifier, "validation_step", fail_the_last_validation)
+    evaluations = 2 if collapses else 1
+    counter = TestPasses()
+    arguments = run_arguments("trainer.max_steps=4", f"trainer.evaluations={evaluations}")
+    record = train_run(locate(compose(arguments)), [counter])
+    assert counter.count == passes
+    assert (record.metrics["test_at_best"] == record.metrics["test_at_last"]) or collapses
+
+
 # ---------------------------------------------------------------- what is measured
 
 
