@@ -30,7 +30,7 @@ from stablebert.tasks import TASKS
 
 KINDS = tuple(kind for kind in CONTESTANTS if kind != "ours_bare")
 MIXED = tuple(f"{kind}_mixed" for kind in KINDS)
-ALL = tuple(kind + suffix for kind in CONTESTANTS for suffix in ("", "_mixed"))
+ALL = tuple(kind + suffix for suffix in ("", "_mixed") for kind in CONTESTANTS)
 STEP_TASKS, RUN_TASKS = ("cola", "sst2", "stsb", "rte", "mrpc"), ("cola", "rte")
 
 

@@ -73,4 +73,4 @@ def test_the_page_shows_every_measurement(gpu_results, heading):
 
 @pytest.mark.slow
 def test_the_page_gives_the_command(gpu_results):
-    assert "`python -m benchmarks.gpu " in gpu_results[1]
+    assert "`python -m benchmarks.gpu" in gpu_results[1]

@@ -59,7 +59,7 @@ def test_a_process_that_outlives_the_sharing_one_remembers_by_itself(monkeypatch
 
 
 def test_a_process_that_keeps_its_turn_does_not_block_the_others(monkeypatch):
-    monkeypatch.setattr(outage, "TURN_SECONDS", 0)
+    monkeypatch.setattr(outage, "TURN_SECONDS", 0)  # short on purpose
     with share_outages(), take_turn(), take_turn():
         pass
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -410,7 +411,7 @@ def test_a_run_waits_while_another_process_trains_it(tmp_path, fit, monkeypatch,
         if len(waits) == 3:
             (run.folder / "claim.json").unlink()
 
-    monkeypatch.setattr(lifecycle.time, "sleep", wait)
+    monkeypatch.setattr(lifecycle, "time", SimpleNamespace(sleep=wait))
     assert train_when_free(Job(run)) == read_record(run.folder)
     assert len(waits) == 3
     assert caplog.text.count(f"waiting: {run.folder} is being run by process ") == 1
