@@ -252,6 +252,23 @@ def comma_separated(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     return parse_names
 
 
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that `benchmarks.gpu` takes as well."""
+    cores = usable_cores()
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=cores,
+        help=f"threads of torch in each process (default: {cores}, all cores)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results/bench"),
+        help="folder of the results (default: results/bench)",
+    )
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
@@ -291,20 +308,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         choices=("tiny", "base", "large"),
         help="measure a BERT of this size with random weights and the model's tokenizer",
     )
-    cores = usable_cores()
-    add(
-        "--threads",
-        type=int,
-        default=cores,
-        help=f"threads of torch in each process (default: {cores}, all cores)",
-    )
     add("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further configuration overrides")
-    add(
-        "--out",
-        type=Path,
-        default=Path("results/bench"),
-        help="folder of the results (default: results/bench)",
-    )
+    add_common_arguments(parser)
     return parser.parse_args(argv)
 
 

@@ -18,7 +18,6 @@ from benchmarks import bench
 from benchmarks.synthetic import LENGTHS, write_synthetic_glue
 from benchmarks.table import load_results, section
 from stablebert.config.files import PACKAGE
-from stablebert.machine import usable_cores
 
 CONTESTANTS = ("hf_default_mixed", "hf_tuned_mixed", "ours_mixed", "ours_bare_mixed")
 WORKERS = (1, 2, 4)
@@ -108,19 +107,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--blocks", type=int, default=3, help="blocks per contestant (default: 3)")
     add("--steps", type=int, default=20, help="optimizer steps per block (default: 20)")
-    cores = usable_cores()
-    add(
-        "--threads",
-        type=int,
-        default=cores,
-        help=f"threads of torch in each process (default: {cores}, all cores)",
-    )
-    add(
-        "--out",
-        type=Path,
-        default=Path("results/bench"),
-        help="folder of the results (default: results/bench)",
-    )
+    bench.add_common_arguments(parser)
     return parser.parse_args(argv)
 
 

@@ -1,6 +1,5 @@
 """The last failure of W&B, which all processes of a grid, or of a sweep's agents, remember."""
 
-import fcntl
 import math
 import os
 import tempfile
@@ -8,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from stablebert.drafts import try_lock
 
 FILE = "STABLEBERT_WANDB_OUTAGE"
 """Environment variable with the path of the file that the processes share."""
@@ -58,16 +59,8 @@ def take_turn() -> Iterator[None]:
         return
     try:
         deadline = time.monotonic() + TURN_SECONDS
-        while not _lock(file) and time.monotonic() < deadline:
+        while not try_lock(file) and time.monotonic() < deadline:
             time.sleep(0.05)
         yield
     finally:
         os.close(file)
-
-
-def _lock(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -107,7 +107,7 @@ def test_without_any_gradient_the_ratio_is_one_and_eps_dominates_nowhere(linear)
 
 
 def test_share_of_eps_is_one_of_the_words_with_a_gradient(linear):
-    """Of three elements with a gradient, √v = 0.001^0.5 g is above eps 1 for g = 64 alone."""
+    """√v = 0.001^0.5 g exceeds eps = 1 only for g = 64, one of three elements with a gradient."""
     layer, optimizer = linear
     layer.weight.grad = torch.tensor([[64.0, 0.5, 0.5, 0.0]])
     optimizer.step()

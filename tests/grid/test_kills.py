@@ -23,7 +23,7 @@ WORKERS = 2
 
 @pytest.fixture(scope="module")
 def undisturbed(kill_arguments, tmp_path_factory):
-    """What the records of a grid say that nothing disturbs, by the key of the run."""
+    """The records of an undisturbed grid, by the key of the run."""
     arguments = kill_arguments(tmp_path_factory.mktemp("undisturbed"))
     child = start_grid(arguments, "--workers", str(WORKERS))
     output = child.communicate()

@@ -76,7 +76,9 @@ def test_the_stored_configuration_is_that_of_the_run(run):
     assert compose([f"{key}={value}" for key, value in values.items()]) == run.cfg
 
 
-def test_the_record_is_written_last(run, monkeypatch):
+@pytest.fixture
+def names_at_record(run, monkeypatch):
+    """Names in the folder of the run when its record is about to be written."""
     names = set()
 
     def write(path, data, *, replace):
@@ -84,19 +86,17 @@ def test_the_record_is_written_last(run, monkeypatch):
         return True
 
     monkeypatch.setattr(lifecycle, "write_json", write)
+    return names
+
+
+def test_the_record_is_written_last(run, names_at_record):
     finish(run)
-    assert {"config.yaml", "history.jsonl"} <= names
+    assert {"config.yaml", "history.jsonl"} <= names_at_record
 
 
-def test_an_older_crash_record_is_removed_before_the_record_is_written(run, monkeypatch):
+def test_an_older_crash_record_is_removed_before_the_record_is_written(run, request):
     fail(run, RuntimeError("out of luck"))
-    names = set()
-
-    def write(path, data, *, replace):
-        names.update(names_in(run.folder))
-        return True
-
-    monkeypatch.setattr(lifecycle, "write_json", write)
+    names = request.getfixturevalue("names_at_record")  # failing writes a crash record itself
     finish(run)
     assert "crash.json" not in names
 
