@@ -1,6 +1,5 @@
 """Self-attention over a packed batch: every row attends to its own tokens."""
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -9,12 +8,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from stablebert.packed.batch import PackedBatch, RowGroup
+from stablebert.packed.batch import PackedBatch
+from stablebert.packed.buckets import Buckets
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.torch_internals import softmax_backward
 
 KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 """Kernels of torch's attention that a GPU may use; flash attention accepts no mask."""
+
+BF16_FROM = 48
+"""Mean number of tokens per row from which attention on a CPU is faster in bf16 than in fp32."""
 
 
 def attention_kernels(device: torch.device) -> AbstractContextManager[None]:
@@ -53,15 +56,26 @@ def packed_attention(
         Mixed values, of the shape of `q`.
     """
     if q.device.type == "cpu":
-        layout = _Layout(batch.groups, heads, q.shape[1], first_only)
-        dropped_indices = masks.dropped_indices(layout.size, p) if p else None
-        # in half precision the small products gain nothing and conversions inside them cost
-        exact = torch.promote_types(q.dtype, torch.float32)
-        out: Tensor = _GroupedAttention.apply(  # type: ignore[no-untyped-call]  # not typed in torch
-            q.to(exact), k.to(exact), v.to(exact), layout, p, dropped_indices
+        dtype = _product_type(q.dtype, batch)
+        buckets = batch.buckets(
+            heads=heads, head_size=q.shape[1] // heads, dtype=dtype, first_only=first_only
+        )
+        dropped = masks.dropped_indices(buckets.size, p) if p else None
+        out: Tensor = _BucketAttention.apply(  # type: ignore[no-untyped-call]  # not typed in torch
+            q.to(dtype), k.to(dtype), v.to(dtype), buckets, p, dropped
         )
         return out.to(q.dtype)
     return _padded_attention(q, k, v, batch, heads=heads, p=p, first_only=first_only)
+
+
+def _product_type(dtype: torch.dtype, batch: PackedBatch) -> torch.dtype:
+    """Return the type in which a CPU computes attention: bf16 only for long rows, else fp32.
+
+    Products over few tokens gain nothing in bf16, and oneDNN builds kernels for them.
+    """
+    if dtype == torch.bfloat16 and len(batch.input_ids) >= BF16_FROM * len(batch.lengths):
+        return dtype
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _padded_attention(
@@ -81,12 +95,13 @@ def _padded_attention(
     return output if first_only else output.index_select(0, batch.padded_indices)
 
 
-class _GroupedAttention(torch.autograd.Function):
-    """Attention by groups of rows of one length, all weights of a layer in one flat buffer.
+class _BucketAttention(torch.autograd.Function):
+    """Attention by buckets of rows of one padded length, all weights of a layer in one flat buffer.
 
-    With weights P, those that dropout keeps K (P with zeros), s = 1 / (1-p), and output O = s K V:
-    dV = s Kᵀ dO; dP = s dO Vᵀ, zero where dropped; dS = P (dP - sum(dP P)); dQ = c dS K;
-    dK = c dSᵀ Q. The dropped weights are saved separately, so one buffer serves as both K and P.
+    With weights P, those that dropout keeps K (P with zeros), s = 1 / (1-p), c = 1 / √D, and output
+    O = s K V: dV = s Kᵀ dO; dP = s dO Vᵀ, zero where dropped; dS = P (dP - sum(dP P)); dQ = c dS K;
+    dK = c dSᵀ Q. P is zero for keys that are padding, and dO for queries that are padding, so no
+    sum includes padding. K is computed twice: that takes less time than keeping it takes memory.
     """
 
     @staticmethod
@@ -95,96 +110,49 @@ class _GroupedAttention(torch.autograd.Function):
         q: Tensor,
         k: Tensor,
         v: Tensor,
-        layout: "_Layout",
+        buckets: Buckets,
         p: float,
-        dropped_indices: Tensor | None,
+        dropped: Tensor | None,
     ) -> Tensor:
-        scaled_values = v * (1 / (1 - p)) if p else v
-        weights = q.new_empty(layout.size)
+        c, s = buckets.head_size**-0.5, 1 / (1 - p)
+        q, k, v = buckets.pad_queries(q), buckets.pad(k), buckets.pad(v)
+        weights, outputs = q.new_empty(buckets.size), torch.empty_like(q)
         with torch.autocast("cpu", enabled=False):
-            for group, w in layout.split(weights):
-                queries, keys = layout.read(q, group, queries=True), layout.read(k, group)
-                torch.baddbmm(w, queries, keys.mT, beta=0, alpha=layout.scale, out=w)
+            parts = buckets.split(weights=[weights], queries=[q], keys=[k])
+            for bias, (w, query, key) in zip(buckets.biases, parts, strict=True):
+                torch.baddbmm(bias, query, key.mT, alpha=c, out=w)
                 torch.softmax(w, -1, out=w)
-            dropped_weights = None
-            if dropped_indices is not None:
-                dropped_weights = weights.take(dropped_indices)
-                weights.index_fill_(0, dropped_indices, 0)
-            out = torch.empty_like(q)
-            for group, w in layout.split(weights):
-                outputs = torch.bmm(w, layout.read(scaled_values, group))
-                layout.write(out, group, outputs, queries=True)
-        ctx.save_for_backward(q, k, scaled_values, weights, dropped_weights, dropped_indices)
-        ctx.layout, ctx.p = layout, p
-        return out
+            kept = _drop(weights, dropped)
+            for w, out, value in buckets.split(weights=[kept], queries=[outputs], keys=[v]):
+                torch.baddbmm(out, w, value, beta=0, alpha=s, out=out)
+        ctx.save_for_backward(q, k, v, weights, dropped)
+        ctx.buckets, ctx.c, ctx.s = buckets, c, s
+        return buckets.unpad_queries(outputs)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, scaled_values, weights, dropped_weights, dropped_indices = ctx.saved_tensors
-        layout: _Layout = ctx.layout
-        weights = weights.data  # changed and restored below, which autograd must not notice
-        s = 1 / (1 - ctx.p)
-        grad = grad.contiguous()
-        dq, dk, dv = (torch.empty_like(x) for x in (q, k, scaled_values))
-        dweights = torch.empty_like(weights)
+        q, k, v, weights, dropped = ctx.saved_tensors
+        buckets, c, s = ctx.buckets, ctx.c, ctx.s
+        grad = buckets.pad_gradient(grad)
+        dq, dk, dv, dweights = (torch.empty_like(x) for x in (q, k, v, weights))
         with torch.autocast("cpu", enabled=False):
-            for group, w, dw in layout.split(weights, dweights):
-                g = layout.read(grad, group, queries=True)
-                layout.write(dv, group, torch.bmm(w.mT, g))
-                torch.bmm(g, layout.read(scaled_values, group).mT, out=dw)
-            if s != 1:
-                dv.mul_(s)
-            if dropped_indices is not None:
-                weights.index_copy_(0, dropped_indices, dropped_weights)
-                dweights.index_fill_(0, dropped_indices, 0)
-            for group, w, dw in layout.split(weights, dweights):
+            both = [_drop(weights, dropped), dweights]
+            for w, dw, out, value, dvalue in buckets.split(
+                weights=both, queries=[grad], keys=[v, dv]
+            ):
+                torch.baddbmm(dvalue, w.mT, out, beta=0, alpha=s, out=dvalue)
+                torch.baddbmm(dw, out, value.mT, beta=0, alpha=s, out=dw)
+            if dropped is not None:
+                dweights.index_fill_(0, dropped, 0)
+            for w, dw, query, dquery, key, dkey in buckets.split(
+                weights=[weights, dweights], queries=[q, dq], keys=[k, dk]
+            ):
                 ds = softmax_backward(dw, w)
-                layout.write(dq, group, torch.bmm(ds, layout.read(k, group)), queries=True)
-                layout.write(dk, group, torch.bmm(ds.mT, layout.read(q, group, queries=True)))
-            dq.mul_(layout.scale)
-            dk.mul_(layout.scale)
-            if dropped_indices is not None:
-                weights.index_fill_(0, dropped_indices, 0)
-        return dq, dk, dv, None, None, None
+                torch.baddbmm(dquery, ds, key, beta=0, alpha=c, out=dquery)
+                torch.baddbmm(dkey, ds.mT, query, beta=0, alpha=c, out=dkey)
+        return buckets.unpad_queries(dq), buckets.unpad(dk), buckets.unpad(dv), None, None, None
 
 
-class _Layout:
-    """Positions of a group's rows in `(T, H)`, in `(B, H)` and in the flat buffer of weights."""
-
-    def __init__(self, groups: list[RowGroup], heads: int, hidden: int, first_only: bool):
-        self.groups, self.heads, self.first_only = groups, heads, first_only
-        self.head_size = hidden // heads
-        self.scale = self.head_size**-0.5
-        self.size = sum(g.rows * heads * self._queries_per_row(g) * g.length for g in groups)
-
-    def split(self, *buffers: Tensor) -> Iterator[Any]:
-        """Yield each group with its part of each flat buffer, `(rows * A, queries, keys)`."""
-        start = 0
-        for group in self.groups:
-            shape = (group.rows * self.heads, self._queries_per_row(group), group.length)
-            end = start + shape[0] * shape[1] * shape[2]
-            yield group, *(buffer[start:end].view(shape) for buffer in buffers)
-            start = end
-
-    def read(self, x: Tensor, group: RowGroup, *, queries: bool = False) -> Tensor:
-        """Return a group's rows, `(rows * A, tokens, D)`: a view of a single row, else a copy."""
-        part = self._slice(x, group, queries)
-        return part[0] if group.rows == 1 else part.reshape(-1, *part.shape[2:])
-
-    def write(self, x: Tensor, group: RowGroup, value: Tensor, *, queries: bool = False) -> None:
-        """Write a group's rows where `read` reads them."""
-        part = self._slice(x, group, queries)
-        part.copy_(value.view(part.shape))
-
-    def _slice(self, x: Tensor, group: RowGroup, queries: bool) -> Tensor:
-        """Return a group's rows as a view, `(rows, A, tokens, D)`."""
-        if queries and self.first_only:
-            part = x[group.first_row : group.first_row + group.rows].unsqueeze(1)
-        else:
-            part = x[group.first_token : group.first_token + group.rows * group.length]
-            part = part.view(group.rows, group.length, -1)
-        by_head = part.view(*part.shape[:2], self.heads, self.head_size)
-        return by_head.transpose(1, 2)
-
-    def _queries_per_row(self, group: RowGroup) -> int:
-        return 1 if self.first_only else group.length
+def _drop(weights: Tensor, dropped: Tensor | None) -> Tensor:
+    """Return the weights with zeros where they are dropped."""
+    return weights if dropped is None else weights.clone().index_fill_(0, dropped, 0)

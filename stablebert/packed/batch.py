@@ -2,39 +2,20 @@
 
 The rows of a batch are those of the paper. Only their order inside the batch differs, and a mean
 over rows does not depend on it. Linear layers, LayerNorms and activations then process real tokens
-only, and attention processes groups of rows of one length.
+only; attention pads them as its kernels need it.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from itertools import groupby
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-SINGLE_FROM = 48
-"""Length from which a row is its own group: a larger product gains nothing, and a copy costs."""
-
-
-@dataclass(frozen=True)
-class RowGroup:
-    """Consecutive rows of one length.
-
-    Attributes:
-        first_row: Index of the first row.
-        rows: Number of rows.
-        first_token: Index of the first row's first token.
-        length: Tokens per row.
-    """
-
-    first_row: int
-    rows: int
-    first_token: int
-    length: int
+from stablebert.packed.buckets import Buckets
 
 
 @dataclass(frozen=True)
@@ -113,18 +94,24 @@ class PackedBatch:
         )
         return self.position_ids + self.lengths[0] * rows
 
+    def buckets(
+        self, *, heads: int, head_size: int, dtype: torch.dtype, first_only: bool
+    ) -> Buckets:
+        """Return the buckets of the rows for attention on a CPU."""
+        key = heads, head_size, dtype, first_only
+        if key not in self._buckets:
+            self._buckets[key] = Buckets(
+                self.lengths,
+                heads=heads,
+                head_size=head_size,
+                dtype=dtype,
+                first_only=first_only,
+            )
+        return self._buckets[key]
+
     @cached_property
-    def groups(self) -> list[RowGroup]:
-        """Groups of rows of one length; each long row is its own group."""
-        result: list[RowGroup] = []
-        row = token = 0
-        for length, equal in groupby(self.lengths):
-            count = len(list(equal))
-            size = 1 if length >= SINGLE_FROM else count
-            for _ in range(count // size):
-                result.append(RowGroup(row, size, token, length))
-                row, token = row + size, token + size * length
-        return result
+    def _buckets(self) -> dict[tuple[int, int, torch.dtype, bool], Buckets]:
+        return {}
 
 
 def pack_rows(

@@ -7,6 +7,7 @@ saves 10 / 12 of its work.
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from stablebert.packed.attention import packed_attention
@@ -74,10 +75,11 @@ def _bert_block(
     attention, projection = block.attention.self, block.attention.output
     feed_forward = block.output
     inputs = x.index_select(0, batch.starts) if first_only else x
+    shared = _convert_once(x)
     context = packed_attention(
-        attention.query(inputs),
-        attention.key(x),
-        attention.value(x),
+        attention.query(inputs if first_only else shared),
+        attention.key(shared),
+        attention.value(shared),
         batch,
         heads=attention.num_attention_heads,
         p=_rate(attention.dropout),
@@ -89,6 +91,12 @@ def _bert_block(
         _drop(feed_forward.dense(block.intermediate(x)), feed_forward.dropout, masks) + x
     )
     return states
+
+
+def _convert_once(x: Tensor) -> Tensor:
+    """Return what several Linears read, in the type to which autocast would convert it for each."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
 
 
 def _drop(x: Tensor, module: nn.Dropout, masks: DropoutMasks) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stablebert.packed.batch import SINGLE_FROM, pack_rows
+from stablebert.packed.batch import pack_rows
 
 
 @pytest.fixture
@@ -29,14 +29,11 @@ def test_labels_and_lengths_follow_the_order_of_the_rows(batch):
     assert (batch.labels.tolist(), batch.lengths) == ([1, 0, 3, 2], (3, 2, 2, 1))
 
 
-def test_rows_of_one_length_form_a_group(batch):
-    groups = [(g.first_row, g.rows, g.first_token, g.length) for g in batch.groups]
-    assert groups == [(0, 1, 0, 3), (1, 2, 3, 2), (3, 1, 7, 1)]
-
-
-def test_long_rows_are_groups_of_their_own():
-    row = np.ones(SINGLE_FROM)
-    assert [g.rows for g in pack_rows([row, row], [row, row], np.zeros(2)).groups] == [1, 1]
+def test_buckets_are_built_once_per_batch_and_kind(batch):
+    kind = {"heads": 2, "head_size": 4, "dtype": torch.float32}
+    buckets = batch.buckets(**kind, first_only=False)
+    assert batch.buckets(**kind, first_only=False) is buckets
+    assert batch.buckets(**kind, first_only=True) is not buckets
 
 
 def test_mask_and_indices_describe_the_padded_batch(batch):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from stablebert.packed.dropout import DropoutMasks, dropout
+from stablebert.packed.dropout import DRAWS, DropoutMasks, dropout
 
 RATES = [0.01, 0.1, 0.5, 0.9]
 ELEMENTS, MASKS = 4000, 500
@@ -60,6 +60,25 @@ def test_dropped_indices_are_ascending_and_in_range(n):
         assert indices.dtype == torch.int64
         assert (indices.diff() > 0).all()
         assert not len(indices) or 0 <= indices[0] <= indices[-1] < n
+
+
+@pytest.mark.parametrize("n", [DRAWS, 40 * DRAWS])
+def test_the_rate_holds_for_masks_longer_than_what_is_drawn_at_once(n):
+    dropped = len(DropoutMasks(3).dropped_indices(n, 0.1))
+    assert abs(dropped - 0.1 * n) < 4.5 * (0.09 * n) ** 0.5
+
+
+def test_masks_are_consecutive_parts_of_one_sequence():
+    whole, masks = DropoutMasks(0).dropped_indices(30_000, 0.1), DropoutMasks(0)
+    parts = [masks.dropped_indices(10_000, 0.1) + start for start in (0, 10_000, 20_000)]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_masks_of_two_rates_are_independent():
+    masks = DropoutMasks(0)
+    a, b = (masks.dropped_indices(100_000, p) for p in (0.1, 0.2))
+    both = len(np.intersect1d(a, b))
+    assert abs(both - 2000) < 4.5 * 2000**0.5
 
 
 def test_dropout_scales_the_kept_elements():

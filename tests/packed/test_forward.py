@@ -10,22 +10,24 @@ from stablebert.models.location import packed_forward
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.training.module import GlueClassifier
 from tests.helpers.foreign import SETTINGS
-from tests.helpers.packing import packed_and_padded, small_bert
+from tests.helpers.packing import LENGTHS, packed_and_padded, small_bert
 
 PRECISIONS = {
-    "float64": (torch.float64, None, 1e-12),
-    "32-true": (torch.float32, None, 2e-5),
+    "float64": (LENGTHS, torch.float64, None, 1e-12),
+    "32-true": (LENGTHS, torch.float32, None, 2e-5),
     # eight bits of mantissa: the two paths round differently, layer after layer
-    "bf16-mixed": (torch.float32, torch.bfloat16, 0.1),
-    "16-mixed": (torch.float32, torch.float16, 0.015),
+    "bf16-mixed": (LENGTHS, torch.float32, torch.bfloat16, 0.1),
+    # attention in bf16 too
+    "bf16-mixed, long rows": ([60, 64, 50, 41], torch.float32, torch.bfloat16, 0.1),
+    "16-mixed": (LENGTHS, torch.float32, torch.float16, 0.015),
 }
 
 
 @pytest.fixture(scope="module", params=PRECISIONS)
 def both_paths(request):
     """Tolerance, and logits and gradients of the packed and of the padded path."""
-    dtype, lower, tolerance = PRECISIONS[request.param]
-    packed, padded, order = packed_and_padded()
+    lengths, dtype, lower, tolerance = PRECISIONS[request.param]
+    packed, padded, order = packed_and_padded(lengths)
     model = small_bert(dtype).eval()
     results = []
     for path in ("packed", "padded"):
