@@ -101,11 +101,11 @@ class Treatment(StatefulCallback):
         located = model_of(trainer, pl_module, self, self.encoder)
         marks = [_marks(module) for module in (pl_module, located.model)]
         if all(self._id in mark for mark in marks):
-            _, self._names = marks[0][self._id]
+            self._names = marks[0][self._id]
         else:
             self._names = self.treat(trainer, pl_module)
         for mark in marks:
-            mark[self._id] = type(self).__name__, self._names
+            mark[self._id] = self._names
 
 
 def _configure_model(trainer: Trainer, pl_module: LightningModule) -> None:
@@ -121,16 +121,10 @@ def _configure_model(trainer: Trainer, pl_module: LightningModule) -> None:
         pl_module.configure_model()
 
 
-def _marks(module: nn.Module) -> dict[str, tuple[str, list[str]]]:
-    """Return the treatments of a module by instance; a copy of the module has them too."""
-    marks: dict[str, tuple[str, list[str]]] = vars(module).setdefault("_treatments", {})
+def _marks(module: nn.Module) -> dict[str, list[str]]:
+    """Return the parts that treatments changed, by instance; a copy of the module has them too."""
+    marks: dict[str, list[str]] = vars(module).setdefault("_treatments", {})
     return marks
-
-
-def treated_names(model: nn.Module, kind: type[Treatment]) -> list[str]:
-    """Return the names of the parts of a model that treatments of a kind have changed."""
-    marks = _marks(model).values()
-    return [name for treatment, names in marks if treatment == kind.__name__ for name in names]
 
 
 def is_validation_of_fit(trainer: Trainer) -> bool:

@@ -7,10 +7,9 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
-from stablebert.callbacks.reinit import ReinitTopLayers
-from stablebert.callbacks.stateful import Treatment, treated_names
+from stablebert.callbacks.stateful import Treatment
 from stablebert.models.location import locate_model
-from stablebert.models.surgery import top_layers
+from stablebert.models.surgery import random_layers, top_layers
 
 
 def freeze_all_but(
@@ -120,11 +119,10 @@ class TrainPart(Treatment):
     @override
     def treat(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
         model = locate_model(pl_module, self.encoder).model
-        fresh = ["classifier", *treated_names(model, ReinitTopLayers)]
         return freeze_all_but(
             pl_module,
             self.patterns,
             num_layers=self.num_layers,
-            fresh=fresh,
+            fresh=random_layers(model),
             encoder=self.encoder,
         )

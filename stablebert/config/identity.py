@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from typing import Any
 
 from stablebert.config.compose import compose
-from stablebert.config.schema import KEYS, RETIRED_KEYS, RunConfig
+from stablebert.config.schema import KEYS, RunConfig
 from stablebert.config.serialize import flat_values
 
-RECIPE_VERSION = 2  # part of every config_id; raise it when a code change alters numbers
+RECIPE_VERSION = 3  # part of every config_id; raise it when a code change alters numbers
 
 
 def config_id(cfg: RunConfig, *, data: str, model: str, start: str | None = None) -> str:
@@ -19,30 +20,17 @@ def config_id(cfg: RunConfig, *, data: str, model: str, start: str | None = None
         model: Identity of the model's content, likewise.
         start: `config_id` of the run whose encoder this one starts from.
     """
-    hash_input = {key: retired_key.value for key, retired_key in RETIRED_KEYS.items()}
+    hash_input: dict[str, Any] = {}
     for key, value in flat_values(cfg).items():
         metadata = KEYS[key].metadata
         is_neutral = "neutral" in metadata and metadata["neutral"] == value
         if metadata.get("in_id", True) and not is_neutral:
             hash_input[key] = value
     hash_input |= {"data": data, "model": model, "recipe_version": RECIPE_VERSION}
-    hash_input |= _changed_meanings(cfg)
     if start:
         hash_input["start"] = start
     canonical = json.dumps(hash_input, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
-
-
-def _changed_meanings(cfg: RunConfig) -> dict[str, str]:
-    """Return entries that change the ids of configurations whose numbers a code change altered.
-
-    Unlike a higher `RECIPE_VERSION`, they leave all other ids as they are. An entry stays as long
-    as the meaning that it describes.
-    """
-    has_random_layers = cfg.reinit.num_layers > 0 or cfg.reinit.pooler
-    if has_random_layers and cfg.optimizer.decay_to == "start":
-        return {"decay_to_start": "without re-initialized layers"}
-    return {}
 
 
 _SHARED_WITH_PREREQUISITE = {

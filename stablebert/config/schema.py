@@ -244,18 +244,10 @@ def _keys(
 KEYS = _keys(RunConfig)
 
 
-@dataclass(frozen=True, slots=True)
-class RetiredKey:
-    """A key that no longer exists: its only value, still part of every `config_id`, and advice."""
-
-    value: Any
-    advice: str
-
-
 RETIRED_KEYS = {
-    "trainer.devices": RetiredKey(
-        1,
+    "trainer.devices": (
         "a run uses one device; choose it with CUDA_VISIBLE_DEVICES, and start one run per GPU "
-        "(`stablebert grid` and `stablebert agent` do)",
+        "(`stablebert grid` and `stablebert agent` do)"
     ),
 }
+"""Keys that no longer exist, with advice."""

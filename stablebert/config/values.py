@@ -144,7 +144,7 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
 def describe_unknown_key(key: str) -> str:
     """Describe what is wrong with a key that does not exist."""
     if key in RETIRED_KEYS:
-        return f"{key} no longer exists: {RETIRED_KEYS[key].advice}"
+        return f"{key} no longer exists: {RETIRED_KEYS[key]}"
     inside = [name for name in KEYS if name.startswith(f"{key}.")]
     if inside:
         return f"{key} is a group; its keys are {', '.join(inside)}"

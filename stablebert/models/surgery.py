@@ -109,6 +109,7 @@ def reinitialize(
     layers_by_name, config = located.layers(), located.model.config
     draw = located.architecture.draw
     for layer in names:
+        _random_layers(located.model)[layer] = None
         for name, module in layers_by_name[layer].named_modules(prefix=layer):
             if module in keep:
                 continue
@@ -125,6 +126,23 @@ def reinitialize(
                     parameter.copy_(draw(config, name, parameter.shape, rng))
             elif next(module.parameters(recurse=False), None) is not None:
                 raise ValueError(f"cannot re-initialize {name}: a {type(module).__name__}")
+
+
+def random_layers(model: nn.Module) -> list[str]:
+    """Return the names of layers that start at random: the classifier and re-initialized layers.
+
+    A pooler is one of them where `load_model` drew it because the checkpoint has none.
+
+    Args:
+        model: Model of the transformers library; a copy of it has the same random layers.
+    """
+    return list(_random_layers(model) | {"classifier": None})
+
+
+def _random_layers(model: nn.Module) -> dict[str, None]:
+    """Return the record of drawn layers that a model carries, as an ordered set."""
+    names: dict[str, None] = vars(model).setdefault("_random_layers", {})
+    return names
 
 
 class PartiallyTrainedEmbedding(nn.Module):

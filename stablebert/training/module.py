@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from stablebert.callbacks.logging import log_now
-from stablebert.callbacks.reinit import ReinitTopLayers
-from stablebert.callbacks.stateful import treated_names
 from stablebert.callbacks.validation import planned_steps
 from stablebert.glue.metrics import compute_metrics
 from stablebert.losses import fine_tuning_loss, rdrop_loss
-from stablebert.models.location import layers, packed_forward
+from stablebert.models.location import layers, locate_model, packed_forward
+from stablebert.models.surgery import random_layers
 from stablebert.optim.adam import BertAdam
 from stablebert.optim.groups import decay_to_start, layer_rates, parameter_groups, split_by_rate
 from stablebert.optim.schedule import warmup_scheduler
@@ -57,7 +56,7 @@ class GlueClassifier(L.LightningModule):
         eps: Adam's epsilon.
         weight_decay: Decoupled weight decay; never applied to biases and LayerNorm.
         decay_to: "zero", or "start" to decay toward the weights that training starts from, except
-            for layers that start at random: the classifier and those of `ReinitTopLayers`.
+            for `random_layers`: the classifier, re-initialized layers, a new pooler.
         layer_decay: Factor on the learning rate from each layer to the next lower one (LLRD).
         bias_correction: Whether Adam corrects its bias; False is BERTAdam.
         warmup: Fraction of all optimizer steps during which the learning rate rises.
@@ -200,8 +199,8 @@ class GlueClassifier(L.LightningModule):
             rates = layer_rates(list(layers_by_name), lr=self.lr, decay=self.layer_decay)
             groups = split_by_rate(groups, layers_by_name, rates)
         if self.decay_to == "start":
-            random_layers = ["classifier", *treated_names(self.model, ReinitTopLayers)]
-            groups = decay_to_start(groups, exclude=[layers_by_name[n] for n in random_layers])
+            drawn = [layers_by_name[name] for name in random_layers(locate_model(self).model)]
+            groups = decay_to_start(groups, exclude=drawn)
         optimizer = BertAdam(
             groups,
             lr=self.lr,

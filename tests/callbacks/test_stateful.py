@@ -11,7 +11,6 @@ from stablebert.callbacks.stateful import (
     StatefulCallback,
     Treatment,
     is_validation_of_fit,
-    treated_names,
 )
 from tests.helpers.trainers import OUTSIDE_OF_A_FIT, Holder, OneWeight, trainer_at
 
@@ -139,13 +138,6 @@ def test_names_of_an_earlier_treatment_are_known_after_a_second_fit(bert):
     assert count._names == ["change 1"]
 
 
-def test_treated_names_are_those_of_one_kind(bert):
-    module = Holder(model=bert)
-    Count().setup(trainer_at(), module, "fit")
-    assert treated_names(bert, Count) == ["change 1"]
-    assert treated_names(bert, Other) == []
-
-
 def test_a_replaced_model_is_refused(bert):
     module, count = Holder(model=bert), Count()
     fresh = copy.deepcopy(bert)
@@ -172,7 +164,7 @@ def test_a_model_that_configure_model_creates_is_treated(bert):
     module, count = Configured(), Count()
     vars(module)["source"] = bert
     count.setup(configuring_trainer(), module, "fit")
-    assert treated_names(bert, Count) == ["change 1"]
+    assert count._names == ["change 1"]
 
 
 def test_the_module_is_not_configured_for_a_test(bert):

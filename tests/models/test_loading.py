@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import shutil
+from copy import deepcopy
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from transformers import AutoConfig
 from stablebert.models.files import ModelError
 from stablebert.models.loading import load_model, save_encoder, unread_settings
 from stablebert.models.location import layers
-from stablebert.models.surgery import train_embedding_rows
+from stablebert.models.surgery import random_layers, reinitialize_top, train_embedding_rows
 from tests.helpers.disk import full_disk
 from tests.helpers.models import copy_model
 
@@ -130,6 +131,26 @@ def test_a_missing_pooler_is_drawn_and_reported(folders, kind, tmp_path, caplog)
     assert torch.equal(poolers[0], poolers[1])
     assert not torch.equal(poolers[0], poolers[2])
     assert f"{kind} has no pooler: a new one is drawn" in caplog.text
+
+
+def test_a_drawn_pooler_starts_at_random(tiny_bert, tmp_path):
+    def drop(weights):
+        for name in [name for name in weights if name.startswith("pooler")]:
+            del weights[name]
+
+    folder = change_weights(shutil.copytree(tiny_bert, tmp_path / "copy"), drop)
+    assert random_layers(load_model(folder, num_labels=2, seed=0)) == ["pooler", "classifier"]
+
+
+def test_a_pretrained_pooler_does_not_start_at_random(tiny_bert):
+    assert random_layers(load_model(tiny_bert, num_labels=2, seed=0)) == ["classifier"]
+
+
+def test_a_copy_of_a_model_has_the_same_random_layers(tiny_bert):
+    model = load_model(tiny_bert, num_labels=2, seed=0)
+    reinitialize_top(model, num_layers=1, pooler=False, seed=0)
+    layer = random_layers(model)[1]
+    assert random_layers(deepcopy(model)) == ["classifier", layer]
 
 
 def test_the_pretrained_part_of_a_pooler_is_kept(folders, tmp_path):
