@@ -14,7 +14,7 @@ from stablebert.report.cells import (
 from stablebert.report.compare import FAMILIES, AnalyzedCell, Comparison
 from stablebert.report.join import JoinedRecords
 from stablebert.report.paper import paper_numbers
-from stablebert.report.statistics import IQM_MIN_RUNS, MIN_RUNS
+from stablebert.report.statistics.scores import IQM_MIN_RUNS, MIN_RUNS
 from stablebert.report.tables import TRIALS, baseline_names, has_paper_layout
 from stablebert.runs.seeds import format_seeds
 from stablebert.tasks import TASKS

@@ -4,7 +4,7 @@ from math import inf, sqrt
 
 from scipy import special  # scipy.stats takes longer to import than a table takes to make
 
-from stablebert.report.statistics import ALPHA
+from stablebert.report.statistics.scores import ALPHA
 from stablebert.runs.record import RunRecord
 from stablebert.tasks import TASKS
 

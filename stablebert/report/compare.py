@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from stablebert.report import statistics as stats
 from stablebert.report.cells import MODEL, Cell, parameter_text, varying_parameters
 from stablebert.report.join import CellResult
+from stablebert.report.statistics import scores as stats
 from stablebert.text import count_of
 
 Score = Literal["test", "val"]

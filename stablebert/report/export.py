@@ -6,7 +6,7 @@ from stablebert.report.cells import IDENTITY, Cell, parameter_text, varying_para
 from stablebert.report.compare import AnalyzedCell, Comparison, Obstacle, shortcoming
 from stablebert.report.files import csv_text
 from stablebert.report.paper import PaperNumber, paper_score, reference_model
-from stablebert.report.statistics import describe_scores, expected_best_of_k
+from stablebert.report.statistics.scores import describe_scores, expected_best_of_k
 from stablebert.report.tables import TRIALS, best_of_trials, has_paper_layout, iqm_of
 from stablebert.runs.record import RunRecord
 

@@ -13,7 +13,7 @@ import numpy as np
 from stablebert.report.cells import Cell, describe_cell
 from stablebert.report.chance import is_at_chance
 from stablebert.report.records import ReportError
-from stablebert.report.statistics import FloatArray
+from stablebert.report.statistics.scores import FloatArray
 from stablebert.runs.record import Key, RunRecord
 from stablebert.runs.seeds import Seeds, format_seeds
 from stablebert.text import count_of

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import product
 from math import isnan
 
-from stablebert.report import statistics as stats
 from stablebert.report.cells import (
     MODEL,
     Cell,
@@ -16,6 +15,7 @@ from stablebert.report.compare import AnalyzedCell, Comparison
 from stablebert.report.join import CellResult
 from stablebert.report.paper import paper_score, reference_model
 from stablebert.report.render import Entry, Table
+from stablebert.report.statistics import scores as stats
 
 _SMALL, _LARGE = ("rte", "mrpc", "stsb", "cola"), ("sst2", "qnli", "qqp", "mnli")
 BLOCKS = (_SMALL, _LARGE, *(tuple(f"{task}_1k" for task in block) for block in (_SMALL, _LARGE)))

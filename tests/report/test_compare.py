@@ -13,7 +13,7 @@ from stablebert.report.compare import (
     shortcoming,
 )
 from stablebert.report.join import join_records
-from stablebert.report.statistics import detectable_difference
+from stablebert.report.statistics.scores import detectable_difference
 from tests.helpers.records import join_scores, make_cell, make_record, make_seeds
 
 BASE, LONGER = make_cell(), make_cell(length="longer")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stablebert.report import statistics as stats
+from stablebert.report.statistics import scores as stats
 from stablebert.report.sweep_report import write_report
 from tests.helpers.records import make_cell, make_record, read_csv
 

@@ -12,7 +12,7 @@ import pytest
 from stablebert.report.compare import analyze_cells
 from stablebert.report.join import CellResult
 from stablebert.report.sentences import summarize_findings
-from stablebert.report.statistics import ALPHA
+from stablebert.report.statistics.scores import ALPHA
 from tests.helpers.records import make_cell, make_record
 
 TASKS = ("rte", "mrpc", "stsb", "cola", "sst2", "qnli", "qqp", "mnli")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from stablebert.report import statistics as stats
 from stablebert.report.paper import paper_numbers
+from stablebert.report.statistics import scores as stats
 from tests.helpers.printed import PrintedScore, t_from_printed, t_range_from_printed
 
 A, B = [1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 7.0]

@@ -1,4 +1,4 @@
-"""Statistics of scores over seeds: pure functions, numpy and scipy only.
+"""Statistics of scores over seeds.
 
 Conventions: `a` with shape `(n_a,)` holds the scores of the baseline's runs and `b` with shape
 `(n_b,)` those of the cell compared with it, one score per seed, higher is better. Runs are
