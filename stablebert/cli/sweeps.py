@@ -43,7 +43,6 @@ def grid(argv: Sequence[str]) -> int:
         configs = _missing_of(options.missing_of, configs, records)
     identities = Identities(records)
     plan = make_plan(configs, records, identities)
-    records = identities.update(records)
     print_errors([*describe_recognitions(configs), *identities.assumptions])
     runs = plan.missing + (plan.crashed if options.retry_crashed else [])
     runs.sort(key=lambda run: run.seeds)
@@ -123,7 +122,6 @@ def _missing_of(
     print_errors(sweep.problems)
     identities = Identities([*records, *sweep.records])
     runs = {run.key: run for run in map(identities.run, configs)}
-    sweep.records = identities.update(sweep.records)
     missing_runs = [runs[key] for key in missing_keys(sweep, runs)]
     print(f"{path} is missing {len(missing_runs)} of {count_of(len(runs), 'run')}")
     for cell, seeds in _seeds_by_cell(missing_runs).items():

@@ -36,7 +36,7 @@ class Source:
 
     Attributes:
         task: The task.
-        content: Identity of the files or generated rows, and the hub's commits that have them.
+        content: Identity of the files or generated rows, and the hub's commit.
         files: The files of `train` and of the dev split, in row order.
         held_out: Training rows that a large task validates on.
     """

@@ -46,7 +46,7 @@ def make_plan(
     plan = Plan()
     runs = {run.key: run for run in map(identities.run, configs)}
     folders: dict[Path, set[str]] = {}  # of each cell: one look instead of three for every run
-    finished_keys = {record.key for record in identities.update(records)}
+    finished_keys = {record.key for record in records}
     for run in runs.values():
         cell = run.folder.parent
         if cell not in folders:

@@ -14,17 +14,12 @@ class Content:
 
     Attributes:
         identity: `sha256:HEX` over the names and bytes of the files.
-        addresses: `<hub id>@<commit>` for each commit that is known to have these files, first the
-            one that is used. They are information; older records have one of them as identity.
+        address: `<hub id>@<commit>` of the hub's snapshot, for information; None for a folder and
+            for the demo.
     """
 
     identity: str
-    addresses: tuple[str, ...] = ()
-
-    @property
-    def address(self) -> str | None:
-        """The hub's commit that is used; None for a folder and for the demo."""
-        return self.addresses[0] if self.addresses else None
+    address: str | None = None
 
 
 def digest(files: Iterable[Path]) -> str:
@@ -45,13 +40,4 @@ def identify_snapshot(
         snapshot: Folder of the snapshot, named after its commit.
         list_files: Returns the files of a snapshot that determine numbers.
     """
-
-    def blobs(folder: Path) -> list[tuple[Path, Path]]:
-        """Return names and blobs; commits with the same blobs have the same content."""
-        return [(file.relative_to(folder), file.resolve()) for file in list_files(folder)]
-
-    used_blobs = blobs(snapshot)
-    folders = sorted(snapshot.parent.iterdir(), key=lambda folder: folder != snapshot)
-    commits = [folder.name for folder in folders if blobs(folder) == used_blobs]
-    identity = f"sha256:{digest(list_files(snapshot))}"
-    return Content(identity, tuple(f"{name}@{commit}" for commit in commits))
+    return Content(f"sha256:{digest(list_files(snapshot))}", f"{name}@{snapshot.name}")

@@ -47,7 +47,7 @@ def read_sweep_records(sweep: Sweep, *extra_folders: Path) -> SweepRecords:
     identities = Identities(records)
     cells = expected_cells(sweep, identities)
     notes = [*identities.assumptions, *(f"skipped: {problem}" for problem in problems)]
-    return SweepRecords(cells=cells, records=identities.update(records), notes=notes)
+    return SweepRecords(cells=cells, records=records, notes=notes)
 
 
 def check_folders(roots: Iterable[Path]) -> None:

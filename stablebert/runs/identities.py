@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import chain
 
 from stablebert.config.identity import prerequisite
 from stablebert.config.recognition import RecognitionError, check_recognition
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
-from stablebert.hub import GLUE, Content
-from stablebert.runs.locate import find_folder, identify, locate_data, locate_model
+from stablebert.hub import GLUE
+from stablebert.runs.locate import identify, locate_data, locate_model
 from stablebert.runs.record import RunRecord
 from stablebert.runs.run import Run
 from stablebert.runs.seeds import Seeds
@@ -37,19 +36,19 @@ class Identities:
     """
 
     def __init__(self, records: Iterable[RunRecord]):
-        self._counts: dict[Group, Counter[Content]] = {}
+        self._counts: dict[Group, Counter[str]] = {}
+        self._addresses: dict[str, set[str]] = {}
         for record in records:
             for part, identity, address in (
                 ("data", record.data, record.data_address),
                 ("model", record.model, record.model_address),
             ):
-                counts = self._counts.setdefault((part, record.scale, record.task), Counter())
-                counts[Content(identity, (address,) if address else ())] += 1
-        self._contents = {group: _merge(counts) for group, counts in self._counts.items()}
+                group = part, record.scale, record.task
+                self._counts.setdefault(group, Counter())[identity] += 1
+                self._addresses.setdefault(identity, set()).update([address] if address else [])
         self._cells: dict[RunConfig, Run] = {}
         self._missing: dict[Address, ActionableError] = {}
         self._assumed: dict[tuple[str, str], dict[str, None]] = {}
-        self._current_ids: dict[str, str] = {}
 
     @property
     def assumptions(self) -> list[str]:
@@ -70,21 +69,9 @@ class Identities:
         """
         cell = replace(cfg, seed=0, seed_init=None, seed_data=None)
         if cell not in self._cells:
-            run = self._cells[cell] = self._identify(cell)
-            self._current_ids.update(dict.fromkeys(run.former_ids, run.config_id))
+            self._cells[cell] = self._identify(cell)
         run = self._cells[cell]
-        folder = run.folder.with_name(Seeds.of(cfg).folder)
-        if run.former_ids:
-            folder = find_folder(cfg, [run.config_id, *run.former_ids])
-        return replace(run, cfg=cfg, folder=folder)
-
-    def update(self, records: Iterable[RunRecord]) -> list[RunRecord]:
-        """Return records of the runs identified so far with the identifiers that these have now."""
-        ids = self._current_ids
-        return [
-            replace(record, config_id=ids[record.config_id]) if record.config_id in ids else record
-            for record in records
-        ]
+        return replace(run, cfg=cfg, folder=run.folder.with_name(Seeds.of(cfg).folder))
 
     def _identify(self, cfg: RunConfig) -> Run:
         task, data, model = TASKS[cfg.task].config, cfg.data, cfg.model
@@ -94,7 +81,7 @@ class Identities:
             start=self.run(intermediate) if intermediate else None,
             data=self._content(
                 ("data", GLUE if data.source == "hub" else data.source, data.revision, task),
-                lambda: locate_data(data.source, task, data.revision).content,
+                lambda: locate_data(data.source, task, data.revision).identity,
                 cfg,
             ),
             model=self._content(
@@ -104,59 +91,37 @@ class Identities:
             ),
         )
 
-    def _content(self, address: Address, locate: Callable[[], Content], cfg: RunConfig) -> Content:
-        """Return the content at an address, with all commits that records name for it."""
+    def _content(self, address: Address, locate: Callable[[], str], cfg: RunConfig) -> str:
+        """Return the identity of the content at an address, or the one that all records used."""
         part, name, revision, _ = address
-        group = part, cfg.scale, cfg.task
-        contents = self._contents.get(group, {})
         if address not in self._missing:  # ask a hub that is down only once
             try:
-                content = locate()
-                recorded = contents.get(content.identity, content)
-                return Content(content.identity, _unique(content.addresses, recorded.addresses))
+                return locate()
             except RecognitionError:
                 raise
             except ActionableError as error:
                 self._missing[address] = error
-        if len(contents) != 1 or not _may_be_at(next(iter(contents.values())), name, revision):
-            counts = self._counts.get(group, Counter()).most_common()
-            text = ", ".join(f"{content.identity} in {count}" for content, count in counts)
+        counts = self._counts.get((part, cfg.scale, cfg.task), Counter())
+        if len(counts) != 1 or not _may_be_at(self._addresses[next(iter(counts))], name, revision):
+            text = ", ".join(f"{identity} in {count}" for identity, count in counts.most_common())
             raise ContentError(
                 f"{self._missing[address]}\nThe records of {cfg.scale} {cfg.task} do not tell "
                 f"which {part} it is either: {text or 'there are none'}."
             )
-        (content,) = contents.values()
-        users = self._assumed.setdefault((part, content.identity), {})
+        (identity,) = counts
+        users = self._assumed.setdefault((part, identity), {})
         users[f"{cfg.scale} {cfg.task}"] = None
-        return content
+        return identity
 
 
-def _merge(contents: Iterable[Content]) -> dict[str, Content]:
-    """Return contents by identity; a commit that was an identity becomes an address if possible."""
-    contents = list(contents)
-    identities = {address: c.identity for c in contents for address in c.addresses}
-    merged: dict[str, Content] = {}
-    for content in contents:
-        identity = identities.get(content.identity, content.identity)
-        former = (content.identity,) if content.identity != identity else ()
-        known = merged.get(identity, Content(identity))
-        merged[identity] = Content(identity, _unique(known.addresses, content.addresses, former))
-    return merged
-
-
-def _unique(*addresses: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(chain(*addresses)))
-
-
-def _may_be_at(content: Content, name: str, revision: str | None) -> bool:
-    """Return whether a content may be that of a name and revision; a folder's may always be."""
-    hub_addresses = [a for a in (content.identity, *content.addresses) if "@" in a]
-    parts = [address.split("@", 1) for address in hub_addresses]
+def _may_be_at(addresses: Iterable[str], name: str, revision: str | None) -> bool:
+    """Return whether content at these addresses may be that of a name; a folder's may always be."""
+    parts = [address.split("@", 1) for address in addresses]
     return not parts or any(p[0] == name and revision in (None, p[1]) for p in parts)
 
 
-def _locate_model(cfg: RunConfig) -> Content:
-    """Return the content of a configuration's model, which must have the settings it needs."""
+def _locate_model(cfg: RunConfig) -> str:
+    """Return the identity of a configuration's model, which must have the settings it needs."""
     folder, content = locate_model(cfg.model.name, cfg.model.revision)
     check_recognition(cfg, folder)
-    return content
+    return content.identity

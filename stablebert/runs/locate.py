@@ -1,9 +1,7 @@
 """Location of the data, model and record folder of a configuration, without torch."""
 
 import os
-from collections.abc import Sequence
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 from stablebert.config.files import model_folder
@@ -20,7 +18,7 @@ from stablebert.hub import (
     identify_snapshot,
     model_files,
 )
-from stablebert.runs.files import RESULT, run_folder
+from stablebert.runs.files import run_folder
 from stablebert.runs.run import LocatedRun, Run
 from stablebert.runs.seeds import Seeds
 from stablebert.tasks import DEMO, TASKS
@@ -39,42 +37,22 @@ def locate(cfg: RunConfig) -> LocatedRun:
     check_recognition(cfg, model)
     intermediate = prerequisite(cfg)
     start = locate(intermediate) if intermediate else None
-    run = identify(cfg, data=source.content, model=content, start=start)
-    return LocatedRun(cfg, run.config_id, run.folder, run.former_ids, source, model, content, start)
+    run = identify(cfg, data=source.identity, model=content.identity, start=start)
+    return LocatedRun(cfg, run.config_id, run.folder, source, model, content, start)
 
 
-def identify(cfg: RunConfig, *, data: Content, model: Content, start: Run | None) -> Run:
-    """Return the run of a configuration on the given contents of data and model."""
-    inputs = product(
-        (data.identity, *data.addresses),
-        (model.identity, *model.addresses),
-        (start.config_id, *start.former_ids) if start else (None,),
+def identify(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run:
+    """Return the run of a configuration on data and a model of the given identities."""
+    identifier = config_id(cfg, data=data, model=model, start=start.config_id if start else None)
+    folder = run_folder(
+        expand_path("paths.runs", cfg.paths.runs),
+        scale=cfg.scale,
+        task=cfg.task,
+        method=cfg.method,
+        config_id=identifier,
+        seeds=Seeds.of(cfg),
     )
-    identifiers = [config_id(cfg, data=d, model=m, start=s) for d, m, s in inputs]
-    return Run(cfg, identifiers[0], find_folder(cfg, identifiers), tuple(identifiers[1:]))
-
-
-def find_folder(cfg: RunConfig, identifiers: Sequence[str]) -> Path:
-    """Return the folder of a run: that of its record, also of one with a former identifier.
-
-    Args:
-        cfg: Configuration of the run.
-        identifiers: `config_id` of the run, and former ones.
-    """
-    folders = [
-        run_folder(
-            expand_path("paths.runs", cfg.paths.runs),
-            scale=cfg.scale,
-            task=cfg.task,
-            method=cfg.method,
-            config_id=identifier,
-            seeds=Seeds.of(cfg),
-        )
-        for identifier in identifiers
-    ]
-    if len(folders) == 1:
-        return folders[0]
-    return next((folder for folder in folders if (folder / RESULT).exists()), folders[0])
+    return Run(cfg, identifier, folder)
 
 
 # Cached per process: the runs of a grid share a few files of up to a gigabyte.

@@ -19,8 +19,6 @@ class Run:
     cfg: RunConfig
     config_id: str
     folder: Path
-    former_ids: tuple[str, ...]
-    """Identifiers in older records of this run, which identified content by a commit of the hub."""
 
     @property
     def seeds(self) -> Seeds:

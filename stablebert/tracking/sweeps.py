@@ -105,7 +105,7 @@ def select_expected_records(sweep: WandbSweep) -> tuple[list[RunRecord], list[st
     expected_keys = {identities.run(cfg).key for cfg in sweep.grid.configs()}
     selection: dict[Key, RunRecord] = {}
     rejections = list(sweep.problems)
-    for record in identities.update(sweep.records):
+    for record in sweep.records:
         key = record.key
         name = f"{record.scale} {record.task} {record.method} {record.length} {record.config_id}"
         name += f" seed {record.seeds}"

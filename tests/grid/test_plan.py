@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,10 +23,6 @@ class Identities:
     def run(self, cfg):
         return self._runs[cfg]
 
-    def update(self, records):
-        ids = {former: run.config_id for run in self._runs.values() for former in run.former_ids}
-        return [replace(r, config_id=ids.get(r.config_id, r.config_id)) for r in records]
-
 
 def refuse(*_):
     raise PermissionError("Operation not permitted")
@@ -43,12 +38,6 @@ def test_a_run_without_files_is_missing(run):
 
 def test_a_run_with_a_committed_record_is_done(run):
     assert plan_of([run], [make_run_record(run)]) == Plan(done=[run])
-
-
-def test_a_run_with_a_record_of_its_former_identifier_is_done(run):
-    record = make_run_record(run, config_id="former")
-    run = replace(run, former_ids=("former",))
-    assert plan_of([run], [record]) == Plan(done=[run])
 
 
 def test_a_record_of_another_seed_is_not_the_run_s(tmp_path):

@@ -60,9 +60,9 @@ def make_run(runs="runs", *overrides, start=None):
     """
     cfg = compose(["scale=mini", f"paths.runs={runs}", *overrides])
     data, model = Content(DATA), Content(MODEL)
-    run = identify(cfg, data=data, model=model, start=start)
+    run = identify(cfg, data=DATA, model=MODEL, start=start)
     source = Source(TASKS[cfg.task], data, {})
-    return LocatedRun(cfg, run.config_id, run.folder, (), source, Path("absent"), model, start)
+    return LocatedRun(cfg, run.config_id, run.folder, source, Path("absent"), model, start)
 
 
 def make_run_record(run: Run, score=0.7, **changes):

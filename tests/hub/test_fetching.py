@@ -12,8 +12,6 @@ import huggingface_hub as hf
 import pytest
 
 from stablebert.cli.main import main
-from stablebert.config.compose import compose
-from stablebert.config.identity import config_id
 from stablebert.errors import InputError
 from stablebert.glue.datamodule import data_module
 from stablebert.glue.sources import resolve
@@ -435,25 +433,6 @@ def test_a_finished_run_is_found_after_an_edited_readme(hub, finished, client, t
     client.reload()
     assert main(train_arguments(tmp_path)) == 0
     assert str(finished) in capsys.readouterr().out
-
-
-def test_a_finished_run_is_found_in_the_folder_of_its_commits(
-    hub, finished, client, tmp_path, capsys
-):
-    """A record from when commits were identities."""
-    commits = {"data": f"nyu-mll/glue@{hub.commit(GLUE)}", "model": f"me/bert@{hub.commit(BERT)}"}
-    former = config_id(compose(train_arguments(tmp_path)[1:]), **commits)
-    cell = finished.parents[1]
-    record = json.loads(finished.read_text()) | commits | {"config_id": former}
-    for name in ("data_address", "model_address", "digest"):
-        record.pop(name, None)
-    finished.write_text(json.dumps(record))
-    cell.rename(cell.with_name(former))
-    (hub.served / "bert" / "README.md").write_text("new")
-    client.reload()
-    assert main(train_arguments(tmp_path)) == 0
-    assert f"{former}/seed0" in capsys.readouterr().out
-    assert not cell.exists()
 
 
 def test_the_command_line_reports_a_hub_that_is_down_without_a_traceback(hub, tmp_path, dead_url):

@@ -142,7 +142,7 @@ class AnyContent:
     """Identities of runs whose data and models are not available."""
 
     def run(self, cfg):
-        return Run(cfg, config_id(cfg, data="data", model=cfg.model.name), Path(), ())
+        return Run(cfg, config_id(cfg, data="data", model=cfg.model.name), Path())
 
 
 def shown_numbers(folder, sweep, *overrides):

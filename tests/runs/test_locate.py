@@ -8,9 +8,8 @@ import pytest
 
 from stablebert.config.compose import compose
 from stablebert.config.files import model_folder
-from stablebert.config.identity import config_id
 from stablebert.glue.rows import DataError
-from stablebert.hub import Content, HubError
+from stablebert.hub import HubError
 from stablebert.runs.locate import cache_folder, identify, locate
 from tests.helpers.runs import join_arguments
 
@@ -87,67 +86,10 @@ def test_another_configuration_of_the_start_is_another_run(intermediate):
 
 def test_the_identity_of_the_start_is_part_of_the_identity(intermediate):
     run = intermediate()
-    inputs = {"data": run.source.content, "model": run.model_content}
+    inputs = {"data": run.source.identity, "model": run.model_identity}
     other = replace(run.start, config_id="0123456789")
     assert identify(run.cfg, **inputs, start=run.start).config_id == run.config_id
     assert identify(run.cfg, **inputs, start=other).config_id != run.config_id
-
-
-# ---------------------------------------------------------------- older records of hub content
-
-OLD, NEW = "org/bert@c0ffee", "org/bert@fedcba"
-HUB_DATA = Content("sha256:0123", ("nyu-mll/glue@c0ffee",))
-HUB_MODEL = Content("sha256:4567", (NEW, OLD))
-
-
-def identify_hub_run(runs, *overrides, start=None):
-    """Identify a run whose data and model come from the hub."""
-    cfg = compose(["scale=mini", f"paths.runs={runs}", *overrides])
-    return identify(cfg, data=HUB_DATA, model=HUB_MODEL, start=start)
-
-
-def former_id(run, start=None, model=OLD):
-    """The identifier of a run when commits were identities."""
-    return config_id(run.cfg, data=HUB_DATA.addresses[0], model=model, start=start)
-
-
-def test_a_run_is_identified_by_contents(tmp_path):
-    run = identify_hub_run(tmp_path)
-    expected = config_id(run.cfg, data=HUB_DATA.identity, model=HUB_MODEL.identity)
-    assert run.config_id == expected
-
-
-def test_a_run_on_folders_has_no_former_identifiers():
-    assert locate_demo().former_ids == ()
-
-
-@pytest.mark.parametrize("model", [OLD, NEW])
-def test_a_record_made_with_a_commit_as_identity_belongs_to_the_run(tmp_path, model):
-    run = identify_hub_run(tmp_path)
-    assert former_id(run, model=model) in run.former_ids
-
-
-def test_a_record_that_starts_from_another_one_belongs_to_the_run(tmp_path):
-    start = identify_hub_run(tmp_path, "task=mnli")
-    run = identify_hub_run(tmp_path, "method=intermediate", start=start)
-    assert former_id(run, start=former_id(start)) in run.former_ids
-
-
-def test_a_finished_run_is_found_in_its_former_folder(tmp_path):
-    run = identify_hub_run(tmp_path)
-    former = run.folder.parents[1] / former_id(run) / "seed0"
-    former.mkdir(parents=True)
-    (former / "result.json").touch()
-    assert identify_hub_run(tmp_path).folder == former
-    assert identify_hub_run(tmp_path).config_id == run.config_id
-
-
-def test_the_current_folder_comes_before_a_former_one(tmp_path):
-    run = identify_hub_run(tmp_path)
-    for folder in (run.folder, run.folder.parents[1] / former_id(run) / "seed0"):
-        folder.mkdir(parents=True)
-        (folder / "result.json").touch()
-    assert identify_hub_run(tmp_path).folder == run.folder
 
 
 # ---------------------------------------------------------------- what is missing
