@@ -18,11 +18,13 @@ from stablebert.config.sweep import read_sweep
 from stablebert.filesystem import expand_path
 from stablebert.report.collect import write_records
 from stablebert.report.expected import check_folders, read_sweep_records
+from stablebert.report.predictions import collected_file, load_predictions, write_predictions
 from stablebert.report.records import ReportError, read_records
 from stablebert.report.search import best_of_search, search_sweeps
 from stablebert.report.selection import write_selection
 from stablebert.report.sweep_report import write_report
 from stablebert.report.table3 import write_table3
+from stablebert.runs.record import RunRecord
 from stablebert.text import count_of
 
 
@@ -80,7 +82,7 @@ def select(argv: Sequence[str]) -> int:
 
 
 def collect(argv: Sequence[str]) -> int:
-    """Write records to one file, one line each."""
+    """Write records to one file, one line each, and their predictions next to .jsonl."""
     parser = command_parser("collect")
     parser.add_argument("file", type=Path)
     parser.add_argument("folders", nargs="*", type=Path, default=[])
@@ -90,6 +92,7 @@ def collect(argv: Sequence[str]) -> int:
         help="take the finished runs of a W&B sweep that belong to its grid",
     )
     options = parser.parse_args(argv)
+    folders = options.folders or [Path("runs"), arguments.RESULTS]
     if options.from_wandb:
         from stablebert.tracking.sweeps import read_wandb_sweep, select_expected_records
 
@@ -101,12 +104,22 @@ def collect(argv: Sequence[str]) -> int:
         refusals = []
         if absent := [str(folder) for folder in options.folders if not folder.is_dir()]:
             raise ReportError(f"not a folder: {', '.join(absent)}; nothing is written")
-        folders = options.folders or [Path("runs"), arguments.RESULTS]
         records, problems = read_records(*folders)
         print_errors(f"skipped: {problem}" for problem in problems)
     if not records:
         origin = options.from_wandb or ", ".join(map(str, folders))
         raise ReportError(f"{origin}: no records; {options.file} is not written")
+    if options.file.suffix == ".jsonl":
+        _collect_predictions(records, collected_file(options.file), folders)
     write_records(records, options.file)
     print(f"{count_of(len(records), 'record')}: {options.file}")
     return 1 if refusals else 0
+
+
+def _collect_predictions(records: Sequence[RunRecord], file: Path, folders: Sequence[Path]) -> None:
+    """Write the predictions of records in some folders to one file, unless there are none."""
+    predictions, problems = load_predictions(records, *folders)
+    print_errors(problems)
+    if predictions:
+        write_predictions(predictions, file)
+        print(f"predictions of {count_of(len(predictions), 'run')}: {file}")

@@ -48,7 +48,7 @@ def read_records(*roots: Path) -> tuple[list[RunRecord], list[str]]:
 
 def _record_texts(root: Path, problems: list[str]) -> Iterator[tuple[str, bytes]]:
     """Yield place (`file` or `file:line`) and text of every record under a root."""
-    for path, has_lines in _record_files(root, problems):
+    for path, has_lines in record_files(root, problems):
         try:
             text = read_bytes(path)
         except OSError as error:
@@ -62,7 +62,7 @@ def _record_texts(root: Path, problems: list[str]) -> Iterator[tuple[str, bytes]
                 yield f"{path}:{number}", line
 
 
-def _record_files(root: Path, problems: list[str]) -> Iterator[tuple[str, bool]]:
+def record_files(root: Path, problems: list[str]) -> Iterator[tuple[str, bool]]:
     """Yield every file of records, and whether it has one record per line.
 
     Links are followed, and every folder is read once.

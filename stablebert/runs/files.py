@@ -13,6 +13,7 @@ from stablebert.filesystem import naming_file
 from stablebert.runs.seeds import Seeds
 
 RESULT, CRASH, HISTORY, CONFIG = "result.json", "crash.json", "history.jsonl", "config.yaml"
+PREDICTIONS = "predictions.parquet"
 ENCODER = "encoder"
 """Folder of the fine-tuned encoder, which a run leaves if other runs start from it."""
 
@@ -34,11 +35,16 @@ def run_folder(
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> bool:
+    """Write a text as `write_bytes` does; names that are not UTF-8 are written with escapes."""
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"), replace=replace)
+
+
+def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> bool:
     """Write a file whole or not at all.
 
     Args:
         path: File to write.
-        text: Its content.
+        content: Its content.
         replace: Whether to replace an existing file.
 
     Returns:
@@ -47,7 +53,7 @@ def write_text(path: Path, text: str, *, replace: bool = True) -> bool:
     draft, file = open_draft(path)
     try:
         with naming_file(path), file:
-            file.write(text)
+            file.buffer.write(content)
             file.flush()
             os.fsync(file.fileno())
             if replace:

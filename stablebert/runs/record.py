@@ -94,6 +94,8 @@ class RunRecord:
     """`<hub id>@<commit>` of the data, as information; None for a folder and for the demo."""
     model_address: str | None = None
     """`<hub id>@<commit>` of the model, likewise."""
+    predictions_digest: str | None = None
+    """Digest of the content of predictions.parquet; None in records that are older than it."""
 
     @property
     def seeds(self) -> Seeds:

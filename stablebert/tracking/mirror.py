@@ -16,7 +16,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import as_dict
 from stablebert.errors import mask_credentials
 from stablebert.filesystem import read_bytes
-from stablebert.runs.files import HISTORY, RESULT
+from stablebert.runs.files import HISTORY, PREDICTIONS, RESULT
 from stablebert.runs.record import RunRecord, serialize_record
 from stablebert.runs.seeds import Seeds
 from stablebert.runs.strict_json import parse_object
@@ -119,9 +119,8 @@ class Mirror:
             self._attempt(lambda: self._run.log({**line, STEP: self._step}))
 
     def finish(self, record: RunRecord, run: MirroredRun) -> None:
-        """End as finished, with the record as summary and result.json as a file."""
+        """End as finished, with the record as summary, and it and the predictions as files."""
         self._flush()
-        file = run.folder / RESULT
 
         def finish() -> None:
             from stablebert.report.chance import is_at_chance  # loads scipy, which few need
@@ -131,10 +130,11 @@ class Mirror:
                 "at_chance": int(is_at_chance(record)),
             }
             self._run.summary.update({**serialize_record(record), **status})
-            if file.is_file():
-                # A file outside the W&B folder would be linked, with a warning.
-                copy = shutil.copy(file, self._run.dir)
-                self._run.save(str(copy), base_path=self._run.dir, policy="now")
+            for file in (run.folder / PREDICTIONS, run.folder / RESULT):
+                if file.is_file():
+                    # A file outside the W&B folder would be linked, with a warning.
+                    copy = shutil.copy(file, self._run.dir)
+                    self._run.save(str(copy), base_path=self._run.dir, policy="now")
             self._run.finish(exit_code=0)
 
         self._attempt(finish)

@@ -13,7 +13,13 @@ from stablebert.runs.early_score import EarlyScore
 from stablebert.runs.run import LocatedRun
 from stablebert.training.build import Parts, build_parts
 from stablebert.training.module import Predictions
-from stablebert.training.outcome import Outcome, device_name, nan_to_zero, peak_memory
+from stablebert.training.outcome import (
+    Outcome,
+    device_name,
+    in_row_order,
+    nan_to_zero,
+    peak_memory,
+)
 from stablebert.training.stopwatch import Stopwatch
 
 
@@ -39,6 +45,9 @@ def fit(
         test_at_last = _test(parts)
         # the last weights are tested once if they are the best, or if every validation was NaN
         test_at_best = _test(parts) if best.restore(module) else test_at_last
+    predictions = {"val_at_last": val_at_last, "test_at_last": test_at_last}
+    if best.step is not None:
+        predictions |= {"val_at_best": module.validations[best.step], "test_at_best": test_at_best}
     device = trainer.strategy.root_device
     return Outcome(
         model=module.model,
@@ -47,6 +56,10 @@ def fit(
         val_at_last=val_at_last,
         test_at_last=test_at_last,
         test_at_best=test_at_best,
+        predictions={
+            place: in_row_order(data, place.partition("_")[0], part)
+            for place, part in predictions.items()
+        },
         splits=data.splits,
         steps=trainer.global_step,
         skipped_steps=trainer.global_step - steps,

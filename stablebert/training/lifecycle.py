@@ -21,10 +21,13 @@ from stablebert.runs.files import (
     CRASH,
     ENCODER,
     HISTORY,
+    PREDICTIONS,
     RESULT,
+    write_bytes,
     write_json,
     write_text,
 )
+from stablebert.runs.predictions import serialize_predictions
 from stablebert.runs.record import RunRecord, read_record, serialize_record
 from stablebert.runs.run import Job, LocatedRun
 from stablebert.signals import stop_signal
@@ -58,7 +61,7 @@ def run_job(job: Job, watchers: Sequence[Callback] = ()) -> RunRecord | EarlySco
 
 
 def train_run(run: LocatedRun, watchers: Sequence[Callback] = ()) -> RunRecord:
-    """Train and test a run; leave config.yaml, history.jsonl and result.json in its folder.
+    """Train and test a run; leave its files in its folder, result.json last.
 
     Args:
         run: The run; if it has finished, its record is returned.
@@ -186,6 +189,8 @@ class Session:
         else:
             self._history.complete()
             write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
+            predictions = serialize_predictions({record.key: outcome.predictions})
+            write_bytes(folder / PREDICTIONS, predictions)
             # before the record: a process that is killed here must not leave both
             (folder / CRASH).unlink(missing_ok=True)
             if not write_json(folder / RESULT, serialize_record(record), replace=cfg.force):

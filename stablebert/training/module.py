@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from stablebert.callbacks.logging import log_now
+from stablebert.callbacks.stateful import is_validation_of_fit
 from stablebert.callbacks.validation import planned_steps
 from stablebert.glue.metrics import compute_metrics
 from stablebert.losses import fine_tuning_loss, rdrop_loss
@@ -98,6 +99,8 @@ class GlueClassifier(L.LightningModule):
         """Dropout masks for packed batches on a CPU."""
         self.predictions: dict[str, Predictions] = {}
         """Predictions of the latest pass over each split, `val` and `test`."""
+        self.validations: dict[int, Predictions] = {}
+        """Predictions of each validation of the latest fit, by optimizer step."""
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
     @override
@@ -126,6 +129,7 @@ class GlueClassifier(L.LightningModule):
         seed = stream_seed(self.dropout_seed, "dropout")
         torch.manual_seed(seed)
         self.masks = DropoutMasks(seed)
+        self.validations = {}
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -173,6 +177,8 @@ class GlueClassifier(L.LightningModule):
     @override
     def on_validation_epoch_end(self) -> None:
         self._finish_pass("val")
+        if is_validation_of_fit(self.trainer):
+            self.validations[self.trainer.global_step] = self.predictions["val"]
 
     @override
     def on_test_epoch_end(self) -> None:

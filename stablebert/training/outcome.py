@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from stablebert.glue.datamodule import GlueDataModule
 from stablebert.glue.metrics import compute_metrics, majority_score, predictions_from_logits
 from stablebert.runs.files import RESULT
+from stablebert.runs.predictions import RowPredictions, RunPredictions, digest_of
 from stablebert.runs.record import Metrics, RecordError, RunRecord, read_record
 from stablebert.runs.run import LocatedRun
 from stablebert.runs.seeds import Seeds
@@ -39,6 +42,7 @@ class Outcome:
     val_at_last: Predictions
     test_at_last: Predictions
     test_at_best: Predictions
+    predictions: RunPredictions
     splits: dict[str, dict[str, Any]]
     steps: int
     skipped_steps: int
@@ -109,6 +113,7 @@ def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] 
         pruned_from=[list(seeds) for seeds in pruned_from] or None,
         data_address=run.source.content.address,
         model_address=run.model_content.address,
+        predictions_digest=digest_of(outcome.predictions),
     )
 
 
@@ -158,6 +163,30 @@ def nan_to_zero(score: float) -> float:
 def concatenate(val: Predictions, test: Predictions) -> Predictions:
     """Join the two halves of the dev set."""
     return Predictions(torch.cat([val.logits, test.logits]), torch.cat([val.labels, test.labels]))
+
+
+def in_row_order(data: GlueDataModule, split: str, predictions: Predictions) -> RowPredictions:
+    """Return the predictions of a pass with row numbers, in the order of the source.
+
+    Args:
+        data: Data module that gave the batches, longest rows first.
+        split: `val` or `test`.
+        predictions: Predictions of the pass.
+
+    Raises:
+        ValueError: If they are not of the rows of the split, in the order of the batches.
+    """
+    labels = predictions.labels.numpy()
+    if not np.array_equal(labels, data.labels(split)):
+        raise ValueError(f"the predictions of {split} are not in the order of its batches")
+    rows = data.sets[split].rows
+    order = np.argsort(rows)
+    return RowPredictions(
+        source=data.parts[split].source,
+        rows=rows[order].astype(np.int32),
+        labels=labels[order].astype(np.float32),
+        logits=predictions.logits.numpy()[order],
+    )
 
 
 def count_predictions(task: Task, predictions: Predictions) -> Metrics:

@@ -17,7 +17,7 @@ from tests.helpers.records import make_cell, make_record
 
 DATA, MODEL = "sha256:0123", "org/bert@c0ffee"
 """Identities of data and model in runs that are never trained."""
-FINISHED = {"config.yaml", "history.jsonl", "result.json"}
+FINISHED = {"config.yaml", "history.jsonl", "predictions.parquet", "result.json"}
 """Names of the files of a finished run."""
 
 SWEEP = """

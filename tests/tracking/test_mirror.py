@@ -261,9 +261,10 @@ def test_the_summary_has_the_best_validation_score(offline_runs, summary_of, mir
 
 @pytest.mark.slow
 @MIRRORS
-def test_the_record_is_among_the_files(offline_runs, mirror):
+@pytest.mark.parametrize("name", ["result.json", "predictions.parquet"])
+def test_record_and_predictions_are_among_the_files(offline_runs, mirror, name):
     folder, _ = offline_runs[1][mirror]
-    assert (folder / "files" / "result.json").read_bytes() == offline_runs[0].read_bytes()
+    assert (folder / "files" / name).read_bytes() == offline_runs[0].with_name(name).read_bytes()
 
 
 # ---------------------------------------------------------------- faults

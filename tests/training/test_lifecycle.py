@@ -19,12 +19,13 @@ from stablebert.errors import MACHINE_ERRORS, InputError
 from stablebert.runs.claims import ClaimedError, hold_claim, is_claimed
 from stablebert.runs.early_score import EarlyScore, read_early_score
 from stablebert.runs.locate import locate
+from stablebert.runs.predictions import digest_of, parse_predictions
 from stablebert.runs.record import RecordError, read_record
 from stablebert.runs.run import Job
 from stablebert.training import lifecycle
 from stablebert.training.lifecycle import open_run, run_job, train_run, train_when_free
 from stablebert.training.module import GlueClassifier
-from tests.helpers.outcomes import make_outcome
+from tests.helpers.outcomes import make_outcome, predict, store
 from tests.helpers.runs import (
     FINISHED,
     check_is_complete,
@@ -76,6 +77,12 @@ def test_the_stored_configuration_is_that_of_the_run(run):
     assert compose([f"{key}={value}" for key, value in values.items()]) == run.cfg
 
 
+def test_the_record_has_the_digest_of_the_predictions(run):
+    record = finish(run)
+    content = parse_predictions((run.folder / "predictions.parquet").read_bytes())
+    assert digest_of(content[record.key]) == record.predictions_digest
+
+
 @pytest.fixture
 def names_at_record(run, monkeypatch):
     """Names in the folder of the run when its record is about to be written."""
@@ -91,7 +98,7 @@ def names_at_record(run, monkeypatch):
 
 def test_the_record_is_written_last(run, names_at_record):
     finish(run)
-    assert {"config.yaml", "history.jsonl"} <= names_at_record
+    assert names_at_record >= FINISHED - {"result.json"}
 
 
 def test_an_older_crash_record_is_removed_before_the_record_is_written(run, request):
@@ -111,7 +118,10 @@ def test_a_finished_run_is_not_opened_again(run):
 
 def test_a_forced_run_replaces_the_record(run):
     finish(run, best_step=6)
-    finish(forced(run), best_step=12)
+    test = store(test_at_last=predict((5, 5), (10, 10)))
+    record = finish(forced(run), best_step=12, predictions=test)
+    content = parse_predictions((run.folder / "predictions.parquet").read_bytes())
+    assert digest_of(content[record.key]) == record.predictions_digest
     assert read_record(run.folder).val_best_step == 12
     assert names_in(run.folder) == FINISHED
 
