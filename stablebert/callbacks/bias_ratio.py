@@ -103,8 +103,9 @@ class BiasRatioMonitor(StepMonitor):
             kind = "no optimizer" if optimizer is None else type(optimizer).__name__
             raise TypeError(f"BiasRatioMonitor needs Adam, AdamW or BertAdam; got {kind}")
         ids = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        parts = layers(pl_module, self.encoder).values()
-        if ids.isdisjoint(id(p) for layer in parts for p in layer.parameters()):
+        self._layers = layers(pl_module, self.encoder)
+        parameters = (p for layer in self._layers.values() for p in layer.parameters())
+        if ids.isdisjoint(map(id, parameters)):
             raise TypeError(
                 "BiasRatioMonitor reads the first optimizer, which has no parameter of the model; "
                 "return the model's optimizer first"
@@ -112,4 +113,4 @@ class BiasRatioMonitor(StepMonitor):
 
     @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        return measure_bias_ratio(trainer.optimizers[0], layers(pl_module, self.encoder))
+        return measure_bias_ratio(trainer.optimizers[0], self._layers)

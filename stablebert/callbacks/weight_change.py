@@ -97,6 +97,7 @@ class WeightChangeMonitor(StepMonitor):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         model_of(trainer, pl_module, self, self.encoder)
+        self._layers = layers(pl_module, self.encoder)
         if not self.state["start"]:
             if trainer.ckpt_path is not None:
                 logger.warning(
@@ -104,15 +105,14 @@ class WeightChangeMonitor(StepMonitor):
                     "are from its own weights",
                     trainer.ckpt_path,
                 )
-            self.state["start"] = copy_weights(layers(pl_module, self.encoder))
+            self.state["start"] = copy_weights(self._layers)
         self._start_norms = weight_norms(self.state["start"])
 
     @override
     def measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        layers_by_name = layers(pl_module, self.encoder)
-        change = weight_change(layers_by_name, self.state["start"], self._start_norms)
+        change = weight_change(self._layers, self.state["start"], self._start_norms)
         distances, relative = change.tolist()
-        keys = [log_key(name) for name in layers_by_name]
+        keys = [log_key(name) for name in self._layers]
         return {
             **{f"weight_change/{k}": d for k, d in zip(keys, distances, strict=True)},
             **{f"weight_change_relative/{k}": d for k, d in zip(keys, relative, strict=True)},

@@ -124,6 +124,8 @@ def locate_model(module: nn.Module, encoder: str | None = None) -> LocatedModel:
         chosen = candidates.get("model", next(iter(candidates.values())))
     model: Any = chosen
     architecture_of(model.config.model_type)
+    if model is module:
+        return LocatedModel(model, model)
     is_bare = sum(1 for _ in model.parameters()) == sum(1 for _ in model.base_model.parameters())
     others = [other for other in models.values() if other is not model]
     return LocatedModel(model, module, others) if is_bare else LocatedModel(model, model)
