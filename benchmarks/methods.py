@@ -1,8 +1,9 @@
 """Measure what a training step of each method costs, relative to one of `standard`.
 
 Methods run round-robin in one process. A step is forward, backward, clipping and update with the
-classes of a real run, without Trainer, monitors and validation. `reinit`, `longer`, `intermediate`
-and `lp_ft` differ only before training; `mosbach` is measured with its smaller batch.
+classes of a real run, without Trainer, monitors and validation. `reinit`, `noisytune`, `longer`,
+`intermediate` and `lp_ft` differ only before training; `mosbach` is measured with its smaller
+batch.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Requirements, besides a `Trainer` that keeps the whole model on every device:
 
-* `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, `BiasRatioMonitor` and
+* `AddNoise`, `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, `BiasRatioMonitor` and
   `WeightChangeMonitor`: a module with a model of the transformers library, of a supported
   architecture, under any name: bare with a head around it, or with a head of its own. It is created
   in `__init__` or `configure_model`. If there are several, `encoder="student"` chooses one.
@@ -19,14 +19,15 @@ over with every fit, so one instance can serve several trainings; a fit that res
 checkpoint (`ckpt_path`) continues with the state in it.
 
 If something is missing, an error at the start of training or at the first validation names it. The
-methods apply in the order `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, and are listed
-before the monitors.
+methods apply in the order `AddNoise`, `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, and
+are listed before the monitors.
 """
 
 from stablebert.callbacks.best_weights import BestWeights
 from stablebert.callbacks.bias_ratio import BiasRatioMonitor
 from stablebert.callbacks.linear_probe import LinearProbe
 from stablebert.callbacks.mixout import Mixout
+from stablebert.callbacks.noise import AddNoise
 from stablebert.callbacks.protocols import HasRows
 from stablebert.callbacks.reinit import ReinitTopLayers
 from stablebert.callbacks.train_part import TrainPart
@@ -35,6 +36,7 @@ from stablebert.callbacks.validation import StopAfter, ValidationSchedule
 from stablebert.callbacks.weight_change import WeightChangeMonitor
 
 __all__ = [
+    "AddNoise",
     "BestWeights",
     "BiasRatioMonitor",
     "HasRows",

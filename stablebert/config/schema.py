@@ -77,6 +77,13 @@ class ReinitConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseConfig:
+    """Noise on the pre-trained weights before training."""
+
+    intensity: NotNegative = field(metadata=neutral(0.0))
+
+
+@dataclass(frozen=True, slots=True)
 class IntermediateConfig:
     """Intermediate task to fine-tune on first."""
 
@@ -193,6 +200,7 @@ class RunConfig:
     data: DataConfig
     model: ModelConfig
     reinit: ReinitConfig
+    noise: NoiseConfig
     intermediate: IntermediateConfig
     mixout: MixoutConfig
     trainable: TrainableConfig

@@ -1,4 +1,4 @@
-"""Changes to a loaded model: re-initialization, partially trained embeddings, dropout off."""
+"""Changes to a loaded model: re-initialization, noise, partial embeddings, dropout off."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
@@ -145,6 +145,45 @@ def _random_layers(model: nn.Module) -> dict[str, None]:
     return names
 
 
+@torch.no_grad()
+def add_noise(
+    model: nn.Module, *, intensity: float, seed: int = 0, encoder: str | None = None
+) -> list[str]:
+    """Add noise to the pre-trained weights: NoisyTune (Wu et al., 2022, equation 1).
+
+    Each tensor w of the encoder becomes w + U(-λ/2, λ/2) std(w), with the standard deviation of its
+    elements. Layers that start at random get none, nor do tensors with one element.
+
+    Args:
+        model: Model of a supported architecture, or a module with one inside, on any device.
+        intensity: λ.
+        seed: Seed of the noise, a run's `seed_init`.
+        encoder: Path of the model in the module, if there are several; see `locate_model`.
+
+    Returns:
+        Names of the layers with noise.
+    """
+    located = locate_model(model, encoder)
+    rng = stream_generator(seed, "noise")
+    drawn_layers = random_layers(located.model)
+    partial = {
+        id(module.weight): module
+        for module in located.root.modules()
+        if isinstance(module, PartiallyTrainedEmbedding)
+    }
+    layers_by_name = {n: layer for n, layer in located.layers().items() if n not in drawn_layers}
+    for p in (p for layer in layers_by_name.values() for p in layer.parameters()):
+        embedding = partial.get(id(p))
+        # noise and deviation are those of the full matrix, so that packing does not matter
+        weight = p if embedding is None else embedding.merge().weight
+        if weight.numel() > 1:
+            noise = torch.rand(weight.shape, generator=rng).sub_(0.5).to(weight.device)
+            weight.add_(noise * (intensity * weight.std()))
+        if embedding is not None:
+            embedding.load(weight)
+    return list(layers_by_name)
+
+
 class PartiallyTrainedEmbedding(nn.Module):
     """Embedding whose only trained rows are those of tokens that occur in training.
 
@@ -175,6 +214,12 @@ class PartiallyTrainedEmbedding(nn.Module):
             weight, freeze=False
         )
         return full
+
+    @torch.no_grad()
+    def load(self, weight: Tensor) -> None:
+        """Replace all rows, trained or not, with those of a full matrix, `(V, H)`."""
+        self.rest.copy_(weight)
+        self.weight.copy_(weight[self.place >= 0])
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return the rows of token ids.

@@ -146,6 +146,8 @@ def build_callbacks(cfg: RunConfig) -> list[Callback]:
         callbacks.ValidationSchedule(cfg.trainer.evaluations),
         callbacks.TrainingLossMonitor(),
     ]
+    if cfg.noise.intensity:
+        chain.append(callbacks.AddNoise(**_arguments(cfg.noise), seed=cfg.init_seed))
     if cfg.reinit.num_layers or cfg.reinit.pooler:
         chain.append(callbacks.ReinitTopLayers(**_arguments(cfg.reinit), seed=cfg.init_seed))
     if cfg.trainable.patterns or cfg.trainable.top_layers is not None:

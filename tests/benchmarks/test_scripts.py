@@ -44,7 +44,7 @@ def test_ctrl_c_ends_a_script_without_a_traceback(script):
 
 
 def test_every_method_has_a_measured_step_or_that_of_standard():
-    same_step_as_standard = {"reinit", "longer", "intermediate", "lp_ft"}
+    same_step_as_standard = {"reinit", "noisytune", "longer", "intermediate", "lp_ft"}
     assert {*methods.METHODS, *same_step_as_standard} == {*choices_of("method")}
 
 

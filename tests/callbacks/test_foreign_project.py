@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from stablebert import callbacks
 from stablebert.callbacks import (
+    AddNoise,
     BiasRatioMonitor,
     LinearProbe,
     Mixout,
@@ -53,11 +54,11 @@ def test_callback_works_with_a_plain_module(tiny_bert, name):
 
 
 def test_all_callbacks_work_together(tiny_bert):
-    methods = ("ReinitTopLayers", "TrainPart", "Mixout", "LinearProbe")
+    methods = ("AddNoise", "ReinitTopLayers", "TrainPart", "Mixout", "LinearProbe")
     rest = [CALLBACKS[name]() for name in CALLBACKS if name not in methods]
     module = DictModule(tiny_bert)
-    fit(module, ReinitTopLayers(1), TrainPart(num_layers=1), Mixout(0.1), LinearProbe(
-        1.0, rows=dict_batches()), *rest)  # fmt: skip
+    fit(module, AddNoise(0.1), ReinitTopLayers(1), TrainPart(num_layers=1), Mixout(0.1),
+        LinearProbe(1.0, rows=dict_batches()), *rest)  # fmt: skip
     assert module.validated == [2, 4]
 
 
@@ -77,7 +78,7 @@ class WithoutModel(L.LightningModule):
 
 
 NEED_MODEL = [
-    *("BiasRatioMonitor", "LinearProbe", "Mixout", "ReinitTopLayers", "TrainPart"),
+    *("AddNoise", "BiasRatioMonitor", "LinearProbe", "Mixout", "ReinitTopLayers", "TrainPart"),
     "WeightChangeMonitor",
 ]
 

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from stablebert.callbacks import (
+    AddNoise,
     BestWeights,
     BiasRatioMonitor,
     LinearProbe,
@@ -121,6 +122,7 @@ def fit_dicts(module, *chain, recorder=None, batches=None, ckpt_path=None, **set
 
 
 CALLBACKS = {
+    "AddNoise": lambda: AddNoise(0.3),
     "BestWeights": lambda: BestWeights("val/score"),
     "BiasRatioMonitor": BiasRatioMonitor,
     "LinearProbe": lambda: LinearProbe(1.0, rows=dict_batches()),

@@ -1,17 +1,21 @@
-"""Re-initialization, partially trained embeddings and dropout."""
+"""Re-initialization, noise, partially trained embeddings and dropout."""
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers import BertConfig, BertForSequenceClassification
 
 from stablebert.models.loading import load_model
 from stablebert.models.location import layers, packed_forward
 from stablebert.models.surgery import (
+    add_noise,
     disable_dropout,
     has_dropout,
+    random_layers,
     reinitialize,
     reinitialize_top,
     top_layers,
@@ -20,6 +24,7 @@ from stablebert.models.surgery import (
 from stablebert.optim.adam import BertAdam
 from stablebert.optim.groups import parameter_groups
 from stablebert.packed.dropout import DropoutMasks
+from stablebert.seeds import stream_generator
 from tests.helpers.architectures import BLOCKS, POOLED, SHAPES, padded_batch
 from tests.helpers.packing import packed_and_padded, small_bert
 
@@ -150,6 +155,70 @@ def test_reinit_draws_all_of_the_attention_of_xlnet(folders):
     biases = {"r_r_bias", "r_s_bias", "r_w_bias"}
     assert set(raw) == {"q", "k", "v", "o", "r", "seg_embed", *biases}
     assert all(p.std() > 0.01 for p in raw.values())
+
+
+# ---------------------------------------------------------------- noise
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_noise_is_uniform_in_deviations_of_each_tensor_of_the_encoder(folders, kind):
+    """w + λ (U[0, 1) - 1/2) std(w), with numpy in float64 (Wu et al., 2022, equation 1)."""
+    model = load_model(folders[kind], num_labels=2, seed=0)
+    before = {id(p): p.detach().double().numpy().copy() for p in model.parameters()}
+    names = add_noise(model, intensity=0.3, seed=5)
+    rng = stream_generator(5, "noise")
+    named = layers(model)
+    assert sorted([*names, *random_layers(model)]) == sorted(named)
+    for name in names:
+        for p in named[name].parameters():
+            w, uniform = before[id(p)], torch.rand(p.shape, generator=rng).double().numpy()
+            expected = w + 0.3 * (uniform - 0.5) * w.std(ddof=1)
+            np.testing.assert_allclose(p.detach().numpy(), expected, rtol=1e-5, atol=1e-7)
+    for p in (p for name in random_layers(model) for p in named[name].parameters()):
+        assert np.array_equal(p.detach().numpy(), before[id(p)])
+
+
+def test_noise_moves_weights_by_at_most_half_the_intensity(bert):
+    before = bert.bert.embeddings.word_embeddings.weight.detach().clone()
+    add_noise(bert, intensity=0.2)
+    after = bert.bert.embeddings.word_embeddings.weight.detach()
+    moved = (after - before) / before.std()
+    assert 0.0999 < moved.abs().max() <= 0.1001
+    assert moved.std() == pytest.approx(0.2 / 12**0.5, rel=0.05)
+
+
+def test_noise_is_the_same_in_a_partially_trained_embedding(bert):
+    full, rows = copy.deepcopy(bert), torch.tensor([1, 4, 7])
+    add_noise(full, intensity=0.3, seed=2)
+    train_embedding_rows(bert, rows)
+    add_noise(bert, intensity=0.3, seed=2)
+    partial = bert.get_input_embeddings()
+    noisy = full.get_input_embeddings().weight
+    assert torch.equal(partial.merge().weight, noisy)
+    assert torch.equal(partial.weight, noisy[rows])
+    bert.set_input_embeddings(partial.merge())
+    assert all(torch.equal(p, q) for p, q in zip(bert.parameters(), full.parameters(), strict=True))
+
+
+def test_a_pooler_that_starts_at_random_gets_no_noise(bert):
+    reinitialize(bert, ["pooler"], rng=torch.Generator())
+    before = bert.bert.pooler.dense.weight.detach().clone()
+    assert "pooler" not in add_noise(bert, intensity=0.3)
+    assert torch.equal(bert.bert.pooler.dense.weight, before)
+
+
+def test_another_seed_draws_other_noise(bert):
+    other = copy.deepcopy(bert)
+    add_noise(bert, intensity=0.3, seed=1)
+    add_noise(other, intensity=0.3, seed=2)
+    assert not torch.equal(bert.bert.pooler.dense.weight, other.bert.pooler.dense.weight)
+
+
+def test_a_tensor_of_one_element_has_no_deviation_and_gets_no_noise():
+    sizes = {"hidden_size": 1, "num_attention_heads": 1, "intermediate_size": 1}
+    bert = BertForSequenceClassification(BertConfig(**sizes, num_hidden_layers=1))
+    add_noise(bert, intensity=0.3)
+    assert all(p.isfinite().all() for p in bert.parameters())
 
 
 # ---------------------------------------------------------------- partially trained embeddings

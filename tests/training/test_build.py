@@ -247,6 +247,10 @@ MONITORS = ["BiasRatioMonitor", "WeightChangeMonitor"]
         (["monitor.weight_change=false"], [*ALWAYS, "BiasRatioMonitor"]),
         (["method=reinit"], [*ALWAYS, "ReinitTopLayers", *MONITORS]),
         (["method=mixout"], [*ALWAYS, "Mixout", *MONITORS]),
+        (["method=noisytune"], [*ALWAYS, "AddNoise", *MONITORS]),
+        # re-initialized layers are drawn after the noise, which lower layers have in any case
+        (["method=noisytune+reinit+mixout"],
+         [*ALWAYS, "AddNoise", "ReinitTopLayers", "Mixout", *MONITORS]),
         (["method=bitfit"], [*ALWAYS, "TrainPart", *MONITORS]),
         (["method=lp_ft"], [*ALWAYS, "LinearProbe", *MONITORS]),
         # the part to train is chosen after re-initialization
@@ -265,6 +269,11 @@ def test_the_number_of_evaluations_reaches_the_schedule():
 def test_the_settings_of_reinit_reach_its_callback():
     reinit = chain("reinit.num_layers=1", "reinit.pooler=false", "seed_init=3")["ReinitTopLayers"]
     assert (reinit.num_layers, reinit.pooler, reinit.seed) == (1, False, 3)
+
+
+def test_the_settings_of_the_noise_reach_its_callback():
+    noise = chain("noise.intensity=0.3", "seed_init=3")["AddNoise"]
+    assert (noise.intensity, noise.seed) == (0.3, 3)
 
 
 def test_a_bar_is_shown_on_a_terminal_only(monkeypatch):
