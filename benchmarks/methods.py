@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+from lightning.pytorch.plugins.precision import Precision
 
 from stablebert.callbacks import Mixout, TrainPart
 from stablebert.config.compose import compose
@@ -37,7 +38,7 @@ from stablebert.training.quiet import silence_libraries
 ROUNDS, STEPS = 7, 8
 METHODS = (
     *("standard", "bert_adam", "mixout", "llrd", "pretrained_wd", "wd", "mosbach", "ema", "rdrop"),
-    *("bitfit", "layernorm", "head_only"),
+    *("component_clipping", "bitfit", "layernorm", "head_only"),
 )
 
 
@@ -51,7 +52,13 @@ def build_step(method: str, data: str, model: str, task: str) -> Callable[[], No
     if not (cfg.optimizer.weight_decay and cfg.optimizer.decay_to == "zero"):
         train_embedding_rows(module.model, torch.from_numpy(rows.vocabulary()))
     trainer: Any = SimpleNamespace(
-        accumulate_grad_batches=1, estimated_stepping_batches=10_000, global_step=0, strategy=None
+        accumulate_grad_batches=1,
+        estimated_stepping_batches=10_000,
+        global_step=0,
+        strategy=None,
+        precision_plugin=Precision(),
+        gradient_clip_val=None,
+        gradient_clip_algorithm=None,
     )
     for callback in build_callbacks(cfg):
         if isinstance(callback, Mixout | TrainPart):
@@ -68,7 +75,7 @@ def build_step(method: str, data: str, model: str, task: str) -> Callable[[], No
     def step() -> None:
         with mock.patch.object(GlueClassifier, "trainer", trainer):
             torch.autograd.backward(module.training_step(next(batches), 0)["loss"])
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            module.configure_gradient_clipping(optimizer, cfg.optimizer.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
             trainer.global_step += 1

@@ -140,6 +140,7 @@ class OptimizerConfig:
     layer_decay: Rate = field(metadata=neutral(1.0))
     warmup: Fraction
     clip_norm: Positive
+    clip_by: Literal["model", "component"] = field(metadata=neutral("model"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 from typing_extensions import override
 
 from stablebert.callbacks.logging import log_now
@@ -61,6 +63,8 @@ class GlueClassifier(L.LightningModule):
         layer_decay: Factor on the learning rate from each layer to the next lower one (LLRD).
         bias_correction: Whether Adam corrects its bias; False is BERTAdam.
         warmup: Fraction of all optimizer steps during which the learning rate rises.
+        clip_by: "model" clips the norm of all gradients together, "component" that of each weight
+            matrix and vector alone (Yang and Ma, 2022), both to the Trainer's `gradient_clip_val`.
         rdrop: Weight of the divergence between two dropout passes; 0 makes one pass.
         dropout_seed: Seed of the dropout masks.
     """
@@ -78,6 +82,7 @@ class GlueClassifier(L.LightningModule):
         layer_decay: float = 1.0,
         bias_correction: bool = True,
         warmup: float = 0.1,
+        clip_by: str = "model",
         rdrop: float = 0.0,
         dropout_seed: int = 0,
     ):
@@ -93,6 +98,7 @@ class GlueClassifier(L.LightningModule):
         self.decay_to = decay_to
         self.layer_decay = layer_decay
         self.warmup = warmup
+        self.clip_by = clip_by
         self.rdrop = rdrop
         self.dropout_seed = dropout_seed
         self.masks = DropoutMasks(stream_seed(dropout_seed, "dropout"))
@@ -157,6 +163,19 @@ class GlueClassifier(L.LightningModule):
         # `limit_train_batches` may end an epoch before its last row
         end = min(len(loader.dataset), self.trainer.num_training_batches * loader.batch_size)
         return float(rows * micro_batches / min(batch_size, end - first_row))
+
+    @override
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        if self.clip_by == "component" and gradient_clip_val is not None:
+            for p in self.parameters():
+                clip_grad_norm_(p, gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

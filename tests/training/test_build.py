@@ -59,6 +59,7 @@ def configure(*overrides):
         ("optimizer.layer_decay=0.9", "layer_decay", 0.9),
         ("optimizer.bias_correction=false", "bias_correction", False),
         ("optimizer.warmup=0.3", "warmup", 0.3),
+        ("optimizer.clip_by=component", "clip_by", "component"),
         ("rdrop.alpha=2", "rdrop", 2),
         ("seed_data=4", "dropout_seed", 4),
         ("task=mrpc", "metrics", ("f1", "accuracy")),

@@ -110,6 +110,42 @@ def test_gradients_are_clipped_in_every_precision(tiny_bert, precision, bias_cor
     assert norms[0.05] == pytest.approx([0.05] * 8, rel=1e-3)
 
 
+class Gradients(L.Callback):
+    """Gradients of every parameter before and after clipping, in float64."""
+
+    def __init__(self):
+        self.before, self.after = [], []
+
+    @staticmethod
+    def copy(pl_module):
+        return [p.grad.double().clone() for p in pl_module.parameters() if p.grad is not None]
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.before.append(self.copy(pl_module))
+
+    def on_before_zero_grad(self, trainer, pl_module, optimizer):
+        if any(p.grad is not None for p in pl_module.parameters()):
+            self.after.append(self.copy(pl_module))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_each_component_is_clipped_by_its_own_norm_in_every_precision(tiny_bert, precision):
+    """g min(1, c / |g|) for each matrix and vector, whatever the loss scale."""
+    settings = dict(PRECISIONS[precision])
+    if "fp16" in settings:
+        settings["plugins"] = [plugin(settings.pop("fp16"))]
+    seen, limit = Gradients(), 0.05
+    module = classifier(tiny_bert, lr=1e-3, clip_by="component")
+    trainer(seen, gradient_clip_val=limit, accumulate_grad_batches=2, **settings).fit(
+        module, loader(), loader(8)
+    )
+    norms = [g.norm().item() for step in seen.before for g in step]
+    assert min(norms) < 0.04 < 0.06 < max(norms)
+    for before, after in zip(seen.before, seen.after, strict=False):
+        for g, clipped in zip(before, after, strict=True):
+            torch.testing.assert_close(clipped, g * min(1, limit / g.norm()), rtol=1e-4, atol=1e-9)
+
+
 @pytest.mark.parametrize("bias_correction", [True, False])
 def test_the_bias_ratio_counts_no_step_that_fp16_skips(tiny_bert, bias_correction):
     """docs/pitfalls.md, 7 and 24: Lightning's global_step counts steps that overflowed."""
