@@ -216,6 +216,25 @@ def decay_has_strength(c: Candidate) -> Iterator[str]:
         yield "optimizer.decay_to=start has no effect with optimizer.weight_decay=0; set it above 0"
 
 
+@_rule("method", "ema.decay", "swa.start")
+def one_average(c: Candidate) -> Iterator[str]:
+    """Refuse two averages of the weights."""
+    decay, start = c.values["ema.decay"], c.values["swa.start"]
+    if decay is not None and start < 1:
+        yield f"ema.decay={decay} and swa.start={start} both average the weights; drop one"
+
+
+@_rule("method", "swa.start", "optimizer.warmup")
+def constant_rate_is_not_rising(c: Candidate) -> Iterator[str]:
+    """Refuse a constant learning rate that begins during the warm-up, perhaps at 0."""
+    start, warmup = c.values["swa.start"], c.values["optimizer.warmup"]
+    if start < warmup:
+        yield (
+            f"swa.start={start} is during the warm-up, optimizer.warmup={warmup}; choose at least "
+            f"{warmup}"
+        )
+
+
 # ---------------------------------------------------------------- model and data
 
 

@@ -128,6 +128,13 @@ class EmaConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SwaConfig:
+    """Mean of late weights at a constant learning rate."""
+
+    start: Fraction = field(metadata=neutral(1.0))
+
+
+@dataclass(frozen=True, slots=True)
 class OptimizerConfig:
     """Adam, its schedule and gradient clipping."""
 
@@ -208,6 +215,7 @@ class RunConfig:
     probe: ProbeConfig
     rdrop: RDropConfig
     ema: EmaConfig
+    swa: SwaConfig
     optimizer: OptimizerConfig
     trainer: TrainerConfig
     monitor: MonitorConfig = field(metadata=NOT_IN_ID)

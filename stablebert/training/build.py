@@ -29,6 +29,7 @@ from stablebert.runs.files import ENCODER
 from stablebert.runs.locate import cache_folder
 from stablebert.runs.run import LocatedRun
 from stablebert.tasks import TASKS
+from stablebert.training.averaging import LateAveraging
 from stablebert.training.module import GlueClassifier
 from stablebert.training.progress import RunProgress
 from stablebert.training.quiet import silence_libraries
@@ -95,6 +96,7 @@ def build_module(run: LocatedRun) -> GlueClassifier:
     return GlueClassifier(
         model,
         metrics=task.metrics,
+        constant_from=cfg.swa.start,
         rdrop=cfg.rdrop.alpha,
         dropout_seed=cfg.data_seed,
         **_arguments(cfg.optimizer, except_for=("clip_norm",)),  # an argument of the Trainer
@@ -176,7 +178,9 @@ def _arguments(group: Any, *, except_for: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def build_averaging(cfg: RunConfig) -> list[Callback]:
-    """Build Lightning's moving average of the weights, if the method uses one."""
+    """Build Lightning's average of the weights, moving or late, if the method uses one."""
+    if cfg.swa.start < 1:
+        return [LateAveraging(cfg.swa.start, choose_device(cfg))]
     if cfg.ema.decay is None:
         return []
     average = get_ema_multi_avg_fn(cfg.ema.decay)  # type: ignore[no-untyped-call]  # not typed in torch

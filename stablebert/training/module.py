@@ -63,6 +63,7 @@ class GlueClassifier(L.LightningModule):
         layer_decay: Factor on the learning rate from each layer to the next lower one (LLRD).
         bias_correction: Whether Adam corrects its bias; False is BERTAdam.
         warmup: Fraction of all optimizer steps during which the learning rate rises.
+        constant_from: Fraction of them after which the learning rate stays the same.
         clip_by: "model" clips the norm of all gradients together, "component" that of each weight
             matrix and vector alone (Yang and Ma, 2022), both to the Trainer's `gradient_clip_val`.
         rdrop: Weight of the divergence between two dropout passes; 0 makes one pass.
@@ -82,6 +83,7 @@ class GlueClassifier(L.LightningModule):
         layer_decay: float = 1.0,
         bias_correction: bool = True,
         warmup: float = 0.1,
+        constant_from: float = 1.0,
         clip_by: str = "model",
         rdrop: float = 0.0,
         dropout_seed: int = 0,
@@ -98,6 +100,7 @@ class GlueClassifier(L.LightningModule):
         self.decay_to = decay_to
         self.layer_decay = layer_decay
         self.warmup = warmup
+        self.constant_from = constant_from
         self.clip_by = clip_by
         self.rdrop = rdrop
         self.dropout_seed = dropout_seed
@@ -234,5 +237,7 @@ class GlueClassifier(L.LightningModule):
             bias_correction=self.bias_correction,
         )
         total = planned_steps(self.trainer, self, type(self).__name__)
-        factors = warmup_scheduler(optimizer, total=total, warmup=self.warmup)
+        factors = warmup_scheduler(
+            optimizer, total=total, warmup=self.warmup, constant_from=self.constant_from
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": factors, "interval": "step"}}

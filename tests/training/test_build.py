@@ -18,6 +18,7 @@ from stablebert.optim.adam import BertAdam
 from stablebert.runs.locate import locate
 from stablebert.tasks import TASKS
 from stablebert.training import build as building
+from stablebert.training.averaging import LateAveraging
 from stablebert.training.build import (
     build_averaging,
     build_callbacks,
@@ -59,6 +60,7 @@ def configure(*overrides):
         ("optimizer.layer_decay=0.9", "layer_decay", 0.9),
         ("optimizer.bias_correction=false", "bias_correction", False),
         ("optimizer.warmup=0.3", "warmup", 0.3),
+        ("swa.start=0.7", "constant_from", 0.7),
         ("optimizer.clip_by=component", "clip_by", "component"),
         ("rdrop.alpha=2", "rdrop", 2),
         ("seed_data=4", "dropout_seed", 4),
@@ -287,6 +289,12 @@ def test_weights_are_averaged_only_on_request():
     assert build_averaging(configure()) == []
     (averaging,) = build_averaging(configure("method=ema"))
     assert isinstance(averaging, WeightAveraging)
+
+
+def test_late_weights_are_averaged_from_the_configured_start():
+    (averaging,) = build_averaging(configure("method=swa", "swa.start=0.7"))
+    assert isinstance(averaging, LateAveraging)
+    assert averaging.start == 0.7
 
 
 # ---------------------------------------------------------------- Trainer
