@@ -9,7 +9,7 @@ from stablebert.config.compose import compose
 from stablebert.config.files import documented_keys
 from stablebert.config.merge import SELECTORS
 from stablebert.config.serialize import flat_values
-from stablebert.config.values import choices_of, describe_allowed_values
+from stablebert.config.values import choices_of, describe_allowed_overrides
 from stablebert.errors import ConfigError
 
 EXAMPLES = """\
@@ -61,7 +61,7 @@ def describe_keys(command: Command, overrides: Sequence[str]) -> str:
     ]
     for key, comment in documented_keys():
         lines += [f"{key}={_format_value(values[key])}", f"    {comment}"]
-        lines += [f"    takes {describe_allowed_values(key)}"]
+        lines += [f"    takes {describe_allowed_overrides(key)}"]
     return "\n".join(lines)
 
 

@@ -12,11 +12,12 @@ from stablebert.config.files import flatten, load_conf
 from stablebert.config.merge import SELECTORS, Setting, merge, merge_files, values_of
 from stablebert.config.schema import KEYS, RunConfig
 from stablebert.config.values import (
+    Multiple,
     choices_of,
-    describe_allowed_values,
+    describe_allowed_overrides,
     describe_unknown_key,
     did_you_mean,
-    parse_value,
+    parse_override,
     unquote,
 )
 from stablebert.errors import ConfigError
@@ -43,8 +44,18 @@ def compose(overrides: Sequence[str]) -> RunConfig:
         raise ConfigError([f"conf/base.yaml lacks {', '.join(missing)}"])
     selection = {key: values.get(key, str(base[key])) for key in SELECTORS}
     files = merge_files(selection, values)
+    multiples = {key: values.pop(key) for key in [*values] if isinstance(values[key], Multiple)}
     settings = {key: Setting(value) for key, value in values.items() if key != "model.like"}
     all_values = values_of(merge(files, settings))
+    for key, multiple in multiples.items():
+        try:
+            all_values[key] = multiple.of(files[key].value, key)
+        except ValueError:
+            problems.append(
+                f"{key}={multiple.factor:g}x: {key} is {files[key].value} without it, and takes "
+                f"{describe_allowed_overrides(key)}"
+            )
+    # a multiple settles no contradiction between the values that it multiplies
     problems += contradictions(Candidate(values, files, all_values), command_line.refused_keys)
     if problems:
         raise ConfigError(problems)
@@ -74,11 +85,11 @@ class _CommandLine:
 
     def _set(self, argument: str, key: str, text: str) -> None:
         try:
-            value = parse_value(text, key)
+            value = parse_override(text, key)
         except ValueError:
             self.refused_keys.add(key)
             near = did_you_mean(text, choices_of(key))
-            self.problems.append(f"{argument}: {key} takes {describe_allowed_values(key)}{near}")
+            self.problems.append(f"{argument}: {key} takes {describe_allowed_overrides(key)}{near}")
             return
         if self.values.setdefault(key, value) != value:
             self.refused_keys.add(key)

@@ -47,6 +47,10 @@ def neutral(value: object) -> Mapping[str, Any]:
     return {"neutral": value}
 
 
+RELATIVE: Mapping[str, Any] = {"relative": True}
+"""Metadata of a number that an override may also give as a multiple of the files' value: `0.5x`."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataConfig:
     """Source of the task's rows, and the longest example in tokens."""
@@ -138,8 +142,8 @@ class SwaConfig:
 class OptimizerConfig:
     """Adam, its schedule and gradient clipping."""
 
-    lr: Rate
-    bias_correction: bool
+    lr: Rate = field(metadata=RELATIVE)
+    bias_correction: Literal[True, False, "second_moment", "learning_rate"]
     betas: tuple[BelowOne, BelowOne]
     eps: Positive
     weight_decay: NotNegative
@@ -235,7 +239,7 @@ class RunConfig:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The type of one dotted key, and its metadata (`NOT_IN_ID`, `neutral`)."""
+    """The type of one dotted key, and its metadata (`NOT_IN_ID`, `neutral`, `RELATIVE`)."""
 
     hint: Any
     optional: bool

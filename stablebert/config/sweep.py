@@ -16,7 +16,7 @@ from stablebert.config.compose import compose
 from stablebert.config.files import SWEEPS, load_yaml
 from stablebert.config.schema import KEYS, RunConfig
 from stablebert.config.sweep_command import NO_FORCE, command_problems, fixed_overrides
-from stablebert.config.values import did_you_mean, is_list_key, parse_value
+from stablebert.config.values import did_you_mean, is_list_key, parse_override, parse_value
 from stablebert.errors import ConfigError
 from stablebert.filesystem import expand_path
 
@@ -143,7 +143,7 @@ def _distinct(key: str, texts: Iterable[str]) -> list[str]:
     distinct: dict[object, str] = {}
     for text in texts:
         try:
-            distinct.setdefault(parse_value(text, key), text)
+            distinct.setdefault(parse_override(text, key), text)
         except ValueError:
             distinct.setdefault((text,), text)
     return list(distinct.values())

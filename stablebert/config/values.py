@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -14,6 +15,7 @@ _BOOLS |= {"false": False, "0": False, "no": False, "off": False}
 _NULL = {"null", "none", "~"}
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_MULTIPLE = re.compile(rf"\s*({_NUMBER.pattern})x\s*")
 _ITEM = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,]*?)\s*(?:,|$)""")
 
 
@@ -36,7 +38,8 @@ def parse_value(text: str, key: str) -> Any:
     if _joins_names(key) and "+" in text:
         parts = [_parse_as(part, Literal[tuple(choices)]) for part in unquote(text).split("+")]
         return "+".join(sorted(parts, key=choices.index))  # one name, in whatever order
-    return _parse_as(text, Literal[tuple(choices)] if choices else KEYS[key].hint)
+    is_file_entry = choices and get_origin(KEYS[key].hint) is not Literal
+    return _parse_as(text, Literal[tuple(choices)] if is_file_entry else KEYS[key].hint)
 
 
 def _parse_as(text: str, hint: Any) -> Any:
@@ -52,7 +55,7 @@ def _parse_as(text: str, hint: Any) -> Any:
     elif hint is float:  # adding 0.0 makes -0.0 positive
         value = float(bare) + 0.0 if _NUMBER.fullmatch(bare) and isfinite(float(bare)) else None
     elif origin is Literal:
-        value = bare if bare in args else None
+        value = next((v for v in (bare, _BOOLS.get(bare.lower())) if v in args), None)
     elif origin is Annotated:
         inner = _parse_as(text, args[0])
         value = inner if args[1].test(inner) else None
@@ -64,6 +67,36 @@ def _parse_as(text: str, hint: Any) -> Any:
     if value is None:
         raise ValueError(text)
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class Multiple:
+    """A multiple of the value that the files of `conf/` set, written `0.5x`."""
+
+    factor: float
+
+    def of(self, value: float, key: str) -> Any:
+        """Return the multiple of a value, rounded to 15 digits: 3 x 0.001 is 0.003.
+
+        Raises:
+            ValueError: If it is not an allowed value of `key`.
+        """
+        return parse_value(f"{self.factor * value:.15g}", key)
+
+
+def parse_override(text: str, key: str) -> Any:
+    """Parse the value of `key` on a command line: as `parse_value`, or a `Multiple`.
+
+    Raises:
+        ValueError: As `parse_value`.
+    """
+    return parse_multiple(text, key) or parse_value(text, key)
+
+
+def parse_multiple(text: str, key: str) -> Multiple | None:
+    """Parse `0.5x`; return None if the text is another, or `key` takes no multiples."""
+    match = _MULTIPLE.fullmatch(unquote(text))
+    return Multiple(float(match[1])) if match and "relative" in KEYS[key].metadata else None
 
 
 def _split_items(text: str) -> list[str]:
@@ -92,7 +125,7 @@ def choices_of(key: str) -> list[str]:
     """Return the names that `key` chooses from (`task`, `trainer.precision`), if it is a choice."""
     args = get_args(KEYS[key].hint)
     if get_origin(KEYS[key].hint) is Literal:
-        return list(args)
+        return [str(value).lower() if isinstance(value, bool) else value for value in args]
     if args and isinstance(args[1], NameIn):
         return [*args[1].also, *load_conf(args[1].file)]
     return []
@@ -109,6 +142,13 @@ def describe_allowed_values(key: str) -> str:
     text = f"one of {', '.join(choices)}" if choices else _describe(KEYS[key].hint)
     text += ", or several joined by +" if _joins_names(key) else ""
     return text + (", or null" if KEYS[key].optional else "")
+
+
+def describe_allowed_overrides(key: str) -> str:
+    """Describe the allowed values of `key` on a command line, to follow "key takes"."""
+    is_relative = "relative" in KEYS[key].metadata
+    multiple = ", or a multiple of the value in conf/, such as 0.5x" if is_relative else ""
+    return describe_allowed_values(key) + multiple
 
 
 def _describe(hint: Any) -> str:

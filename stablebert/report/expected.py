@@ -7,7 +7,9 @@ from pathlib import Path
 from stablebert.config.compose import compose
 from stablebert.config.recognition import paper_model
 from stablebert.config.schema import RunConfig
+from stablebert.config.serialize import flat_values
 from stablebert.config.sweep import Sweep
+from stablebert.config.values import parse_multiple
 from stablebert.report.cells import Cell
 from stablebert.report.records import ReportError, read_records
 from stablebert.report.selection import count_compared_values
@@ -84,7 +86,7 @@ def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
                 method=run.cfg.method,
                 length=run.cfg.length,
                 scale=run.cfg.scale,
-                params=dict(params),
+                params={key: _text(key, text, run.cfg) for key, text in params},
                 config_id=run.config_id,
                 paper_model=paper_model(run.cfg),
                 seeds=seeds,
@@ -92,3 +94,8 @@ def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
             )
         )
     return cells
+
+
+def _text(key: str, text: str, cfg: RunConfig) -> str:
+    """Return a parameter's value as typed, but a multiple (`0.5x`) as the value that it is."""
+    return f"{flat_values(cfg)[key]:g}" if parse_multiple(text, key) else text

@@ -20,7 +20,7 @@ from stablebert.glue.metrics import compute_metrics
 from stablebert.losses import fine_tuning_loss, rdrop_loss
 from stablebert.models.location import layers, locate_model, packed_forward
 from stablebert.models.surgery import random_layers
-from stablebert.optim.adam import BertAdam
+from stablebert.optim.adam import BertAdam, BiasCorrection
 from stablebert.optim.groups import decay_to_start, layer_rates, parameter_groups, split_by_rate
 from stablebert.optim.schedule import warmup_scheduler
 from stablebert.packed.attention import attention_kernels
@@ -61,7 +61,7 @@ class GlueClassifier(L.LightningModule):
         decay_to: "zero", or "start" to decay toward the weights that training starts from, except
             for `random_layers`: the classifier, re-initialized layers, a new pooler.
         layer_decay: Factor on the learning rate from each layer to the next lower one (LLRD).
-        bias_correction: Whether Adam corrects its bias; False is BERTAdam.
+        bias_correction: Adam's correction of its bias, as in `BertAdam`.
         warmup: Fraction of all optimizer steps during which the learning rate rises.
         constant_from: Fraction of them after which the learning rate stays the same.
         clip_by: "model" clips the norm of all gradients together, "component" that of each weight
@@ -81,7 +81,7 @@ class GlueClassifier(L.LightningModule):
         weight_decay: float = 0.0,
         decay_to: str = "zero",
         layer_decay: float = 1.0,
-        bias_correction: bool = True,
+        bias_correction: BiasCorrection = True,
         warmup: float = 0.1,
         constant_from: float = 1.0,
         clip_by: str = "model",

@@ -9,6 +9,7 @@ from stablebert.callbacks.bias_ratio import measure_bias_ratio
 from stablebert.models.location import layers
 from stablebert.optim.adam import BertAdam
 from stablebert.optim.bias_ratio import analytic_bias_ratio
+from tests.helpers.optimizers import CORRECTIONS
 from tests.helpers.trainers import Holder, trainer_at
 
 LAYERS = ("embeddings", "layer_00", "layer_01", "pooler", "classifier")
@@ -18,9 +19,9 @@ def test_there_is_no_bias_ratio_before_the_first_step(bert):
     assert measure_bias_ratio(BertAdam(bert.parameters(), lr=0.0), layers(bert)) == {}
 
 
-@pytest.fixture(params=[True, False])
+@pytest.fixture(params=CORRECTIONS)
 def measured(bert, request):
-    """Measurements after each of 14 steps, with and without bias correction, eps negligible."""
+    """Measurements after each of 14 steps with each bias correction, eps negligible."""
     layers_by_name = layers(bert.double())
     optimizer = BertAdam(bert.parameters(), lr=0.0, eps=1e-30, bias_correction=request.param)
     rng = torch.Generator().manual_seed(0)

@@ -26,6 +26,9 @@ SHIPPED = {
     "training_length_rte_mrpc": (128, 16),
     "training_length_stsb": (48, 6),
     "training_length_cola": (32, 4),
+    "table4": (160, 8),
+    "rate_optimizer": (2240, 112),
+    "randomness": (200, 2),
 }
 # top-level keys of a W&B sweep configuration; its schema allows no others
 WANDB_KEYS = {
@@ -94,7 +97,7 @@ def values_by_key(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_sweep_has_the_number_of_runs_and_cells_that_it_promises(name):
     configs = read_sweep(name).configs()
-    cells = {replace(cfg, seed=0) for cfg in configs}
+    cells = {replace(cfg, seed=0, seed_init=None, seed_data=None) for cfg in configs}
     assert (len(configs), len(set(configs)), len(cells)) == (SHIPPED[name][0], *SHIPPED[name])
 
 
@@ -106,8 +109,28 @@ def test_a_sweep_is_at_the_scale_of_the_paper(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_sweep_runs_seed_by_seed(name):
     count, cells = SHIPPED[name]
-    seeds = [cfg.seed for cfg in read_sweep(name).configs()]
-    assert seeds == [seed for seed in range(count // cells) for _ in range(cells)]
+    seeds = [(cfg.init_seed, cfg.data_seed) for cfg in read_sweep(name).configs()]
+    order = [(seed, seed) for seed in range(count // cells)]
+    if name == "randomness":
+        order = [*itertools.product(range(10), repeat=2)]
+    assert seeds == [pair for pair in order for _ in range(cells)]
+
+
+@pytest.mark.parametrize(("scale", "rate"), [("demo", 1e-3), ("mini", 2e-4), ("paper", 2e-5)])
+def test_the_rates_of_every_optimizer_are_centered_at_that_of_the_scale(scale, rate):
+    rates = {}
+    for cfg in read_sweep("rate_optimizer").narrow([f"scale={scale}", "seed=0"]).configs():
+        rates.setdefault((cfg.task, cfg.method), set()).add(cfg.optimizer.lr)
+    assert len(rates) == 4 * 4
+    assert {frozenset(r) for r in rates.values()} == {frozenset(rate * 2**k for k in range(-3, 4))}
+
+
+def test_full_and_mixed_precision_differ_in_nothing_else():
+    precisions = {}
+    for cfg in read_sweep("table4").configs():
+        rest = replace(cfg, trainer=replace(cfg.trainer, precision="auto"))
+        precisions.setdefault(rest, []).append(cfg.trainer.precision)
+    assert {frozenset(p) for p in precisions.values()} == {frozenset(("16-mixed", "32-true"))}
 
 
 def test_combinations_are_in_the_order_of_wandb():
@@ -292,6 +315,7 @@ def test_a_grid_does_not_take_force(sweep):
     [
         ("seed", [0, "0", " 0", 1], 2),
         ("optimizer.lr", ["1e-3", 0.001, "0.0010"], 1),
+        ("optimizer.lr", ["2x", "2.0x", "'2x'", "1x"], 2),
         ("task", ["rte", "'rte'"], 1),
         ("optimizer.bias_correction", [True, "yes", "true"], 1),
         ("seed_init", [None, "null"], 1),

@@ -5,6 +5,8 @@ from stablebert.config.values import choices_of, did_you_mean, is_list_key, unqu
 from stablebert.tasks import TASKS
 from tests.helpers.config import problem, value_of
 
+RATE = "a number above 0, at most 1, or a multiple of the value in conf/, such as 0.5x"
+
 
 def test_the_choices_of_task_are_the_tasks():
     assert set(choices_of("task")) == set(TASKS)
@@ -69,6 +71,11 @@ def test_a_value_may_contain_an_equals_sign():  # docs/pitfalls.md, 16
     assert compose(["paths.runs=a=b=c"]).paths.runs == "a=b=c"
 
 
+@pytest.mark.parametrize("text", ["true", "True", "on", "yes", "1"])
+def test_a_choice_between_flags_and_names_takes_every_spelling_of_a_flag(text):
+    assert compose([f"optimizer.bias_correction={text}"]).optimizer.bias_correction is True
+
+
 @pytest.mark.parametrize("key", ["optimizer.bias_correction", "reinit.pooler"])
 def test_a_false_flag_is_false(key):  # docs/pitfalls.md, 16
     assert value_of(compose([f"{key}=False"]), key) is False
@@ -85,10 +92,10 @@ def test_a_false_flag_is_false(key):  # docs/pitfalls.md, 16
         ("seed_init=x", "an integer from 0 to 4294967295, or null"),
         ("force=maybe", "true or false"),
         ("force=2", "true or false"),
-        ("optimizer.lr=fast", "a number above 0, at most 1"),
-        ("optimizer.lr=nan", "a number above 0, at most 1"),
-        ("optimizer.lr=inf", "a number above 0, at most 1"),
-        ("optimizer.lr=0", "a number above 0, at most 1"),
+        ("optimizer.lr=fast", RATE),
+        ("optimizer.lr=nan", RATE),
+        ("optimizer.lr=inf", RATE),
+        ("optimizer.lr=0", RATE),
         ("optimizer.eps=True", "a number above 0"),
         ("optimizer.warmup=1.1", "a number from 0 to 1"),
         ("optimizer.warmup=-0.1", "a number from 0 to 1"),
@@ -107,6 +114,7 @@ def test_a_false_flag_is_false(key):  # docs/pitfalls.md, 16
         ("data.max_length=7", "an integer of at least 8"),
         ("reinit.num_layers=-1", "an integer of at least 0"),
         ("reinit.num_layers=None", "an integer of at least 0"),
+        ("optimizer.bias_correction=2", "one of true, false, second_moment, learning_rate"),
         ("trainer.accelerator=gpu", "one of auto, cpu, cuda"),
         ("trainer.select_by=loss", "one of accuracy, f1, mcc, spearman, pearson, or null"),
         ("mixout.p=1", "a number from 0 to below 1"),
@@ -182,6 +190,47 @@ def test_a_number_is_written_in_plain_decimal_digits(text):
 @pytest.mark.parametrize("text", ["1e-3", "0.001", "1.0e-03", ".001", "+0.001", " 0.001 "])
 def test_every_spelling_of_a_number_is_one_value(text):
     assert compose([f"optimizer.lr={text}"]) == compose(["optimizer.lr=0.001"])
+
+
+@pytest.mark.parametrize("scale", ["demo", "mini", "paper"])
+@pytest.mark.parametrize(
+    ("text", "factor"), [("0.125x", 0.125), (".5x", 0.5), ("8x", 8), ("'2x'", 2)]
+)
+def test_a_rate_may_be_a_multiple_of_that_of_the_files(scale, text, factor):
+    files = compose([f"scale={scale}"])
+    expected = compose([f"scale={scale}", f"optimizer.lr={factor * files.optimizer.lr}"])
+    assert compose([f"scale={scale}", f"optimizer.lr={text}"]) == expected
+
+
+def test_a_multiple_is_one_of_the_rate_of_the_method():
+    assert compose(["method=bitfit", "optimizer.lr=2x"]).optimizer.lr == 2e-2
+
+
+def test_a_multiple_has_no_rounding_error():
+    """In binary, 3 x 0.001 is 0.003 and one unit in the last place."""
+    assert compose(["optimizer.lr=3x"]).optimizer.lr == 3e-3
+
+
+@pytest.mark.parametrize("text", ["0x", "-1x", "2000x", "1e400x"])
+def test_a_multiple_must_be_an_allowed_rate(text):
+    message = problem(f"optimizer.lr={text}")
+    assert message.startswith("optimizer.lr=")
+    assert "x: optimizer.lr is 0.001 without it, and takes a number above 0, at most 1" in message
+
+
+@pytest.mark.parametrize("argument", ["optimizer.lr=x", "optimizer.lr=2 x", "optimizer.eps=2x"])
+def test_other_texts_and_keys_are_no_multiples(argument):
+    key = argument.partition("=")[0]
+    assert f"{argument}: {key} takes a number above 0" in problem(argument)
+
+
+def test_a_multiple_does_not_settle_which_rate_it_multiplies():
+    message = problem("method=bitfit+mosbach", "optimizer.lr=2x")
+    assert "set optimizer.lr to combine them" in message
+
+
+def test_a_multiple_and_a_rate_are_two_values():
+    assert "given twice" in problem("optimizer.lr=1x", "optimizer.lr=0.001")
 
 
 def test_negative_zero_is_zero():

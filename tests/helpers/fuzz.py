@@ -24,7 +24,7 @@ from tests.helpers.records import make_cell, make_record, store_record
 HANG_SECONDS = 600
 SWEEP_COMMANDS = ("grid", "report", "select", "prefetch")
 KEY_COMMANDS = ("train", "config", "doctor")
-SWEEPS = ["bias_correction", "reinit_depth", "table2", "table3", "table4", "small.yaml"]
+SWEEPS = ["bias_correction", "reinit_depth", "table2", "table3", "table6", "small.yaml"]
 SMALL_SWEEP = """\
 method: grid
 command: ["${interpreter}", "-m", stablebert, train, optimizer.lr=1e-3, "${args_no_hyphens}"]

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+CORRECTIONS = (True, False, "second_moment", "learning_rate")
 SETTINGS = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-6}
 
 

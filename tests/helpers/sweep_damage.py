@@ -14,7 +14,7 @@ from stablebert.config.files import SWEEPS
 VALUES = [None, True, False, 0, -1, 1.5, 2e-5, 10**30, float("nan"), float("inf"), "", " ", "rte"]
 VALUES += ["null", "[a]", "a,b", "0..4", "x=y", "${envvar:HOME}", "\x1b[31m", "é", [], {}, [[]]]
 VALUES += [{"value": 1}, {"values": [1, 2]}, [0, 0.0, False], ["1", 1], [1, [2, 3]], [{}], [None]]
-VALUES += [{"min": 0, "max": 1}, {"distribution": "uniform", "min": 0, "max": 1}, list(range(2000))]
+VALUES += [{"min": 0, "max": 1}, {"distribution": "uniform", "min": 0, "max": 1}, list(range(100))]
 VALUES += ["2e-5", ["reinit", "standard"], ["rte", "rte"], ["0.1", 0.1], [0.9, 0.999], "9" * 5000]
 NAMES = ["task", "method", "seed", "seed_init", "scale", "length", "force", "optimizer.lr", "lr"]
 NAMES += ["reinit.num_layers", "optimizer", "trainer.epochs", "trainer.max_steps", "Seed", "task "]

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import re
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from torch import nn
 
 from stablebert.optim.adam import BertAdam, steps_taken
 from stablebert.optim.groups import decay_to_start, parameter_groups
-from tests.helpers.optimizers import SETTINGS, gradients, take_steps, two_groups
+from tests.helpers.optimizers import CORRECTIONS, SETTINGS, gradients, take_steps, two_groups
 
 
 @pytest.fixture(scope="module")
@@ -37,26 +39,108 @@ def test_with_correction_moments_equal_those_of_torch_adamw(corrected_twins, mom
         torch.testing.assert_close(a.state[p][moment], b.state[q][moment], rtol=1e-12, atol=1e-15)
 
 
-def test_without_correction_equals_the_tensorflow_optimizer():
-    """AdamWeightDecayOptimizer.apply_gradients of google-research/bert, in numpy."""
+FORMULAS = {
+    True: lambda m, v, t: (m / (1 - 0.9**t), v / (1 - 0.999**t)),
+    False: lambda m, v, t: (
+        m,
+        v,
+    ),  # AdamWeightDecayOptimizer.apply_gradients of google-research/bert
+    "second_moment": lambda m, v, t: (m, v / (1 - 0.999**t)),
+    "learning_rate": lambda m, v, t: (m * np.sqrt(1 - 0.999**t) / (1 - 0.9**t), v),
+}
+"""From (m, v, t) to the moments that the update m / (√v + ε) has with each bias correction."""
+
+
+@pytest.mark.parametrize("eps", [1e-6, 0.1])
+@pytest.mark.parametrize("bias_correction", FORMULAS)
+def test_every_bias_correction_equals_its_formula(bias_correction, eps):
+    """In numpy; with decay, which no bias correction scales, and also where eps is large."""
     params, groups = two_groups(2)
     rates, decays = (1e-3, 5e-4), (0.01, 0.0)
     twin = [p.detach().numpy().copy() for p in params]
     m = [np.zeros_like(p) for p in twin]
     v = [np.zeros_like(p) for p in twin]
-    for grads in gradients(params, 100):
+    for t, grads in enumerate(gradients(params, 100), 1):
         for i, g in enumerate(g.numpy() for g in grads):
             m[i] = 0.9 * m[i] + 0.1 * g
             v[i] = 0.999 * v[i] + 0.001 * g * g
-            update = m[i] / (np.sqrt(v[i]) + 1e-6) + decays[i] * twin[i]
+            first, second = FORMULAS[bias_correction](m[i], v[i], t)
+            update = first / (np.sqrt(second) + eps) + decays[i] * twin[i]
             twin[i] = twin[i] - rates[i] * update
-    optimizer = BertAdam(groups, **SETTINGS, bias_correction=False)
+    optimizer = BertAdam(groups, **SETTINGS | {"eps": eps}, bias_correction=bias_correction)
     take_steps(optimizer, params, gradients(params, 100))
     for p, q in zip(params, twin, strict=True):
         np.testing.assert_allclose(p.detach().numpy(), q, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("bias_correction", [True, False])
+def distance_to_adam(eps):
+    """Return the largest distance between weights after 100 steps of rescaled BERTAdam and Adam."""
+    weights = []
+    for bias_correction in ("learning_rate", True):
+        params, groups = two_groups(2)
+        optimizer = BertAdam(groups, **SETTINGS | {"eps": eps}, bias_correction=bias_correction)
+        take_steps(optimizer, params, gradients(params, 100))
+        weights.append(torch.cat([p.detach().flatten() for p in params]))
+    return (weights[0] - weights[1]).abs().max().item()
+
+
+def test_rescaling_the_rate_of_bert_adam_gives_adam_where_eps_is_negligible():
+    assert distance_to_adam(1e-30) < 1e-13
+
+
+def test_rescaling_the_rate_of_bert_adam_differs_from_adam_where_eps_is_not_negligible():
+    """BERTAdam's √v starts √0.001 times as large as Adam's √v̂, so eps counts 32 times as much."""
+    movements = []
+    for bias_correction in ("learning_rate", True):
+        p = nn.Parameter(torch.zeros(2, dtype=torch.float64))
+        optimizer = BertAdam([p], lr=1.0, eps=1e-8, bias_correction=bias_correction)
+        take_steps(optimizer, [p], [[torch.tensor([1e-2, 1e-8], dtype=torch.float64)]])
+        movements.append(-p.detach())
+    rescaled, adam = movements
+    torch.testing.assert_close(rescaled[0], adam[0], rtol=4e-5, atol=0)
+    assert adam[1].item() == pytest.approx(1 / 2)
+    assert rescaled[1].item() == pytest.approx(1 / (1 + 0.001**-0.5))
+
+
+@pytest.mark.parametrize("bias_correction", CORRECTIONS[2:])
+def test_a_parameter_that_is_trained_later_is_corrected_by_its_own_steps(bias_correction):
+    params, _ = two_groups(2)
+    settings = SETTINGS | {"weight_decay": 0.01, "bias_correction": bias_correction}
+    twins = copy.deepcopy(params)
+    both, *alone = (BertAdam(group, **settings) for group in (params, twins[:1], twins[1:]))
+    grads = list(gradients(params, 6))
+    take_steps(both, params[:1], [g[:1] for g in grads[:2]])
+    take_steps(both, params, grads[2:])
+    take_steps(alone[0], twins[:1], [g[:1] for g in grads])
+    take_steps(alone[1], twins[1:], [g[1:] for g in grads[2:]])
+    assert all(torch.equal(p, q) for p, q in zip(params, twins, strict=True))
+    assert steps_taken(both) == 6
+
+
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
+def test_a_step_without_gradients_changes_nothing(bias_correction):
+    params, groups = two_groups(2)
+    before = copy.deepcopy(params)
+    BertAdam(groups, **SETTINGS, bias_correction=bias_correction).step()
+    assert all(torch.equal(p, q) for p, q in zip(params, before, strict=True))
+
+
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
+def test_a_step_leaves_the_settings_of_its_groups(bias_correction):
+    params, groups = two_groups(2)
+    optimizer = BertAdam(groups, **SETTINGS, bias_correction=bias_correction)
+    settings = [dict(group) for group in optimizer.param_groups]
+    take_steps(optimizer, params, gradients(params, 2))
+    assert optimizer.param_groups == settings
+
+
+def test_an_unknown_bias_correction_is_refused():
+    message = "bias_correction='first': choose one of True, False, 'second_moment', 'learning_rate'"
+    with pytest.raises(ValueError, match=message):
+        BertAdam(two_groups(2)[1], **SETTINGS, bias_correction="first")
+
+
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
 def test_steps_are_counted(bias_correction):
     params, groups = two_groups(2)
     optimizer = BertAdam(groups, **SETTINGS, bias_correction=bias_correction)
@@ -91,7 +175,7 @@ def test_steps_of_an_optimizer_without_a_counter_are_zero():
     assert steps_taken(optimizer) == 0
 
 
-@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
 def test_gradients_computed_inside_the_step_count(bias_correction):
     """Lightning passes a closure to `step`; before it, no parameter has a gradient."""
     weights = []
@@ -115,7 +199,7 @@ def test_gradients_computed_inside_the_step_count(bias_correction):
     assert torch.equal(*weights)
 
 
-@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
 def test_training_continues_from_a_saved_state(bias_correction):
     params, groups = two_groups(3)
     optimizer = BertAdam(groups, **SETTINGS, bias_correction=bias_correction)
@@ -143,7 +227,7 @@ def parameters_of(optimizer):
 
 
 @pytest.mark.parametrize("kind", COPIES)
-@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
 @pytest.mark.parametrize("steps_before", [0, 5])
 def test_a_copy_continues_like_its_original(kind, bias_correction, steps_before):
     params, groups = two_groups(4)
@@ -158,8 +242,8 @@ def test_a_copy_continues_like_its_original(kind, bias_correction, steps_before)
 
 
 @pytest.mark.parametrize("copied", [lambda x: x, *COPIES.values()])
-@pytest.mark.parametrize("bias_correction", [True, False])
-def test_a_group_that_is_added_has_the_switch(copied, bias_correction):
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
+def test_a_group_that_is_added_has_the_bias_correction(copied, bias_correction):
     params, groups = two_groups(4)
     optimizer = copied(BertAdam(groups[:1], **SETTINGS, bias_correction=bias_correction))
     optimizer.add_param_group({"params": [params[1]], "weight_decay": 0.0, "lr": 5e-4})
@@ -170,12 +254,13 @@ def test_a_group_that_is_added_has_the_switch(copied, bias_correction):
     assert all(torch.equal(p, q) for p, q in zip(parameters_of(optimizer), twins, strict=True))
 
 
-def test_a_group_may_have_a_switch_of_its_own():
+@pytest.mark.parametrize("other", CORRECTIONS[1:])
+def test_a_group_may_have_a_bias_correction_of_its_own(other):
     params, groups = two_groups(4)
-    groups[1]["bias_correction"] = False
+    groups[1]["bias_correction"] = other
     optimizer = BertAdam(groups, **SETTINGS)
     take_steps(optimizer, params, gradients(params, 3))
-    for index, bias_correction in enumerate((True, False)):
+    for index, bias_correction in enumerate((True, other)):
         twins, twin_groups = two_groups(4)
         twin = BertAdam(twin_groups, **SETTINGS, bias_correction=bias_correction)
         take_steps(twin, twins, gradients(params, 3))
@@ -201,6 +286,16 @@ def test_a_state_of_the_other_kind_is_refused(of, bias_correction):
     with pytest.raises(ValueError, match=message):
         other.load_state_dict(of(optimizer.state_dict()))
     assert steps_taken(other) == 0
+
+
+@pytest.mark.parametrize(("saved", "own"), [*permutations(CORRECTIONS, 2)])
+def test_a_state_with_another_bias_correction_is_refused(saved, own):
+    optimizer, other = (
+        BertAdam(two_groups(4)[1], **SETTINGS, bias_correction=c) for c in (saved, own)
+    )
+    message = re.escape(f"bias_correction={saved!r} in group 0, this one has {own!r}")
+    with pytest.raises(ValueError, match=message):
+        other.load_state_dict(optimizer.state_dict())
 
 
 @pytest.mark.parametrize("bias_correction", [True, False])
@@ -247,7 +342,7 @@ def test_a_copy_is_pulled_like_its_original():
     assert torch.equal(parameters_of(optimizer)[0], parameters_of(twin)[0])
 
 
-@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
 def test_a_copy_leaves_unscaling_to_the_scaler(bias_correction):
     """Otherwise Lightning refuses to clip its gradients in fp16 (docs/pitfalls.md, 5)."""
     optimizer = BertAdam(two_groups(4)[1], **SETTINGS, bias_correction=bias_correction)

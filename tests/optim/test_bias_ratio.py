@@ -9,7 +9,7 @@ from torch import nn
 
 from stablebert.optim.adam import BertAdam, step_offset
 from stablebert.optim.bias_ratio import analytic_bias_ratio, update_norms
-from tests.helpers.optimizers import gradients, take_steps, two_groups
+from tests.helpers.optimizers import CORRECTIONS, gradients, take_steps, two_groups
 
 BETAS = (0.9, 0.999)
 CURVE = {1: 3.162, 2: 4.250, 10: 6.528, 24: 5.974, 100: 3.241, 234: 2.189, 804: 1.345, 36816: 1}
@@ -26,7 +26,7 @@ def test_the_bias_ratio_peaks_near_step_12():
     assert max(curve) == pytest.approx(6.57, abs=5e-3)
 
 
-@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
 def test_update_norms_equal_their_formula(bias_correction):
     params, groups = two_groups(4)
     optimizer = BertAdam(groups, lr=1e-3, eps=0.05, bias_correction=bias_correction)
@@ -47,16 +47,27 @@ def test_update_norms_equal_their_formula(bias_correction):
         np.testing.assert_allclose(norms.numpy(), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("bias_correction", "column"), [(False, 0), (True, 1)])
-def test_the_update_applied_is_the_one_measured(bias_correction, column):
-    """With rate 1 and no decay, the norm of the movement is that of `update_norms`."""
+APPLIED = {
+    True: (1, lambda t: 1),
+    False: (0, lambda t: 1),
+    "second_moment": (1, lambda t: 1 - 0.9**t),
+    "learning_rate": (0, lambda t: 1 / analytic_bias_ratio(t, BETAS)),
+}
+"""Measured norm to which each correction's update is proportional, and the factor in step t."""
+
+
+@pytest.mark.parametrize("eps", [1e-8, 0.05])
+@pytest.mark.parametrize("bias_correction", APPLIED)
+def test_the_update_applied_follows_from_the_one_measured(bias_correction, eps):
+    """With rate 1 and no decay, the movement is a known multiple of one of `update_norms`."""
+    column, factor = APPLIED[bias_correction]
     p = nn.Parameter(torch.randn(40, dtype=torch.float64))
-    optimizer = BertAdam([p], lr=1.0, weight_decay=0.0, bias_correction=bias_correction)
-    for _ in range(15):
+    optimizer = BertAdam([p], lr=1.0, eps=eps, bias_correction=bias_correction)
+    for t in range(1, 16):
         before = p.detach().clone()
         p.grad = torch.randn(40, dtype=torch.float64)
         optimizer.step()
-    offset = step_offset(optimizer.param_groups[0])
-    norms = update_norms([optimizer.state[p]], betas=BETAS, eps=1e-8, offset=offset)
-    movement = torch.linalg.vector_norm(p.detach() - before).item()
-    assert movement == pytest.approx(math.sqrt(norms[column]), rel=1e-6)
+        offset = step_offset(optimizer.param_groups[0])
+        norms = update_norms([optimizer.state[p]], betas=BETAS, eps=eps, offset=offset)
+        movement = torch.linalg.vector_norm(p.detach() - before).item()
+        assert movement == pytest.approx(factor(t) * math.sqrt(norms[column]), rel=1e-6)

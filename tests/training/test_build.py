@@ -59,6 +59,7 @@ def configure(*overrides):
         ("optimizer.decay_to=start", "decay_to", "start"),
         ("optimizer.layer_decay=0.9", "layer_decay", 0.9),
         ("optimizer.bias_correction=false", "bias_correction", False),
+        ("optimizer.bias_correction=second_moment", "bias_correction", "second_moment"),
         ("optimizer.warmup=0.3", "warmup", 0.3),
         ("swa.start=0.7", "constant_from", 0.7),
         ("optimizer.clip_by=component", "clip_by", "component"),

@@ -15,6 +15,7 @@ from stablebert.optim.bias_ratio import analytic_bias_ratio
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.runs.locate import locate
 from stablebert.training.lifecycle import train_run
+from tests.helpers.optimizers import CORRECTIONS
 from tests.helpers.packing import packed_and_padded, small_bert
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
@@ -32,7 +33,7 @@ def train_step_by_step(model, optimizer, device):
         optimizer.step()
 
 
-@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
 def test_the_bias_ratio_is_that_of_a_cpu(bias_correction):
     ratios = {}
     for device in ("cpu", DEVICE):
@@ -45,7 +46,7 @@ def test_the_bias_ratio_is_that_of_a_cpu(bias_correction):
     assert ratios[DEVICE]["bias_ratio/classifier"] == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
 def test_the_updates_are_those_of_a_cpu(bias_correction):
     start = small_bert()
     weights = {}

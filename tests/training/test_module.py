@@ -19,6 +19,7 @@ from stablebert.packed.batch import PackedBatch
 from stablebert.tasks import TASKS
 from stablebert.training.module import GlueClassifier
 from tests.helpers.foreign import SETTINGS
+from tests.helpers.optimizers import CORRECTIONS
 
 pytestmark = pytest.mark.slow
 
@@ -146,7 +147,7 @@ def test_each_component_is_clipped_by_its_own_norm_in_every_precision(tiny_bert,
             torch.testing.assert_close(clipped, g * min(1, limit / g.norm()), rtol=1e-4, atol=1e-9)
 
 
-@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize("bias_correction", CORRECTIONS)
 def test_the_bias_ratio_counts_no_step_that_fp16_skips(tiny_bert, bias_correction):
     """docs/pitfalls.md, 7 and 24: Lightning's global_step counts steps that overflowed."""
     module = classifier(tiny_bert, lr=1e-3, bias_correction=bias_correction)
