@@ -59,7 +59,7 @@ def as_scores(values: ArrayLike, at_least: int = 1) -> FloatArray:
     return x
 
 
-def _moments(values: ArrayLike, at_least: int = 2) -> tuple[float, float, int]:
+def moments(values: ArrayLike, at_least: int = 2) -> tuple[float, float, int]:
     """Return mean, sample variance, and number of scores of shape `(n,)`."""
     x = as_scores(values, at_least)
     if np.ptp(x) == 0:  # rounding would leave a variance of 1e-33, and t would divide by its root
@@ -86,7 +86,7 @@ class Description:
 def describe_scores(values: ArrayLike) -> Description:
     """Return number, mean, sample standard deviation, median, and range of scores `(n,)`."""
     x = as_scores(values)
-    mean, variance, n = _moments(x, at_least=1)
+    mean, variance, n = moments(x, at_least=1)
     return Description(
         n=n,
         mean=mean,
@@ -185,7 +185,7 @@ def mean_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval
         Welch, "The Generalization of 'Student's' Problem when Several Different Population
         Variances are Involved", Biometrika 34, 1947.
     """
-    value, error, df = _welch(a, b)
+    value, error, df = welch_error(a, b)
     half = error * float(special.stdtrit(df, (1 + level) / 2))
     return Interval(value=value, low=value - half, high=value + half)
 
@@ -196,7 +196,7 @@ def welch_test(a: ArrayLike, b: ArrayLike) -> Contrast:
     t = (m_b - m_a) / e, with e and df as in `mean_difference`. Shapes `(n_a,)` and `(n_b,)`, two
     runs or more in each.
     """
-    return _two_sided(*_welch(a, b), runs=(len(as_scores(a)), len(as_scores(b))))
+    return _two_sided(*welch_error(a, b), runs=(len(as_scores(a)), len(as_scores(b))))
 
 
 def student_test(a: ArrayLike, b: ArrayLike) -> float:
@@ -207,14 +207,14 @@ def student_test(a: ArrayLike, b: ArrayLike) -> float:
     the paper's test (Tables 1, 2, and 7). Shapes `(n_a,)` and `(n_b,)`, two runs or more in each.
     If no score varies, the p-value is 0, 1, or 1/2 (equal means).
     """
-    difference = _moments(b)[0] - _moments(a)[0]
+    difference = moments(b)[0] - moments(a)[0]
     error, df = _pooled_error(a, b)
     return float(special.stdtr(df, -_ratio(difference, error)))
 
 
-def _welch(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
+def welch_error(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
     """Return m_b - m_a, its standard error, and Welch's degrees of freedom."""
-    (mean_a, var_a, n_a), (mean_b, var_b, n_b) = _moments(a), _moments(b)
+    (mean_a, var_a, n_a), (mean_b, var_b, n_b) = moments(a), moments(b)
     square = var_a / n_a + var_b / n_b
     within = (var_a / n_a) ** 2 / (n_a - 1) + (var_b / n_b) ** 2 / (n_b - 1)
     return mean_b - mean_a, sqrt(square), square**2 / within if within else float(n_a + n_b - 2)
@@ -222,7 +222,7 @@ def _welch(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
 
 def _pooled_error(a: ArrayLike, b: ArrayLike) -> tuple[float, int]:
     """Return the standard error of m_b - m_a under equal variances, and its degrees of freedom."""
-    (_, var_a, n_a), (_, var_b, n_b) = _moments(a), _moments(b)
+    (_, var_a, n_a), (_, var_b, n_b) = moments(a), moments(b)
     df = n_a + n_b - 2
     variance = ((n_a - 1) * var_a + (n_b - 1) * var_b) / df
     return sqrt(variance * (1 / n_a + 1 / n_b)), df
@@ -255,7 +255,7 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
 
 def spread_ratio(a: ArrayLike, b: ArrayLike) -> float:
     """Return the ratio of sample standard deviations s_b / s_a, NaN for 0 / 0."""
-    sd_a, sd_b = sqrt(_moments(a)[1]), sqrt(_moments(b)[1])
+    sd_a, sd_b = sqrt(moments(a)[1]), sqrt(moments(b)[1])
     return sd_b / sd_a if sd_a else inf if sd_b else nan
 
 
@@ -362,5 +362,5 @@ def marks_of_the_paper(cells: Sequence[ArrayLike], alpha: float = ALPHA) -> list
         cells: One array of shape `(n_i,)` per cell, two runs or more in each.
         alpha: Level of the test.
     """
-    best = max(cells, key=lambda cell: _moments(cell)[0])
+    best = max(cells, key=lambda cell: moments(cell)[0])
     return [cell is best or student_test(cell, best) >= alpha for cell in cells]
