@@ -109,17 +109,21 @@ def collect(argv: Sequence[str]) -> int:
     if not records:
         origin = options.from_wandb or ", ".join(map(str, folders))
         raise ReportError(f"{origin}: no records; {options.file} is not written")
+    notes = []
     if options.file.suffix == ".jsonl":
-        _collect_predictions(records, collected_file(options.file), folders)
+        notes = _collect_predictions(records, collected_file(options.file), folders)
     write_records(records, options.file)
+    print_errors(notes)
     print(f"{count_of(len(records), 'record')}: {options.file}")
     return 1 if refusals else 0
 
 
-def _collect_predictions(records: Sequence[RunRecord], file: Path, folders: Sequence[Path]) -> None:
-    """Write the predictions of records in some folders to one file, unless there are none."""
+def _collect_predictions(
+    records: Sequence[RunRecord], file: Path, folders: Sequence[Path]
+) -> list[str]:
+    """Write the predictions of records in some folders to one file; return their problems."""
     predictions, problems = load_predictions(records, *folders)
-    print_errors(problems)
     if predictions:
         write_predictions(predictions, file)
         print(f"predictions of {count_of(len(predictions), 'run')}: {file}")
+    return problems
