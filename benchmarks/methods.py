@@ -38,7 +38,7 @@ from stablebert.training.quiet import silence_libraries
 ROUNDS, STEPS = 7, 8
 METHODS = (
     *("standard", "bert_adam", "mixout", "llrd", "pretrained_wd", "wd", "mosbach", "ema", "rdrop"),
-    *("component_clipping", "swa", "bitfit", "layernorm", "head_only"),
+    *("component_clipping", "swa", "sam", "bitfit", "layernorm", "head_only"),
 )
 
 
@@ -75,6 +75,7 @@ def build_step(method: str, data: str, model: str, task: str) -> Callable[[], No
     def step() -> None:
         with mock.patch.object(GlueClassifier, "trainer", trainer):
             torch.autograd.backward(module.training_step(next(batches), 0)["loss"])
+            module.on_after_backward()
             module.configure_gradient_clipping(optimizer, cfg.optimizer.clip_norm)
             optimizer.step()
             optimizer.zero_grad()

@@ -125,6 +125,13 @@ class RDropConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SamConfig:
+    """Gradient at the nearby weights of the highest loss (SAM)."""
+
+    rho: NotNegative = field(metadata=neutral(0.0))
+
+
+@dataclass(frozen=True, slots=True)
 class EmaConfig:
     """Moving average of the weights."""
 
@@ -218,6 +225,7 @@ class RunConfig:
     trainable: TrainableConfig
     probe: ProbeConfig
     rdrop: RDropConfig
+    sam: SamConfig
     ema: EmaConfig
     swa: SwaConfig
     optimizer: OptimizerConfig

@@ -98,6 +98,7 @@ def build_module(run: LocatedRun) -> GlueClassifier:
         metrics=task.metrics,
         constant_from=cfg.swa.start,
         rdrop=cfg.rdrop.alpha,
+        sam=cfg.sam.rho,
         dropout_seed=cfg.data_seed,
         **_arguments(cfg.optimizer, except_for=("clip_norm",)),  # an argument of the Trainer
     )

@@ -1,5 +1,6 @@
 """The LightningModule: a BERT with its head, loss, metrics and optimizer."""
 
+import copy
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from stablebert.models.surgery import random_layers
 from stablebert.optim.adam import BertAdam, BiasCorrection
 from stablebert.optim.groups import decay_to_start, layer_rates, parameter_groups, split_by_rate
 from stablebert.optim.schedule import warmup_scheduler
+from stablebert.optim.sharpness import ascend
 from stablebert.packed.attention import attention_kernels
 from stablebert.packed.batch import PackedBatch
 from stablebert.packed.dropout import DropoutMasks
@@ -67,6 +69,7 @@ class GlueClassifier(L.LightningModule):
         clip_by: "model" clips the norm of all gradients together, "component" that of each weight
             matrix and vector alone (Yang and Ma, 2022), both to the Trainer's `gradient_clip_val`.
         rdrop: Weight of the divergence between two dropout passes; 0 makes one pass.
+        sam: Distance of the weights at which SAM computes gradients; 0 is a plain gradient.
         dropout_seed: Seed of the dropout masks.
     """
 
@@ -86,6 +89,7 @@ class GlueClassifier(L.LightningModule):
         constant_from: float = 1.0,
         clip_by: str = "model",
         rdrop: float = 0.0,
+        sam: float = 0.0,
         dropout_seed: int = 0,
     ):
         super().__init__()
@@ -103,6 +107,7 @@ class GlueClassifier(L.LightningModule):
         self.constant_from = constant_from
         self.clip_by = clip_by
         self.rdrop = rdrop
+        self.sam = sam
         self.dropout_seed = dropout_seed
         self.masks = DropoutMasks(stream_seed(dropout_seed, "dropout"))
         """Dropout masks for packed batches on a CPU."""
@@ -110,6 +115,7 @@ class GlueClassifier(L.LightningModule):
         """Predictions of the latest pass over each split, `val` and `test`."""
         self.validations: dict[int, Predictions] = {}
         """Predictions of each validation of the latest fit, by optimizer step."""
+        self._start: list[tuple[nn.Parameter, Tensor]] = []  # of an ascent, to return to
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
     @override
@@ -142,14 +148,44 @@ class GlueClassifier(L.LightningModule):
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        plain_loss = self._ascend(batch) if self.sam else None
+        loss = self._loss(batch)
+        share = self._share_of_window(len(labels_of(batch)), batch_idx)
+        # `TrainingLossMonitor` logs the loss without the weight of the micro-batch, and without SAM
+        plain_loss = loss.detach() if plain_loss is None else plain_loss
+        return {"loss": loss * share, "unweighted_loss": plain_loss}
+
+    def _loss(self, batch: Batch) -> Tensor:
         labels = labels_of(batch)
         if self.rdrop:
-            loss = rdrop_loss(self(batch), self(batch), labels, alpha=self.rdrop)
-        else:
-            loss = fine_tuning_loss(self(batch), labels)
-        share = self._share_of_window(len(labels), batch_idx)
-        # `TrainingLossMonitor` logs the loss without the weight of the micro-batch
-        return {"loss": loss * share, "unweighted_loss": loss.detach()}
+            return rdrop_loss(self(batch), self(batch), labels, alpha=self.rdrop)
+        return fine_tuning_loss(self(batch), labels)
+
+    def _ascend(self, batch: Batch) -> Tensor:
+        """Move the weights uphill for SAM's second pass, and return the loss before the move."""
+        masks = copy.deepcopy(self.masks)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # so that both passes draw the same masks
+            loss = self._loss(batch)
+        self.masks = masks
+        # the scale keeps fp16 gradients from underflow, and the ascent is independent of it
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        gradients = torch.autograd.grad(
+            loss if scaler is None else scaler.scale(loss), parameters, allow_unused=True
+        )
+        pairs = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
+        moved = [p for p, _ in pairs]
+        start = ascend(moved, [g for _, g in pairs], self.sam)
+        self._start = list(zip(moved, start, strict=True))
+        return loss.detach()
+
+    @override
+    def on_after_backward(self) -> None:
+        with torch.no_grad():
+            for p, start in self._start:
+                p.copy_(start)
+        self._start = []
 
     def _share_of_window(self, rows: int, batch_idx: int) -> float:
         """Return the weight of a micro-batch, so that accumulating equals one batch of all rows.

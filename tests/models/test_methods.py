@@ -38,7 +38,7 @@ def locate_run(folders, small_glue, cache, tmp_path):
             f"model.name={folders[kind]}", f"data.source={small_glue}", "task=rte", "scale=paper",
             f"method={method}", "trainer.max_steps=1", "trainer.evaluations=1",
             "trainer.precision=32-true", f"paths.runs={tmp_path}", f"paths.cache={cache}",
-            *(["reinit.num_layers=1"] if method == "reinit" else []),
+            *(["reinit.num_layers=1"] if "reinit" in method else []),
         ]  # fmt: skip
         return locate(compose(overrides))
 
@@ -54,6 +54,14 @@ def test_method_trains_architecture(locate_run, kind, method):
     assert (record.steps, record.method) == (1, method)
     assert record.packing == ("packed" if ARCHITECTURES[kind].packed_forward else "padded")
     assert json.loads((run.folder / "history.jsonl").read_text().splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "method", ["noisytune+reinit+component_clipping+swa+sam+rdrop", "mixout+sam", "llrd+swa+lp_ft"]
+)
+def test_methods_combine(locate_run, method):
+    methods = train_run(locate_run("bert", method)).method
+    assert sorted(methods.split("+")) == sorted(method.split("+"))
 
 
 @pytest.mark.parametrize(("kind", "method"), REFUSED)

@@ -64,6 +64,7 @@ def configure(*overrides):
         ("swa.start=0.7", "constant_from", 0.7),
         ("optimizer.clip_by=component", "clip_by", "component"),
         ("rdrop.alpha=2", "rdrop", 2),
+        ("sam.rho=0.2", "sam", 0.2),
         ("seed_data=4", "dropout_seed", 4),
         ("task=mrpc", "metrics", ("f1", "accuracy")),
     ],
