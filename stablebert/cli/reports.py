@@ -1,6 +1,6 @@
 """Commands on records: `report`, `select` and `collect`."""
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from stablebert.config.compose import compose
 from stablebert.config.files import CONF
 from stablebert.config.sweep import read_sweep
 from stablebert.filesystem import expand_path
+from stablebert.report.analyses.base import Request
+from stablebert.report.analyses.registry import ANALYSES, parse_names
 from stablebert.report.collect import write_records
 from stablebert.report.expected import check_folders, read_sweep_records
 from stablebert.report.predictions import collected_file, load_predictions, write_predictions
@@ -32,8 +34,18 @@ def report(argv: Sequence[str]) -> int:
     """Print a sweep's table and write it as Markdown, CSV and LaTeX."""
     parser = sweep_parser("report")
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the files")
+    summaries = "; ".join(f"{analysis.name}: {analysis.summary}" for analysis in ANALYSES.values())
+    parser.add_argument(
+        "--analysis",
+        type=_analysis_names,
+        default=(),
+        metavar="NAME,...",
+        help=f"print further analyses: {summaries}; or all",
+    )
     options = parser.parse_intermixed_args(argv)
     folders = committed_folders(options)
+    if options.sweep == "table3" and options.analysis:
+        parser.error("table3 describes data and has no analyses; remove --analysis")
     if options.sweep == "table3":  # statistics of the data: any runs will do, no sweep needed
         runs = expand_path("paths.runs", compose(options.overrides).paths.runs)
         check_folders([runs])
@@ -50,12 +62,27 @@ def report(argv: Sequence[str]) -> int:
         candidates = [cell for search in searches for cell in search.cells]
         cells, choices = best_of_search(cells, candidates, basis.records)
         notes = [*notes, *choices]
-    print(write_report(cells, basis.records, name=sweep.name, out=options.out, notes=notes))
+    text = write_report(
+        cells,
+        basis.records,
+        name=sweep.name,
+        out=options.out,
+        notes=notes,
+        request=Request(names=options.analysis, roots=[*sweep.roots, *folders]),
+    )
+    print(text)
     expected_keys = {(cell.config_id, seeds) for cell in cells for seeds in cell.seeds}
     if expected_keys.isdisjoint(record.key for record in basis.records):
         advice = f"train its runs with `{grid_command(options)}`"
         raise _nothing_found(options, [*sweep.roots, *folders], advice)
     return 0
+
+
+def _analysis_names(text: str) -> tuple[str, ...]:
+    try:
+        return parse_names(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def _nothing_found(options: Namespace, places: Sequence[Path], advice: str) -> ReportError:

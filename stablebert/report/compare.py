@@ -123,7 +123,7 @@ def shortcoming(result: CellResult) -> str:
     return f"{count_of(n, 'run')}, fewer than {stats.MIN_RUNS}" if n < stats.MIN_RUNS else ""
 
 
-def _obstacle(base: CellResult, other: CellResult) -> str:
+def obstacle_between(base: CellResult, other: CellResult) -> str:
     """Return why two cells cannot be compared, empty if they can."""
     if reason := shortcoming(other):
         return reason
@@ -151,7 +151,7 @@ def compare_with_baselines(results: Sequence[CellResult]) -> list[Comparison | O
             entries.append(None)
             continue
         base = by_cell[id(baseline)]
-        reason = _obstacle(base, result)
+        reason = obstacle_between(base, result)
         entries.append(Obstacle(baseline=baseline, reason=reason) if reason else base)
     pairs = [(e, r) for e, r in zip(entries, results, strict=True) if isinstance(e, CellResult)]
     comparisons = iter(_compare(pairs))
@@ -185,13 +185,13 @@ def _compare(pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]
     """Compare pairs of a baseline and another cell, all pairs of a table at once."""
     means = [stats.welch_test(a.test, b.test) for a, b in pairs]
     spreads = [stats.brown_forsythe_test(a.test, b.test) for a, b in pairs]
-    p_holm = _adjust([test.p for test in means], pairs)
+    p_holm = adjust_p_values([test.p for test in means], pairs)
     p_sd = [test.p for test in spreads]
-    for i, p in enumerate(_adjust(p_sd, pairs)):
+    for i, p in enumerate(adjust_p_values(p_sd, pairs)):
         if p < stats.ALPHA:  # only a verdict is worth the time
             a, b = pairs[i]
             p_sd[i] = max(p_sd[i], stats.spread_permutation_test(a.test, b.test, seed=0))
-    p_sd_holm = _adjust(p_sd, pairs)
+    p_sd_holm = adjust_p_values(p_sd, pairs)
     return [
         Comparison(
             baseline=a.cell,
@@ -212,7 +212,9 @@ def _compare(pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]
     ]
 
 
-def _adjust(p: Sequence[float], pairs: Sequence[tuple[CellResult, CellResult]]) -> list[float]:
+def adjust_p_values(
+    p: Sequence[float], pairs: Sequence[tuple[CellResult, CellResult]]
+) -> list[float]:
     """Return p-values of a family of pairs with Holm's correction, times `FAMILIES`.
 
     That of a cell whose setting validation selected among k is multiplied by k first: each of the
@@ -243,7 +245,7 @@ def mark_best_cells(results: Sequence[CellResult], *, by: Score) -> list[bool]:
     scores = _scores(results, by)
     groups = _groups_to_mark(results)
     pairs = [pair for group in groups for pair in combinations(group, 2)]
-    p = _adjust(
+    p = adjust_p_values(
         [stats.welch_test(scores[i], scores[j]).p for i, j in pairs],
         [(results[i], results[j]) for i, j in pairs],
     )

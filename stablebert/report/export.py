@@ -34,11 +34,11 @@ def cells_csv(rows: Sequence[AnalyzedCell], name: str) -> str:
         name: Name of the report, such as `table1`.
     """
     cells = [row.cell for row in rows]
-    keys = _key_columns(varying_parameters(cells))
+    keys = key_columns(varying_parameters(cells))
     reference, shows_paper = reference_model(cells), has_paper_layout(cells)
     lines = [
         {
-            **_key_values(row.cell, keys),
+            **key_values(row.cell, keys),
             **_score_values(row),
             **_comparison_values(row.comparison),
             **_paper_values(
@@ -56,10 +56,10 @@ def trials_csv(rows: Sequence[AnalyzedCell]) -> str:
 
     Mean and standard deviation over draws of k runs: the curves of the paper's Figs. 4 and 12.
     """
-    keys = _key_columns(varying_parameters([row.cell for row in rows]))
+    keys = key_columns(varying_parameters([row.cell for row in rows]))
     lines = []
     for row in rows:
-        result, own = row.result, _key_values(row.cell, keys)
+        result, own = row.result, key_values(row.cell, keys)
         ks = range(1, result.n + 1)
         if ks:
             curves = (
@@ -71,11 +71,17 @@ def trials_csv(rows: Sequence[AnalyzedCell]) -> str:
     return csv_text([*keys, "config_id", "k", *_CURVES], lines)
 
 
-def _key_columns(parameters: Sequence[str]) -> list[str]:
+def key_columns(parameters: Sequence[str]) -> list[str]:
+    """Return the columns that identify a cell.
+
+    Args:
+        parameters: Parameters that vary between the cells of the report.
+    """
     return list(dict.fromkeys([*IDENTITY, *parameters]))
 
 
-def _key_values(cell: Cell, keys: Sequence[str]) -> dict[str, object]:
+def key_values(cell: Cell, keys: Sequence[str]) -> dict[str, object]:
+    """Return a cell's values of the columns that identify it, and of `config_id`."""
     return {"config_id": cell.config_id, **{key: parameter_text(cell, key) for key in keys}}
 
 

@@ -44,9 +44,10 @@ class Document:
     caption: Sequence[str]
 
 
-def save_document(document: Document, folder: Path) -> None:
-    """Write a document as `<title>.md` and `<title>.tex`."""
-    save_text(folder / f"{document.title}.md", render_markdown(document))
+def save_document(document: Document, folder: Path, *, appendices: Sequence[Document] = ()) -> None:
+    """Write a document as `<title>.md` and `<title>.tex`; only the former has the appendices."""
+    texts = map(render_markdown, [document, *appendices])
+    save_text(folder / f"{document.title}.md", "\n".join(texts))
     save_text(folder / f"{document.title}.tex", render_latex(document))
 
 

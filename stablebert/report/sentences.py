@@ -17,14 +17,15 @@ def summarize_findings(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> l
     contrasts: dict[tuple[str, str], dict[str, Comparison | Obstacle]] = {}
     for row in rows:
         if row.comparison:
-            key = _row_name(row.cell, labels), _row_name(row.comparison.baseline, labels)
+            key = row_name(row.cell, labels), row_name(row.comparison.baseline, labels)
             title = task_title(row.cell.task, row.cell.scale)
             contrasts.setdefault(key, {})[title] = row.comparison
     sentences = [_contrast(*key, by_task) for key, by_task in contrasts.items()]
     return [*sentences, *_failures(rows, labels)]
 
 
-def _row_name(cell: Cell, labels: Sequence[str]) -> str:
+def row_name(cell: Cell, labels: Sequence[str]) -> str:
+    """Return the name of a table's row in sentences: `standard 3epochs optimizer.lr=0.001`."""
     texts = []
     for key in labels:
         text = parameter_text(cell, key)
@@ -60,7 +61,7 @@ def _failures(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
         return []
     results: dict[str, list[CellResult]] = {}
     for row in rows:
-        results.setdefault(_row_name(row.cell, labels), []).append(row.result)
+        results.setdefault(row_name(row.cell, labels), []).append(row.result)
     n = {name: sum(r.n for r in own) for name, own in results.items()}
     failed = {name: sum(r.failed for r in own) for name, own in results.items()}
     at_chance = {name: sum(r.at_chance for r in own) for name, own in results.items()}

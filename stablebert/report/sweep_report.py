@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from stablebert.report.analyses.base import Basis, Request
+from stablebert.report.analyses.sections import render_sections, run_analyses
 from stablebert.report.caption import caption_lines
 from stablebert.report.cells import Cell
 from stablebert.report.compare import analyze_cells
@@ -30,11 +32,12 @@ def write_report(
     name: str,
     out: Path,
     notes: Sequence[str] = (),
+    request: Request | None = None,
 ) -> str:
     """Write the report of a sweep as Markdown, LaTeX, and CSV, and return it as plain text.
 
-    Writes `<name>.md`, `<name>.tex`, `<name>.csv` (one line per cell), and `<name>-trials.csv` (the
-    curves of the paper's Figs. 4 and 12).
+    Writes `<name>.md`, `<name>.tex`, `<name>.csv` (one line per cell), `<name>-trials.csv` (the
+    curves of the paper's Figs. 4 and 12), and `<name>-<analysis>.csv` (one line per number).
 
     Args:
         cells: Cells that the sweep expects.
@@ -42,6 +45,7 @@ def write_report(
         name: Name of the sweep.
         out: Folder of the files.
         notes: Further lines of the caption, such as files that could not be read.
+        request: Analyses to print and their options; by default, a line says which there are.
 
     Raises:
         ReportError: If there are no cells, or runs of one cell differ in precision or packing.
@@ -61,7 +65,10 @@ def write_report(
             *notes,
         ],
     )
-    save_document(document, out)
+    basis = Basis(rows=rows, request=request or Request())
+    sections = run_analyses(basis, name=name, out=out)
+    save_document(document, out, appendices=list(sections.documents.values()))
     save_text(out / f"{name}.csv", cells_csv(rows, name))
     save_text(out / f"{name}-trials.csv", trials_csv(rows))
-    return render_text(document)
+    texts = render_sections(sections, basis.request.names, file=out / f"{name}.md")
+    return "\n".join([render_text(document), *texts])

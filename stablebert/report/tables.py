@@ -107,8 +107,8 @@ def list_table(rows: Sequence[AnalyzedCell]) -> Table:
     labels = row_labels([row.cell for row in rows])
     body = [
         [
-            *_label_entries(row.cell, labels),
-            Entry(text=_mean_sd(row.result.val), marked=row.marked),
+            *label_entries(row.cell, labels),
+            Entry(text=format_mean_sd(row.result.val), marked=row.marked),
             _test_entry(row.result, marked=False),
         ]
         for row in rows
@@ -117,7 +117,7 @@ def list_table(rows: Sequence[AnalyzedCell]) -> Table:
     return Table(title="Score x 100", head=head, rows=body, labels=1 + len(labels))
 
 
-def _mean_sd(scores: stats.FloatArray) -> str:
+def format_mean_sd(scores: stats.FloatArray) -> str:
     """Format mean ± sample standard deviation; a single run has no deviation."""
     if not len(scores):
         return "-"
@@ -135,10 +135,11 @@ def _test_entry(result: CellResult, marked: bool) -> Entry:
         notes.append(f"n={result.n} of {len(result.cell.seeds)}")
     if result.pruned:
         notes.append("pruned by validation")
-    return Entry(text=_mean_sd(result.test), marked=marked, notes=tuple(notes))
+    return Entry(text=format_mean_sd(result.test), marked=marked, notes=tuple(notes))
 
 
-def _label_entries(cell: Cell, labels: Sequence[str]) -> list[Entry]:
+def label_entries(cell: Cell, labels: Sequence[str]) -> list[Entry]:
+    """Return the first entries of a cell's row: task and distinguishing parameters."""
     title = task_title(cell.task, cell.scale)
     return [Entry(text=title), *(Entry(text=parameter_text(cell, key)) for key in labels)]
 
@@ -153,7 +154,7 @@ def distribution_table(rows: Sequence[AnalyzedCell]) -> Table:
     head += [f"val, best of {TRIALS}", f"test, best of {TRIALS}", "config"]
     body = [
         [
-            *_label_entries(row.cell, labels),
+            *label_entries(row.cell, labels),
             *(Entry(text=text) for text in _distribution(row.result)),
             Entry(text=row.cell.config_id),
         ]
@@ -172,7 +173,7 @@ def _distribution(result: CellResult) -> list[str]:
         f"{result.failed}/{result.n}",
         f"{result.at_chance}/{result.n}",
         *(f"{x:.1f}" for x in (d.median, d.min, d.max)),
-        _format_interval(iqm) if iqm else "-",
+        format_interval(iqm) if iqm else "-",
         *(f"{x:.1f}" for x in best or ()),
         *(() if best else ("-", "-")),
     ]
@@ -210,7 +211,7 @@ def comparison_tables(rows: Sequence[AnalyzedCell]) -> list[Table]:
             entries = [reason, *[EMPTY] * (len(head) - 1)]
         else:
             continue
-        body.append([*_label_entries(row.cell, labels), *entries])
+        body.append([*label_entries(row.cell, labels), *entries])
     if not body:
         return []
     return [
@@ -225,11 +226,11 @@ def comparison_tables(rows: Sequence[AnalyzedCell]) -> list[Table]:
 
 def _comparison_texts(c: Comparison) -> list[str]:
     return [
-        _format_interval(c.difference, "+"),
-        *(_format_p(p) for p in (c.p_student, c.p_welch, c.p_holm)),
+        format_interval(c.difference, "+"),
+        *(format_p(p) for p in (c.p_student, c.p_welch, c.p_holm)),
         f"{c.improvement:.2f}",
-        "-" if isnan(c.sd_ratio) else f"{c.sd_ratio:.2f}",
-        *(_format_p(p) for p in (c.p_sd, c.p_sd_holm)),
+        format_ratio(c.sd_ratio),
+        *(format_p(p) for p in (c.p_sd, c.p_sd_holm)),
         f"{c.detectable:.1f}",
     ]
 
@@ -240,9 +241,21 @@ def baseline_names(rows: Sequence[AnalyzedCell]) -> str:
     return " or ".join(dict.fromkeys(f"{cell.method} {cell.length}" for cell in baselines))
 
 
-def _format_interval(x: stats.Interval, sign: str = "") -> str:
+def format_interval(x: stats.Interval, sign: str = "") -> str:
+    """Format an estimate with its interval: `1.2 [0.3, 2.1]`.
+
+    Args:
+        x: The estimate.
+        sign: `+` to show the sign of positive numbers.
+    """
     return f"{x.value:{sign}.1f} [{x.low:{sign}.1f}, {x.high:{sign}.1f}]"
 
 
-def _format_p(p: float) -> str:
+def format_p(p: float) -> str:
+    """Format a p-value: `.034`, or `<.001`."""
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def format_ratio(ratio: float) -> str:
+    """Format a ratio or correlation: `1.25`, or `-` for NaN."""
+    return "-" if isnan(ratio) else f"{ratio:.2f}"

@@ -71,10 +71,20 @@ def sign_flip_test(a: ArrayLike, b: ArrayLike, *, seed: int, resamples: int = 20
     if len(d) > EXACT_MAX_PAIRS:
         signs = np.random.default_rng(seed).choice([-1.0, 1.0], (resamples, len(d)))
         return float((np.sum(abs(signs @ d) >= extreme) + 1) / (resamples + 1))
+    if extreme <= 0:
+        return 1.0
+    # each sum adds one of the first half to one of the second, and has its negative among them
+    first, second = _signed_sums(d[::2]), np.sort(_signed_sums(d[1::2]))
+    lower = np.searchsorted(second, -extreme - first, side="right").sum()
+    return float(2 * lower / (len(first) * len(second)))
+
+
+def _signed_sums(values: FloatArray) -> FloatArray:
+    """Return the sums of values `(n,)` under all assignments of signs, shape `(2^n,)`."""
     sums = np.zeros(1)
-    for value in d:
+    for value in values:
         sums = np.concatenate([sums + value, sums - value])
-    return float(np.mean(abs(sums) >= extreme))
+    return sums
 
 
 def bca_interval(

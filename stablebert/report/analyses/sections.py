@@ -1,0 +1,76 @@
+"""Results of the analyses as sections of a report, and their files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stablebert.report.analyses.base import Basis, numbers_csv
+from stablebert.report.analyses.registry import ANALYSES
+from stablebert.report.files import save_text
+from stablebert.report.render import Document, render_text
+from stablebert.text import escape_controls
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sections:
+    """Results of the analyses of one report."""
+
+    documents: dict[str, Document]
+    """Results by name of the analysis."""
+    obstacles: dict[str, str]
+    """Reasons why analyses do not apply, by name."""
+    on_request: tuple[str, ...]
+    """Analyses that apply, but were not requested and are slow."""
+
+
+def run_analyses(basis: Basis, *, name: str, out: Path) -> Sections:
+    """Run the analyses that apply to a report, and write `<name>-<analysis>.csv` for each.
+
+    Args:
+        basis: The cells of the report.
+        name: Name of the report.
+        out: Folder of the files.
+    """
+    obstacles = {key: analysis.obstacle(basis) for key, analysis in ANALYSES.items()}
+    on_request = tuple(
+        key
+        for key, analysis in ANALYSES.items()
+        if analysis.is_slow and key not in basis.request.names and not obstacles[key]
+    )
+    documents = {}
+    for key, analysis in ANALYSES.items():
+        if obstacles[key] or key in on_request:
+            continue
+        findings = analysis.analyze(basis)
+        title = f"{name}: {key}"
+        documents[key] = Document(title=title, tables=findings.tables, caption=findings.sentences)
+        save_text(out / f"{name}-{key}.csv", numbers_csv(findings.numbers, basis.cells))
+    return Sections(
+        documents=documents,
+        obstacles={key: reason for key, reason in obstacles.items() if reason},
+        on_request=on_request,
+    )
+
+
+def render_sections(sections: Sections, requested: Sequence[str], *, file: Path) -> list[str]:
+    """Return the requested results as plain text, or a line that says which there are.
+
+    Args:
+        sections: Results of the analyses.
+        requested: Names of the analyses to print.
+        file: Markdown file that has all results.
+    """
+    if requested:
+        return [
+            render_text(sections.documents[name])
+            if name in sections.documents
+            else f"{name} does not apply: {sections.obstacles[name]}\n"
+            for name in requested
+        ]
+    names = [*sections.documents, *(f"{name} (slow)" for name in sections.on_request)]
+    if not names:
+        return ["No further analysis applies to these runs.\n"]
+    return [
+        f"Analyses of these runs: {', '.join(names)}; print them with --analysis NAME,... or "
+        f"--analysis all, or see {escape_controls(str(file))}.\n"
+    ]
