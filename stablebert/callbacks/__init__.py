@@ -2,13 +2,15 @@
 
 Requirements, besides a `Trainer` that keeps the whole model on every device:
 
-* `AddNoise`, `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, `BiasRatioMonitor` and
-  `WeightChangeMonitor`: a module with a model of the transformers library, of a supported
-  architecture, under any name: bare with a head around it, or with a head of its own. It is created
-  in `__init__` or `configure_model`. If there are several, `encoder="student"` chooses one.
+* `AddNoise`, `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, `BiasRatioMonitor`,
+  `WeightChangeMonitor` and `RepresentationChangeMonitor`: a module with a model of the transformers
+  library, of a supported architecture, under any name: bare with a head around it, or with a head
+  of its own. It is created in `__init__` or `configure_model`. If there are several,
+  `encoder="student"` chooses one.
 * `BiasRatioMonitor`: torch's Adam or AdamW, or `BertAdam`, as the first optimizer.
 * `LinearProbe`: a `forward` that takes a batch, labels in `batch["labels"]` or `batch.labels`, and
   training rows from its argument or from the data module (`HasRows`).
+* `RepresentationChangeMonitor`: padded batches of a sample of rows, as a tokenizer returns them.
 * `TrainingLossMonitor`: a `training_step` that returns the loss or a dict with "loss".
 * `BestWeights`: a validation that logs the monitored key.
 * `ValidationSchedule` and `StopAfter`: a Trainer with `val_check_interval=1` and
@@ -30,6 +32,7 @@ from stablebert.callbacks.mixout import Mixout
 from stablebert.callbacks.noise import AddNoise
 from stablebert.callbacks.protocols import HasRows
 from stablebert.callbacks.reinit import ReinitTopLayers
+from stablebert.callbacks.representation_change import RepresentationChangeMonitor
 from stablebert.callbacks.train_part import TrainPart
 from stablebert.callbacks.training_loss import TrainingLossMonitor
 from stablebert.callbacks.validation import StopAfter, ValidationSchedule
@@ -43,6 +46,7 @@ __all__ = [
     "LinearProbe",
     "Mixout",
     "ReinitTopLayers",
+    "RepresentationChangeMonitor",
     "StopAfter",
     "TrainPart",
     "TrainingLossMonitor",

@@ -1,6 +1,6 @@
 """Fitting of the head alone before full fine-tuning: LP-FT (Kumar et al., 2022)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from typing_extensions import override
 
-from stablebert.callbacks.protocols import training_rows_of
+from stablebert.callbacks.protocols import require_repeatable, training_rows_of
 from stablebert.callbacks.stateful import StatefulCallback, Treatment
 from stablebert.losses import fine_tuning_loss
 from stablebert.models.location import layers
@@ -135,11 +135,7 @@ class LinearProbe(Treatment):
 
     def __init__(self, l2: float, *, rows: Iterable[Any] | None = None, encoder: str | None = None):
         super().__init__(encoder)
-        if isinstance(rows, Iterator):
-            raise TypeError(
-                f"LinearProbe: rows is a {type(rows).__name__}, which can be read once only; pass "
-                "a list or a DataLoader"
-            )
+        require_repeatable(rows, self)
         self.l2 = l2
         self.rows = rows
 

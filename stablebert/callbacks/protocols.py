@@ -1,6 +1,6 @@
 """Requirements of callbacks on a Trainer, a LightningModule and a data module."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -50,6 +50,19 @@ def require_whole_model(trainer: Trainer, callback: Callback) -> None:
         raise ValueError(
             f"{type(callback).__name__} needs the whole model on every device; got "
             f"{type(trainer.strategy).__name__}: use one device or strategy='ddp'"
+        )
+
+
+def require_repeatable(rows: Iterable[Any] | None, callback: Callback) -> None:
+    """Refuse rows that can be read once only.
+
+    Raises:
+        TypeError: If they are an iterator.
+    """
+    if isinstance(rows, Iterator):
+        raise TypeError(
+            f"{type(callback).__name__}: rows is a {type(rows).__name__}, which can be read once "
+            "only; pass a list or a DataLoader"
         )
 
 

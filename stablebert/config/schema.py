@@ -184,6 +184,7 @@ class MonitorConfig:
 
     bias_ratio: bool
     weight_change: bool
+    representation_change: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,18 @@ class GlueDataModule(L.LightningDataModule):
         """Return batches of `train`, `val` or `test` without shuffling."""
         return self._loader(self._set(name))
 
+    def sample_dataloader(self, name: str, rows: int) -> DataLoader[Any]:
+        """Return batches of a sample of `val` or `test`, padded whether `packed` or not.
+
+        Every seed has the same sample: all rows, or `rows` of them at equal distances in the split,
+        which lists one label value after the other, so that each has its share.
+        """
+        arrays, order = self._set(name).arrays, self.parts[name].rows
+        count = min(rows, len(order))
+        sample = Examples(arrays, order[np.arange(count) * len(order) // count])
+        sample.sort_by_length()
+        return self._loader(sample, collate=partial(pad, padding=self.padding))
+
     def collate(self, examples: Sequence[Example]) -> PackedBatch | dict[str, Tensor]:
         """Pack examples, or pad them to the longest, on the tokenizer's side."""
         if not self.packed:

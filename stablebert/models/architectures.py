@@ -70,6 +70,7 @@ class Architecture:
         head: Factory of a `classifier` that replaces the library's, given the configuration.
         draw: Initial weights of a Linear, `draw(config, name, shape, generator)`.
         shared: Whether all layers share one set of weights.
+        reads_last: Whether the head reads the last token of a row instead of the first.
     """
 
     embeddings: Sequence[str]
@@ -80,6 +81,7 @@ class Architecture:
     head: Callable[[Any], nn.Module] | None = None
     draw: Callable[..., Tensor] = _draw_normal
     shared: bool = False
+    reads_last: bool = False
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -108,6 +110,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         embeddings=["transformer.word_embedding", "transformer.mask_emb"],
         blocks=["transformer.layer"],
         classifier=["sequence_summary", "logits_proj"],
+        reads_last=True,
     ),
     # The released code re-initializes decoder layers, so they are the top ones.
     "bart": Architecture(
@@ -121,6 +124,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         ],
         blocks=["model.encoder.layers", "model.decoder.layers"],
         classifier=["classification_head"],
+        reads_last=True,
     ),
     "albert": Architecture(
         embeddings=["albert.embeddings", "albert.encoder.embedding_hidden_mapping_in"],

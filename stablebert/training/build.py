@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 Precision = Literal["16-mixed", "bf16-mixed", "32-true"]
 
+SAMPLE = 256
+"""Most validation rows on which representations are compared."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -71,8 +74,11 @@ def build_parts(run: LocatedRun, loggers: Sequence[Logger], watchers: Sequence[C
         train_embedding_rows(module.model, torch.from_numpy(data.vocabulary()))
     best = callbacks.BestWeights(f"val/{cfg.trainer.select_by or 'score'}")
     # the average replaces the weights, so it comes after the callback that keeps the best ones
-    chain = [*build_callbacks(cfg), best, *build_averaging(cfg), *watchers]
-    return Parts(module, data, best, build_trainer(cfg, chain, loggers))
+    chain = [*build_callbacks(cfg), best, *build_averaging(cfg)]
+    if cfg.monitor.representation_change:  # of the average, if there is one
+        sample = data.sample_dataloader("val", SAMPLE)
+        chain.append(callbacks.RepresentationChangeMonitor(sample))
+    return Parts(module, data, best, build_trainer(cfg, [*chain, *watchers], loggers))
 
 
 def build_module(run: LocatedRun) -> GlueClassifier:

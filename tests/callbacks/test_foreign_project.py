@@ -35,6 +35,7 @@ pytestmark = pytest.mark.slow
 
 LOGGED = {
     "BiasRatioMonitor": "bias_ratio/all",
+    "RepresentationChangeMonitor": "cka/layer_00",
     "TrainingLossMonitor": "train/loss",
     "WeightChangeMonitor": "weight_change/layer_00",
 }

@@ -11,6 +11,7 @@ from stablebert.callbacks import (
     LinearProbe,
     Mixout,
     ReinitTopLayers,
+    RepresentationChangeMonitor,
     TrainPart,
     WeightChangeMonitor,
 )
@@ -196,6 +197,13 @@ def test_every_layer_is_monitored_in_every_shape(fitted, shape, callback):
     expected = ["embeddings", "layer_00", "layer_01", "classifier"]
     assert {f"{name}/{layer}" for layer in expected} <= keys
     assert (f"{name}/pooler" in keys) == ("pooler" in layers(module, shape.encoder))
+
+
+@every_shape
+def test_representations_are_compared_in_every_shape(fitted, shape):
+    _, _, keys = fitted(shape, RepresentationChangeMonitor, rows=batches(shape))
+    logged = {key for key in keys if key.startswith("cka/")}
+    assert logged == {"cka/embeddings", "cka/layer_00", "cka/layer_01"}
 
 
 def test_the_other_encoder_stays_as_it_is(tiny_bert, fitted):

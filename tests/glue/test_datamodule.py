@@ -173,6 +173,32 @@ def test_packed_batches_hold_the_rows_of_padded_ones(name, make):
                 assert getattr(batch, key).tolist() == torch.cat(rows).tolist()
 
 
+def sample_of(data, rows):
+    """Return the batches of a validation sample as plain lists."""
+    loader = data.sample_dataloader("val", rows)
+    return [{name: x.tolist() for name, x in batch.items()} for batch in loader]
+
+
+@pytest.mark.parametrize("more", [{"seed": 7}, {"packed": True}, {"batch_size": 4}])
+def test_a_sample_is_the_same_for_every_run_of_a_task(make, more):
+    assert sample_of(make("mrpc", **more), 10) == sample_of(make("mrpc"), 10)
+
+
+@pytest.mark.parametrize(("rows", "size"), [(10, 10), (256, 29)])
+def test_a_sample_has_at_most_all_rows(make, rows, size):
+    data = make("mrpc")
+    assert data.splits["val"]["rows"] == 29
+    assert sum(len(batch["labels"]) for batch in sample_of(data, rows)) == size
+
+
+@pytest.mark.parametrize("name", ["mrpc", "sst2"])
+def test_every_class_has_its_share_of_a_sample(make, name):
+    data = make(name)
+    (batch,) = sample_of(data, 10)
+    share, expected = (np.mean(labels) for labels in (batch["labels"], data.labels("val")))
+    assert abs(share - expected) < 0.1
+
+
 def test_vocabulary_is_that_of_the_training_rows(make):
     data = make("mrpc", packed=True)
     tokens = {int(i) for batch in data.train_dataloader() for i in batch.input_ids}

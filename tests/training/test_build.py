@@ -267,6 +267,22 @@ def test_a_configuration_has_exactly_its_callbacks(overrides, names):
     assert list(chain(*overrides)) == names
 
 
+@pytest.mark.parametrize(
+    ("overrides", "last"),
+    [
+        ([], "BestWeights"),
+        (["monitor.representation_change=true"], "RepresentationChangeMonitor"),
+        # the average is in place when the monitor reads the weights
+        (["monitor.representation_change=true", "method=ema"], "RepresentationChangeMonitor"),
+    ],
+)
+def test_representations_are_compared_last_and_only_on_request(run_with, overrides, last):
+    trainer = build_parts(run_with(*overrides), [], []).trainer
+    names = [type(callback).__name__ for callback in trainer.callbacks]
+    assert names[-1] == last
+    assert names.count("RepresentationChangeMonitor") == (last != "BestWeights")
+
+
 def test_the_number_of_evaluations_reaches_the_schedule():
     assert chain("trainer.evaluations=4")["ValidationSchedule"].evaluations == 4
 

@@ -262,6 +262,45 @@ def test_monitors_change_no_number(run_arguments, tmp_path):
 
 
 @pytest.fixture(scope="module")
+def compared(run_defaults, tmp_path_factory):
+    """Function that trains a run of ten steps, and returns record and history."""
+    runs = tmp_path_factory.mktemp("runs")
+
+    def train(name, method, **more):
+        own = {"task": "rte", "trainer.threads": 1, "optimizer.lr": 1e-3, "method": method}
+        own |= {"trainer.max_steps": 10, "paths.runs": runs / name, **more}
+        return train_and_read(join_arguments({**run_defaults, **own}, []))
+
+    return train
+
+
+def test_comparing_representations_changes_no_bit_of_the_history(compared):
+    """Dropout and the order of rows draw random numbers in every step after the first reading."""
+    on = {"monitor.representation_change": "true"}
+    with_cka, without = compared("on", "reinit", **on), compared("off", "reinit")
+    ckas = {k: with_cka[1][-1].pop(k) for k in [*with_cka[1][-1]] if k.startswith("cka")}
+    assert ckas.keys() == {
+        *("cka/embeddings", "cka/layer_00", "cka/layer_01", "cka_cls/layer_00", "cka_cls/layer_01")
+    }
+    assert with_cka[1] == without[1]
+    assert with_cka[0].config_id == without[0].config_id
+    assert with_cka[0].test_at_last == without[0].test_at_last
+
+
+def test_packed_and_padded_runs_have_the_same_cka(compared):
+    """Mixout turns dropout off, whose masks would differ."""
+    more = {"monitor.representation_change": "true", "mixout.p": 1e-12}
+    packed, padded = (
+        compared(packing, "mixout", **more, **{"trainer.packing": packing})
+        for packing in ("packed", "padded")
+    )
+    ckas = {k: v for k, v in packed[1][-1].items() if k.startswith("cka")}
+    assert len(ckas) == 5
+    assert min(ckas.values()) < 0.999
+    assert {k: padded[1][-1][k] for k in ckas} == pytest.approx(ckas, abs=1e-4)
+
+
+@pytest.fixture(scope="module")
 def draws(run_defaults, tmp_path_factory):
     """Weights, rows and dropout mask of the first step, by `(seed_init, seed_data)`."""
     first_steps, step = {}, GlueClassifier.training_step

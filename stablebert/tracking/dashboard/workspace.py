@@ -1,4 +1,4 @@
-"""The workspace: scores, failed runs, bias ratio, weight change, losses and learning rate."""
+"""The workspace: scores, failed runs, losses, learning rate, and what the monitors log."""
 
 from typing import Any
 
@@ -19,6 +19,8 @@ ANALYTIC = """\
 **Analytic:** (1 - β₁^t) / √(1 - β₂^t) after t steps, where ε does not matter. With the usual
 β₁ = 0.9, β₂ = 0.999 it is 3.16 at the first step, 6.57 at the peak near step 12, and 1 in the end
 (Zhang et al. 2021, Figure 1). Runs log it as `bias_ratio/analytic`, from their own betas."""
+UNUSUAL = "representation change"
+"""Section of a monitor that is off by default, shown closed."""
 EVERY_LAYER = r"(embeddings|layer_\d+|pooler|classifier)$"
 
 
@@ -36,7 +38,10 @@ def build_workspace(entity: str, project: str, *, num_layers: int, sweep: str | 
     for name, panels in _panels(entity, num_layers).items():
         assign_ids(panels, name)
         settings = ws.SectionPanelSettings(x_axis=STEP)
-        sections.append(ws.Section(name=name, panels=panels, is_open=True, panel_settings=settings))
+        is_open = name != UNUSUAL
+        sections.append(
+            ws.Section(name=name, panels=panels, is_open=is_open, panel_settings=settings)
+        )
     workspace = ws.Workspace(
         entity=entity,
         project=project,
@@ -61,7 +66,8 @@ def build_workspace(entity: str, project: str, *, num_layers: int, sweep: str | 
 
 def _panels(entity: str, num_layers: int) -> dict[str, list[Any]]:
     """Return the panels of each section."""
-    layers = ["embeddings", *(f"layer_{i:02d}" for i in range(num_layers)), "pooler", "classifier"]
+    body = ["embeddings", *(f"layer_{i:02d}" for i in range(num_layers))]
+    layers = [*body, "pooler", "classifier"]
     ratios = ("bias_ratio/all", "bias_ratio/analytic")
     return {
         "scores": [
@@ -90,5 +96,9 @@ def _panels(entity: str, num_layers: int) -> dict[str, list[Any]]:
             line_plot("training loss", "train/loss"),
             line_plot("validation loss", "val/loss"),
             line_plot("learning rate", "train/lr"),
+        ],
+        UNUSUAL: [
+            *(bar_plot(f"CKA with the start, {n}", f"cka/{n}") for n in body),
+            *(bar_plot(f"CKA with the start, [CLS] in {n}", f"cka_cls/{n}") for n in body[1:]),
         ],
     }

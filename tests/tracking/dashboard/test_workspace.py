@@ -20,7 +20,17 @@ SECTIONS = {
         *(line(f"weight_change/{layer}") for layer in LAYERS),
     ],
     "losses and learning rate": [line("train/loss"), line("val/loss"), line("train/lr")],
+    "representation change": [
+        *(bars(f"cka/{layer}") for layer in LAYERS[:3]),
+        *(bars(f"cka_cls/{layer}") for layer in LAYERS[1:3]),
+    ],
 }
+
+
+def test_only_the_section_of_the_monitor_that_is_off_by_default_is_closed(dashboard):
+    config = dashboard["workspace"]["spec"]["section"]["panelBankConfig"]
+    closed = [section["name"] for section in config["sections"] if not section["isOpen"]]
+    assert closed == ["representation change"]
 
 
 @pytest.mark.parametrize("section", SECTIONS)
