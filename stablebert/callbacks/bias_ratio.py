@@ -51,7 +51,8 @@ def measure_bias_ratio(
     group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     norms: dict[str, torch.Tensor] = {}
     for name, layer in layers_by_name.items():
-        parameters = [p for p in layer.parameters() if optimizer.state.get(p)]
+        # Muon has other state
+        parameters = [p for p in layer.parameters() if "exp_avg" in optimizer.state.get(p, {})]
         if not parameters:
             continue
         group = group_of[id(parameters[0])]

@@ -159,6 +159,7 @@ class OptimizerConfig:
     warmup: Fraction
     clip_norm: Positive
     clip_by: Literal["model", "component"] = field(metadata=neutral("model"))
+    matrices: Literal["adam", "muon"] = field(metadata=neutral("adam"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 import os
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from stablebert.config.files import model_folder
 from stablebert.config.identity import config_id, prerequisite
 from stablebert.config.recognition import check_recognition
 from stablebert.config.schema import RunConfig
+from stablebert.errors import ActionableError
 from stablebert.filesystem import expand_path
 from stablebert.glue.sources import Source, resolve
 from stablebert.hub import (
@@ -31,7 +33,9 @@ def locate(cfg: RunConfig) -> LocatedRun:
         DataError: If the data are missing.
         HubError: If data or model cannot be downloaded, or a model folder is incomplete.
         RecognitionError: If the configuration lacks the settings of its model.
+        ActionableError: If the method needs a newer version of torch.
     """
+    _require_packages(cfg)
     source = locate_data(cfg.data.source, TASKS[cfg.task].config, cfg.data.revision)
     model, content = locate_model(cfg.model.name, cfg.model.revision)
     check_recognition(cfg, model)
@@ -39,6 +43,16 @@ def locate(cfg: RunConfig) -> LocatedRun:
     start = locate(intermediate) if intermediate else None
     run = identify(cfg, data=source.identity, model=content.identity, start=start)
     return LocatedRun(cfg, run.config_id, run.folder, source, model, content, start)
+
+
+def _require_packages(cfg: RunConfig) -> None:
+    """Refuse a run whose packages are missing here; a report on such runs needs none of them."""
+    torch = version("torch")
+    if cfg.optimizer.matrices == "muon" and tuple(map(int, torch.split(".")[:2])) < (2, 9):
+        raise ActionableError(
+            f"optimizer.matrices=muon needs torch 2.9 or newer, this is torch {torch}: upgrade it, "
+            "or use adam"
+        )
 
 
 def identify(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run:

@@ -23,6 +23,7 @@ from stablebert.models.location import layers, locate_model, packed_forward
 from stablebert.models.surgery import random_layers
 from stablebert.optim.adam import BertAdam, BiasCorrection
 from stablebert.optim.groups import decay_to_start, layer_rates, parameter_groups, split_by_rate
+from stablebert.optim.muon import MuonAdam, muon_groups
 from stablebert.optim.schedule import warmup_scheduler
 from stablebert.optim.sharpness import ascend
 from stablebert.packed.attention import attention_kernels
@@ -68,6 +69,8 @@ class GlueClassifier(L.LightningModule):
         constant_from: Fraction of them after which the learning rate stays the same.
         clip_by: "model" clips the norm of all gradients together, "component" that of each weight
             matrix and vector alone (Yang and Ma, 2022), both to the Trainer's `gradient_clip_val`.
+        matrices: "muon" trains the weight matrices of the layers with Muon, as `MuonAdam` does;
+            "adam" trains everything with Adam.
         rdrop: Weight of the divergence between two dropout passes; 0 makes one pass.
         sam: Distance of the weights at which SAM computes gradients; 0 is a plain gradient.
         dropout_seed: Seed of the dropout masks.
@@ -88,6 +91,7 @@ class GlueClassifier(L.LightningModule):
         warmup: float = 0.1,
         constant_from: float = 1.0,
         clip_by: str = "model",
+        matrices: str = "adam",
         rdrop: float = 0.0,
         sam: float = 0.0,
         dropout_seed: int = 0,
@@ -106,6 +110,7 @@ class GlueClassifier(L.LightningModule):
         self.warmup = warmup
         self.constant_from = constant_from
         self.clip_by = clip_by
+        self.matrices = matrices
         self.rdrop = rdrop
         self.sam = sam
         self.dropout_seed = dropout_seed
@@ -262,10 +267,12 @@ class GlueClassifier(L.LightningModule):
         if self.layer_decay != 1:
             rates = layer_rates(list(layers_by_name), lr=self.lr, decay=self.layer_decay)
             groups = split_by_rate(groups, layers_by_name, rates)
+        if self.matrices == "muon":
+            groups = muon_groups(groups, layers_by_name)
         if self.decay_to == "start":
             drawn = [layers_by_name[name] for name in random_layers(locate_model(self).model)]
             groups = decay_to_start(groups, exclude=drawn)
-        optimizer = BertAdam(
+        optimizer = (MuonAdam if self.matrices == "muon" else BertAdam)(
             groups,
             lr=self.lr,
             betas=self.betas,

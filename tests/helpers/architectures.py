@@ -64,6 +64,16 @@ def write_architecture(kind, folder, tokenizer_folder):
     tokenizer.save_pretrained(folder)
 
 
+def build_architecture(kind):
+    """Return a model of an architecture with two classes and random weights."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    config = AutoConfig.for_model(kind, vocab_size=60, num_labels=2, **SHAPES[kind])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        return AutoModelForSequenceClassification.from_config(config)
+
+
 def padded_batch(*lengths, vocabulary=60):
     """Return padded rows of ids between [CLS] and [SEP], as a tokenizer returns them."""
     rng = torch.Generator().manual_seed(0)

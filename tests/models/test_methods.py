@@ -4,6 +4,7 @@ import json
 from itertools import product
 
 import pytest
+import torch
 
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
@@ -16,6 +17,8 @@ from tests.helpers.architectures import SHAPES
 pytestmark = pytest.mark.slow
 
 METHODS = [m for m in choices_of("method") if m != "longer"]  # `standard` with another length
+if not hasattr(torch.optim, "Muon"):  # before torch 2.9
+    METHODS.remove("muon")
 REFUSED = {
     ("albert", "reinit"): "share one set of weights",
     ("modernbert", "bitfit"): r"\*\.bias matches no other parameter",

@@ -8,8 +8,10 @@ import pytest
 
 from stablebert.config.compose import compose
 from stablebert.config.files import model_folder
+from stablebert.errors import ActionableError
 from stablebert.glue.rows import DataError
 from stablebert.hub import HubError
+from stablebert.runs import locate as locating
 from stablebert.runs.locate import cache_folder, identify, locate
 from tests.helpers.runs import join_arguments
 
@@ -130,3 +132,14 @@ def test_a_configured_cache_takes_no_home_folder(monkeypatch):
 def test_the_cache_is_below_the_user_s_cache_by_default(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert cache_folder(None) == Path("/cache/stablebert")
+
+
+def test_muon_is_refused_with_an_older_torch(monkeypatch):
+    monkeypatch.setattr(locating, "version", lambda package: "2.8.1+cpu")
+    with pytest.raises(ActionableError, match=r"muon needs torch 2\.9 or newer, .* 2\.8\.1"):
+        locate_demo("method=muon")
+
+
+def test_a_version_is_checked_for_methods_that_need_it_only(monkeypatch):
+    monkeypatch.setattr(locating, "version", lambda package: "2.6.0")
+    locate_demo()

@@ -63,6 +63,7 @@ def configure(*overrides):
         ("optimizer.warmup=0.3", "warmup", 0.3),
         ("swa.start=0.7", "constant_from", 0.7),
         ("optimizer.clip_by=component", "clip_by", "component"),
+        ("optimizer.matrices=muon", "matrices", "muon"),
         ("rdrop.alpha=2", "rdrop", 2),
         ("sam.rho=0.2", "sam", 0.2),
         ("seed_data=4", "dropout_seed", 4),
