@@ -2,8 +2,9 @@
 
 from stablebert.config.values import did_you_mean
 from stablebert.report.analyses.paired import PAIRED
+from stablebert.report.analyses.rates import RATES
 
-_ALL = (PAIRED,)
+_ALL = (PAIRED, RATES)
 ANALYSES = {analysis.name: analysis for analysis in _ALL}
 
 

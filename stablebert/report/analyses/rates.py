@@ -1,0 +1,361 @@
+"""Scores against the learning rate, and methods compared at the best rate of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from stablebert.config.values import parse_value
+from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, interval_number
+from stablebert.report.analyses.contrasts import Contrast, contrast_sentences
+from stablebert.report.cells import Cell, parameter_text, task_title, varying_parameters
+from stablebert.report.compare import adjust_p_values, obstacle_between
+from stablebert.report.join import CellResult
+from stablebert.report.render import Entry, Table
+from stablebert.report.sentences import row_name
+from stablebert.report.statistics.rates import RateCurve, rate_curve
+from stablebert.report.statistics.scores import (
+    ALPHA,
+    Interval,
+    describe_scores,
+    mean_difference,
+    welch_test,
+)
+from stablebert.report.tables import format_interval, format_mean_sd, format_p, label_entries
+from stablebert.text import count_of
+
+RATE = "optimizer.lr"
+TOLERANCE = 1.0
+"""Loss of mean validation score, in points, that does not matter."""
+CORRECTED = ("standard", "adamd", "bert_adam_rescaled")
+"""Methods that differ from bert_adam by a bias correction, or by rates that amount to one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tuning:
+    """One method at several learning rates."""
+
+    results: list[CellResult]
+    """Cells with runs, ascending by rate."""
+    curve: RateCurve
+    best: CellResult
+    """Cell of the best rate, with the number of rates as the settings of its search."""
+
+    @property
+    def failed(self) -> int:
+        return sum(result.failed for result in self.results)
+
+    @property
+    def n(self) -> int:
+        return sum(result.n for result in self.results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """Two methods at the best learning rate of each."""
+
+    base: _Tuning
+    other: _Tuning
+    obstacle: str
+    """Why no verdict can rest on it, empty if one can."""
+    difference: Interval | None
+    """Difference of mean test scores, None if a cell has a single run."""
+    p: float | None = None
+    p_holm: float | None = None
+
+    @property
+    def contrast(self) -> Contrast:
+        verdict, reason = "inconclusive on", ""
+        value = self.difference.value if self.difference else 0.0
+        if self.p_holm is None:
+            verdict, reason = "not judged on", f" ({self.obstacle})"
+        elif self.p_holm < ALPHA:
+            verdict = "significantly higher on" if value > 0 else "significantly lower on"
+        text = format_interval(self.difference, "+") if self.difference else "-"
+        return Contrast(
+            cell=self.other.best.cell,
+            baseline=self.base.best.cell,
+            verdict=verdict,
+            detail=f"{text}{reason}",
+        )
+
+
+def _obstacle(basis: Basis) -> str:
+    if RATE not in varying_parameters(basis.cells):
+        return f"needs several values of {RATE}, such as in the sweep rate_optimizer"
+    return "" if _tunings(basis) else f"needs runs at two values of {RATE} or more"
+
+
+def _analyze(basis: Basis) -> Findings:
+    tunings = _tunings(basis)
+    comparisons = _compare(tunings)
+    labels = [label for label in basis.labels if label != RATE]
+    verdicts = ("significantly higher on", "significantly lower on", "inconclusive on")
+    contrasts = contrast_sentences(
+        [comparison.contrast for comparison in comparisons],
+        labels=labels,
+        verdicts=[*verdicts, "not judged on"],
+    )
+    tables = [_scores_table(tunings, labels), _best_table(tunings, labels)]
+    return Findings(
+        tables=[*tables, *([_comparison_table(comparisons, labels)] if comparisons else [])],
+        sentences=[
+            *_method_sentences(tunings, labels),
+            *(f"Each at its own best rate, {line}" for line in contrasts),
+            *_on_bias_correction(comparisons),
+            *_DEFINITIONS,
+        ],
+        numbers=[
+            *(number for tuning in tunings for number in _numbers(tuning)),
+            *(number for comparison in comparisons for number in _test_numbers(comparison)),
+        ],
+    )
+
+
+def _tunings(basis: Basis) -> list[_Tuning]:
+    """Return the methods (and what else distinguishes cells) with runs at two rates or more."""
+    keys = [key for key in varying_parameters(basis.cells) if key != RATE]
+    groups: dict[tuple[str, ...], list[CellResult]] = {}
+    for result in basis.results:
+        groups.setdefault(_key(result.cell, keys), []).append(result)
+    tunings = []
+    for group in groups.values():
+        results = sorted((r for r in group if r.n), key=lambda r: _rate(r.cell))
+        if len({_rate(r.cell) for r in results}) < 2:
+            continue
+        curve = rate_curve(
+            [_rate(r.cell) for r in results for _ in range(r.n)],
+            np.concatenate([r.val for r in results]),
+            [record.status != "ok" for r in results for record in r.records],
+            tolerance=TOLERANCE,
+        )
+        best = next(r for r in results if _rate(r.cell) == curve.best)
+        search = replace(
+            best.cell,
+            settings=best.cell.settings * len(group),
+            open_settings=sum(not r.is_complete for r in group),
+        )
+        tunings.append(_Tuning(results=results, curve=curve, best=replace(best, cell=search)))
+    return tunings
+
+
+def _key(cell: Cell, keys: Sequence[str]) -> tuple[str, ...]:
+    identity = ("scale", "task", "method", "length")
+    return tuple(parameter_text(cell, key) for key in (*identity, *keys))
+
+
+def _rate(cell: Cell) -> float:
+    return float(parse_value(parameter_text(cell, RATE), RATE))
+
+
+# ---------------------------------------------------------------- comparisons
+
+
+def _compare(tunings: Sequence[_Tuning]) -> list[_Comparison]:
+    """Compare every method with bert_adam, or with standard if there is no bert_adam."""
+    cells = [tuning.best.cell for tuning in tunings]
+    method = "bert_adam" if any(c.method == "bert_adam" for c in cells) else "standard"
+    keys = [key for key in varying_parameters(cells) if key != RATE]
+    pairs = []
+    for other in tunings:
+        key = _key(replace(other.best.cell, method=method), keys)
+        base = next((t for t in tunings if _key(t.best.cell, keys) == key), other)
+        if base is not other:
+            pairs.append((base, other))
+    obstacles = [obstacle_between(a.best, b.best) for a, b in pairs]
+    judged = [(a.best, b.best) for (a, b), o in zip(pairs, obstacles, strict=True) if not o]
+    p = [welch_test(a.test, b.test).p for a, b in judged]
+    p_values = zip(p, adjust_p_values(p, judged), strict=True)
+    comparisons = []
+    for (base, other), obstacle in zip(pairs, obstacles, strict=True):
+        a, b = base.best, other.best
+        own_p, p_holm = (None, None) if obstacle else next(p_values)
+        comparisons.append(
+            _Comparison(
+                base=base,
+                other=other,
+                obstacle=obstacle,
+                difference=mean_difference(a.test, b.test) if min(a.n, b.n) > 1 else None,
+                p=own_p,
+                p_holm=p_holm,
+            )
+        )
+    return comparisons
+
+
+# ---------------------------------------------------------------- sentences
+
+
+def _method_sentences(tunings: Sequence[_Tuning], labels: Sequence[str]) -> list[str]:
+    """Return one sentence per row: its best rates, and its failed runs over all rates."""
+    groups: dict[str, list[_Tuning]] = {}
+    for tuning in tunings:
+        groups.setdefault(row_name(tuning.best.cell, labels), []).append(tuning)
+    sentences = []
+    for name, group in groups.items():
+        texts = []
+        for t in group:
+            title = task_title(t.best.cell.task, t.best.cell.scale)
+            notes = ["edge of the grid"] if t.curve.best_is_at_edge else []
+            if t.curve.octaves:
+                notes.append(f"good: {t.curve.low:g} to {t.curve.high:g}")
+            texts.append(
+                f"{t.curve.best:g} on {title}" + (f" ({'; '.join(notes)})" if notes else "")
+            )
+        failed, n = sum(t.failed for t in group), sum(t.n for t in group)
+        sentences.append(
+            f"{name}: best learning rate {', '.join(texts)}; {failed} of {count_of(n, 'run')} "
+            "failed over all rates."
+        )
+    return sentences
+
+
+def _on_bias_correction(comparisons: Sequence[_Comparison]) -> list[str]:
+    """Return a statement on bias correction at tuned rates, if the runs can make one."""
+    relevant = [
+        c
+        for c in comparisons
+        if c.base.best.cell.method == "bert_adam" and c.other.best.cell.method in CORRECTED
+    ]
+    values = [c.difference.value for c in relevant if c.difference]
+    if not values:
+        return []
+    verdicts = [c.contrast.verdict for c in relevant]
+    better, worse = (verdicts.count(f"significantly {word} on") for word in ("higher", "lower"))
+    n_judged = sum(c.p_holm is not None for c in relevant)
+    conclusion = (
+        f"significantly better in {better}, worse in {worse}, inconclusive (which does not mean "
+        f"equal) in {n_judged - better - worse} of {n_judged} with enough runs for a verdict"
+        if n_judged
+        else "none has enough runs for a verdict"
+    )
+    at_edge = sum(c.base.curve.best_is_at_edge or c.other.curve.best_is_at_edge for c in relevant)
+    edge = (
+        f" In {at_edge} of them, a best rate is at the edge of the grid, and a better one may be "
+        "outside."
+        if at_edge
+        else ""
+    )
+    return [
+        "Bias correction or learning rate? At the best rate of each method, bias correction "
+        f"changes the mean test score by {min(values):+.1f} to {max(values):+.1f} points over "
+        f"{count_of(len(relevant), 'comparison')}: {conclusion}.{edge} Laing and Orvieto (arXiv "
+        "2511.20516) find no gain from it at tuned rates."
+    ]
+
+
+_DEFINITIONS = (
+    "Best rate: highest mean validation score over seeds. Good rates: all around the best one with "
+    f"a mean within {TOLERANCE:g} point of its mean; the true range may be wider by less than a "
+    "step of the grid at either end, or by any amount at the edge of the grid.",
+    "Differences at the best rates: test scores with Welch's interval (uncorrected). p Welch: "
+    "two-sided; p Holm: the same, times the number of rates that validation chose from, then "
+    "corrected like the comparisons of the report.",
+)
+
+
+# ---------------------------------------------------------------- tables and numbers
+
+
+def _scores_table(tunings: Sequence[_Tuning], labels: Sequence[str]) -> Table:
+    rows = []
+    for tuning in tunings:
+        for result in tuning.results:
+            rate = _rate(result.cell)
+            texts = [format_mean_sd(result.test), f"{result.n} of {len(result.cell.seeds)}"]
+            texts += [f"{count}/{result.n}" for count in (result.failed, result.at_chance)]
+            rows.append(
+                [
+                    *label_entries(result.cell, labels),
+                    Entry(text=f"{rate:g}"),
+                    Entry(text=format_mean_sd(result.val), marked=rate == tuning.curve.best),
+                    *(Entry(text=text) for text in texts),
+                ]
+            )
+    head = ["task", *labels, "rate", "best validation", "test", "n", "failed", "at chance"]
+    title = "Score x 100 by learning rate (bold or *: the best of its method)"
+    return Table(title=title, head=head, rows=rows, labels=1 + len(labels))
+
+
+def _best_table(tunings: Sequence[_Tuning], labels: Sequence[str]) -> Table:
+    rows = []
+    for t in tunings:
+        edge = ("edge of the grid",) if t.curve.best_is_at_edge else ()
+        texts = [
+            format_mean_sd(t.best.val),
+            format_mean_sd(t.best.test),
+            f"{t.best.failed}/{t.best.n}",
+            f"{'≤' if t.curve.low_is_at_edge else ''}{t.curve.low:g}",
+            f"{'≥' if t.curve.high_is_at_edge else ''}{t.curve.high:g}",
+            f"{t.curve.high / t.curve.low:.3g}",
+            f"{t.failed}/{t.n}",
+        ]
+        best = Entry(text=f"{t.curve.best:g}", notes=edge)
+        labeled = label_entries(t.best.cell, labels)
+        rows.append([*labeled, best, *(Entry(text=text) for text in texts)])
+    head = ["task", *labels, "best rate", "best validation", "test", "failed", "good from"]
+    head += ["good to", "factor", "failed at all rates"]
+    title = "Best learning rate, and rates within one point of it"
+    return Table(title=title, head=head, rows=rows, labels=1 + len(labels))
+
+
+def _comparison_table(comparisons: Sequence[_Comparison], labels: Sequence[str]) -> Table:
+    rows = []
+    for c in comparisons:
+        difference = format_interval(c.difference, "+") if c.difference else "-"
+        rows.append(
+            [
+                *label_entries(c.other.best.cell, labels),
+                Entry(text=f"{c.other.curve.best:g}"),
+                Entry(text=f"{c.base.curve.best:g}"),
+                Entry(text=difference, notes=(c.obstacle,) if c.obstacle else ()),
+                *(Entry(text="-" if p is None else format_p(p)) for p in (c.p, c.p_holm)),
+            ]
+        )
+    base = comparisons[0].base.best.cell.method
+    head = ["task", *labels, "rate", f"rate of {base}", "Δ mean [95% CI]", "p Welch", "p Holm"]
+    title = f"Compared with {base}, each at its own best rate (test score x 100)"
+    return Table(title=title, head=head, rows=rows, labels=1 + len(labels))
+
+
+def _numbers(tuning: _Tuning) -> list[Number]:
+    numbers = []
+    for r in tuning.results:
+        val, test = describe_scores(r.val), describe_scores(r.test)
+        values: dict[str, float] = {"n": r.n, "failed": r.failed, "at_chance": r.at_chance}
+        values |= {"val_mean": val.mean, "val_sd": val.sd}
+        values |= {"test_mean": test.mean, "test_sd": test.sd}
+        numbers += [Number(cell=r.cell, quantity=name, value=x) for name, x in values.items()]
+    curve = tuning.curve
+    numbers += [
+        Number(cell=tuning.best.cell, quantity=name, value=value)
+        for name, value in [
+            ("best_rate", curve.best),
+            ("lowest_good_rate", curve.low),
+            ("highest_good_rate", curve.high),
+            ("octaves", curve.octaves),
+        ]
+    ]
+    return numbers
+
+
+def _test_numbers(c: _Comparison) -> list[Number]:
+    cell, baseline = c.other.best.cell, c.base.best.cell
+    number = partial(Number, cell=cell, baseline=baseline)
+    values = {"p_welch_at_best_rates": c.p, "p_holm_at_best_rates": c.p_holm}
+    numbers = [number(quantity=name, value=p) for name, p in values.items() if p is not None]
+    if c.difference:
+        name = "difference_at_best_rates"
+        numbers.append(interval_number(cell, name, c.difference, baseline=baseline))
+    if c.obstacle:
+        numbers.append(number(quantity="not_judged", value=c.obstacle))
+    return numbers
+
+
+RATES = Analysis(
+    name="rates",
+    summary="scores against the learning rate, and methods at their best rates",
+    obstacle=_obstacle,
+    analyze=_analyze,
+)
