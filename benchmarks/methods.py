@@ -38,7 +38,8 @@ from stablebert.training.quiet import silence_libraries
 ROUNDS, STEPS = 7, 8
 METHODS = (
     *("standard", "bert_adam", "mixout", "llrd", "pretrained_wd", "wd", "mosbach", "ema", "rdrop"),
-    *("component_clipping", "swa", "sam", "muon", "bitfit", "layernorm", "head_only"),
+    *("adamd", "bert_adam_rescaled", "component_clipping", "swa", "sam", "muon"),
+    *("bitfit", "layernorm", "head_only"),
 )
 
 
