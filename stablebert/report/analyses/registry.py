@@ -2,9 +2,10 @@
 
 from stablebert.config.values import did_you_mean
 from stablebert.report.analyses.paired import PAIRED
+from stablebert.report.analyses.randomness import RANDOMNESS
 from stablebert.report.analyses.rates import RATES
 
-_ALL = (PAIRED, RATES)
+_ALL = (PAIRED, RATES, RANDOMNESS)
 ANALYSES = {analysis.name: analysis for analysis in _ALL}
 
 
