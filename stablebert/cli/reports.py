@@ -2,6 +2,7 @@
 
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
+from math import isfinite, nan
 from pathlib import Path
 
 from stablebert.cli import arguments
@@ -42,6 +43,14 @@ def report(argv: Sequence[str]) -> int:
         metavar="NAME,...",
         help=f"print further analyses: {summaries}; or all",
     )
+    parser.add_argument(
+        "--margin",
+        type=_positive_points,
+        default=Request.margin,
+        metavar="POINTS",
+        help="difference of mean scores x 100 that does not matter, for equivalence "
+        "(default: %(default)s)",
+    )
     options = parser.parse_intermixed_args(argv)
     folders = committed_folders(options)
     if options.sweep == "table3" and options.analysis:
@@ -68,7 +77,9 @@ def report(argv: Sequence[str]) -> int:
         name=sweep.name,
         out=options.out,
         notes=notes,
-        request=Request(names=options.analysis, roots=[*sweep.roots, *folders]),
+        request=Request(
+            names=options.analysis, roots=[*sweep.roots, *folders], margin=options.margin
+        ),
     )
     print(text)
     expected_keys = {(cell.config_id, seeds) for cell in cells for seeds in cell.seeds}
@@ -83,6 +94,21 @@ def _analysis_names(text: str) -> tuple[str, ...]:
         return parse_names(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from error
+
+
+def _points(text: str) -> float:
+    """Parse a finite number; return NaN for another text."""
+    try:
+        points = float(text)
+    except ValueError:
+        return nan
+    return points if isfinite(points) else nan
+
+
+def _positive_points(text: str) -> float:
+    if not (points := _points(text)) > 0:
+        raise ArgumentTypeError(f"{text!r}: expected a positive number of points, such as 1.0")
+    return points
 
 
 def _nothing_found(options: Namespace, places: Sequence[Path], advice: str) -> ReportError:

@@ -42,6 +42,11 @@ def varying_parameters(cells: Sequence[Cell]) -> list[str]:
     return parameters + (["scale"] if len({cell.scale for cell in cells}) > 1 else [])
 
 
+def identity_of(cell: Cell, parameters: Sequence[str]) -> tuple[str, ...]:
+    """Return a cell's values of `IDENTITY` and of other parameters, as text."""
+    return tuple(parameter_text(cell, key) for key in (*IDENTITY, *parameters))
+
+
 def parameter_text(cell: Cell, key: str) -> str:
     """Return a cell's value of a parameter as text, `-` if its sweep does not set it."""
     return str(getattr(cell, key)) if key in IDENTITY else str(cell.params.get(key, "-"))

@@ -9,7 +9,13 @@ import numpy as np
 from stablebert.config.values import parse_value
 from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, interval_number
 from stablebert.report.analyses.contrasts import Contrast, contrast_sentences
-from stablebert.report.cells import Cell, parameter_text, task_title, varying_parameters
+from stablebert.report.cells import (
+    Cell,
+    identity_of,
+    parameter_text,
+    task_title,
+    varying_parameters,
+)
 from stablebert.report.compare import adjust_p_values, obstacle_between
 from stablebert.report.join import CellResult
 from stablebert.report.render import Entry, Table
@@ -118,7 +124,7 @@ def _tunings(basis: Basis) -> list[_Tuning]:
     keys = [key for key in varying_parameters(basis.cells) if key != RATE]
     groups: dict[tuple[str, ...], list[CellResult]] = {}
     for result in basis.results:
-        groups.setdefault(_key(result.cell, keys), []).append(result)
+        groups.setdefault(identity_of(result.cell, keys), []).append(result)
     tunings = []
     for group in groups.values():
         results = sorted((r for r in group if r.n), key=lambda r: _rate(r.cell))
@@ -140,11 +146,6 @@ def _tunings(basis: Basis) -> list[_Tuning]:
     return tunings
 
 
-def _key(cell: Cell, keys: Sequence[str]) -> tuple[str, ...]:
-    identity = ("scale", "task", "method", "length")
-    return tuple(parameter_text(cell, key) for key in (*identity, *keys))
-
-
 def _rate(cell: Cell) -> float:
     return float(parse_value(parameter_text(cell, RATE), RATE))
 
@@ -159,8 +160,8 @@ def _compare(tunings: Sequence[_Tuning]) -> list[_Comparison]:
     keys = [key for key in varying_parameters(cells) if key != RATE]
     pairs = []
     for other in tunings:
-        key = _key(replace(other.best.cell, method=method), keys)
-        base = next((t for t in tunings if _key(t.best.cell, keys) == key), other)
+        key = identity_of(replace(other.best.cell, method=method), keys)
+        base = next((t for t in tunings if identity_of(t.best.cell, keys) == key), other)
         if base is not other:
             pairs.append((base, other))
     obstacles = [obstacle_between(a.best, b.best) for a, b in pairs]

@@ -1,0 +1,203 @@
+"""Cells that score the same up to a margin: precisions, or methods and their baselines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, interval_number
+from stablebert.report.analyses.contrasts import NOT_COMPARED, Contrast, contrast_sentences
+from stablebert.report.cells import identity_of, parameter_text, varying_parameters
+from stablebert.report.compare import FAMILIES, adjust_p_values, obstacle_between
+from stablebert.report.join import CellResult
+from stablebert.report.render import Entry, Table
+from stablebert.report.sentences import row_name
+from stablebert.report.statistics.equivalence import (
+    Equivalence,
+    paired_equivalence,
+    welch_equivalence,
+)
+from stablebert.report.statistics.scores import ALPHA
+from stablebert.report.tables import format_interval, format_p, label_entries
+from stablebert.text import count_of
+
+_PRECISION = "trainer.precision"
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
+"""Precisions in the order in which they are baselines."""
+_Pair = tuple[CellResult, CellResult]
+"""Results of a baseline and of a cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Test:
+    """A cell tested for equivalence with its baseline."""
+
+    base: CellResult
+    other: CellResult
+    welch: Equivalence
+    paired: Equivalence
+    p_holm: float
+    """P-value of equivalence by the Welch tests after the correction."""
+    p_paired_holm: float
+    p_zero_holm: float
+    """P-value of Welch's test of no difference after the correction."""
+
+    @property
+    def verdict(self) -> str:
+        if self.p_holm < ALPHA:
+            return "equivalent"
+        return "different" if self.p_zero_holm < ALPHA else "not shown"
+
+
+def _candidates(basis: Basis) -> list[_Pair]:
+    """Return the pairs of a baseline and another cell, whether or not they can be compared.
+
+    Where the precision varies, its lowest-error value is the baseline of the others; elsewhere
+    baselines are those of the report.
+    """
+    results = [result for result in basis.results if result.n]
+    by_cell = {id(result.cell): result for result in basis.results}
+    if _PRECISION not in varying_parameters(basis.cells):
+        return [
+            (by_cell[id(row.comparison.baseline)], row.result)
+            for row in basis.rows
+            if row.comparison
+        ]
+    keys = [key for key in varying_parameters(basis.cells) if key != _PRECISION]
+    groups: dict[tuple[str, ...], list[CellResult]] = {}
+    for result in results:
+        groups.setdefault(identity_of(result.cell, keys), []).append(result)
+    pairs = []
+    for group in groups.values():
+        base, *others = sorted(
+            group, key=lambda r: _PRECISIONS.index(parameter_text(r.cell, _PRECISION))
+        )
+        pairs += [(base, other) for other in others]
+    return pairs
+
+
+def _obstacle(basis: Basis) -> str:
+    reasons = [obstacle_between(*pair) for pair in _candidates(basis)]
+    if not reasons:
+        return "needs runs at several precisions, or of a method and its baseline"
+    return reasons[0] and f"no two cells can be compared ({reasons[0]})" if all(reasons) else ""
+
+
+def _analyze(basis: Basis) -> Findings:
+    margin = basis.request.margin
+    pairs = _candidates(basis)
+    tests = _run_tests([pair for pair in pairs if not obstacle_between(*pair)], margin)
+    names = {
+        "equivalent": f"equivalent within ±{margin:g} on",
+        "different": "significantly different on",
+        "not shown": "neither shown on",
+    }
+    contrasts = [
+        Contrast(
+            cell=test.other.cell,
+            baseline=test.base.cell,
+            verdict=names[test.verdict],
+            detail=format_interval(test.welch.difference, "+"),
+        )
+        for test in tests
+    ]
+    contrasts += [
+        Contrast(cell=b.cell, baseline=a.cell, verdict=NOT_COMPARED, detail=f"({reason})")
+        for a, b in pairs
+        if (reason := obstacle_between(a, b))
+    ]
+    return Findings(
+        tables=[_table(tests, basis, margin)],
+        sentences=[
+            *contrast_sentences(contrasts, labels=basis.labels, verdicts=list(names.values())),
+            _definitions(margin, len(tests)),
+        ],
+        numbers=[number for test in tests for number in _numbers(test)],
+    )
+
+
+def _run_tests(pairs: Sequence[_Pair], margin: float) -> list[_Test]:
+    welch = [welch_equivalence(a.test, b.test, margin=margin) for a, b in pairs]
+    paired = [paired_equivalence(a.test, b.test, margin=margin) for a, b in pairs]
+    p_holm = adjust_p_values([test.p for test in welch], pairs)
+    p_paired_holm = adjust_p_values([test.p for test in paired], pairs)
+    p_zero_holm = adjust_p_values([test.p_zero for test in welch], pairs)
+    return [
+        _Test(
+            base=a,
+            other=b,
+            welch=welch[i],
+            paired=paired[i],
+            p_holm=p_holm[i],
+            p_paired_holm=p_paired_holm[i],
+            p_zero_holm=p_zero_holm[i],
+        )
+        for i, (a, b) in enumerate(pairs)
+    ]
+
+
+def _definitions(margin: float, m: int) -> str:
+    return (
+        "Equivalent: two one-sided Welch tests (TOST) reject a true difference of "
+        f"{margin:g} points or more in either direction. Significantly different: Welch's test "
+        "rejects a difference of 0; the true one may still be smaller than the margin. Both are "
+        f"corrected by Holm's method over {count_of(m, 'comparison')}, times {FAMILIES} because "
+        "equivalence and difference are both judged. The 90% intervals are uncorrected. Paired: "
+        "the same for differences of equal seeds; no verdict rests on it. State the margin "
+        "(--margin POINTS) before you see the scores."
+    )
+
+
+def _table(tests: Sequence[_Test], basis: Basis, margin: float) -> Table:
+    rows = []
+    for test in tests:
+        texts = [
+            row_name(test.base.cell, basis.labels),
+            str(test.other.n),
+            format_interval(test.welch.difference, "+"),
+            *map(format_p, (test.welch.p, test.p_holm, test.p_zero_holm)),
+            format_interval(test.paired.difference, "+"),
+            *map(format_p, (test.paired.p, test.p_paired_holm)),
+            test.verdict,
+        ]
+        labels = label_entries(test.other.cell, basis.labels)
+        rows.append([*labels, *(Entry(text=text) for text in texts)])
+    head = ["against", "n", "Δ mean [90% CI]", "p TOST", "p Holm", "p different"]
+    head += ["paired Δ [90% CI]", "p TOST", "p Holm", "verdict"]
+    return Table(
+        title=f"Equivalence within ±{margin:g} points (test score x 100)",
+        head=["task", *basis.labels, *head],
+        rows=rows,
+        labels=2 + len(basis.labels),
+    )
+
+
+def _numbers(test: _Test) -> list[Number]:
+    cell, baseline = test.other.cell, test.base.cell
+    values: dict[str, float | str] = {
+        "n": test.other.n,
+        "margin": test.welch.margin,
+        "p_tost": test.welch.p,
+        "p_tost_holm": test.p_holm,
+        "p_different_holm": test.p_zero_holm,
+        "p_tost_paired": test.paired.p,
+        "p_tost_paired_holm": test.p_paired_holm,
+        "verdict": test.verdict,
+    }
+    intervals = {
+        "difference": test.welch.difference,
+        "paired_difference": test.paired.difference,
+    }
+    return [
+        *(interval_number(cell, k, x, baseline=baseline) for k, x in intervals.items()),
+        *(
+            Number(cell=cell, quantity=k, value=value, baseline=baseline)
+            for k, value in values.items()
+        ),
+    ]
+
+
+EQUIVALENCE = Analysis(
+    name="equivalence",
+    summary="cells that score the same within --margin: precisions, or methods and baselines",
+    obstacle=_obstacle,
+    analyze=_analyze,
+)
