@@ -4,7 +4,8 @@ Public names are imported on first use, so that the command line does not load t
 
 In bf16 on a CPU, oneDNN builds 8 to 19 kernels for every number of tokens in a batch. Three epochs
 of RTE or CoLA in batches of 32 have 75 to 85 of these numbers, hence up to 1,700 kernels, of which
-oneDNN keeps 1,024 by default. Importing this package sets ONEDNN_PRIMITIVE_CACHE_CAPACITY to 2048, unless it is set.
+oneDNN keeps 1,024 by default. Importing this package sets ONEDNN_PRIMITIVE_CACHE_CAPACITY to 2048,
+unless it is set.
 
 Example:
     >>> import stablebert
