@@ -19,7 +19,7 @@ from unittest import mock
 import torch
 from lightning.pytorch.plugins.precision import Precision
 
-from stablebert.callbacks import Mixout, TrainPart
+from stablebert.callbacks import AddAdapters, Mixout, TrainPart
 from stablebert.config.compose import compose
 from stablebert.machine import keep_freed_memory
 from stablebert.models.surgery import train_embedding_rows
@@ -39,7 +39,7 @@ ROUNDS, STEPS = 7, 8
 METHODS = (
     *("standard", "bert_adam", "mixout", "llrd", "pretrained_wd", "wd", "mosbach", "ema", "rdrop"),
     *("adamd", "bert_adam_rescaled", "component_clipping", "swa", "sam", "muon"),
-    *("bitfit", "layernorm", "head_only"),
+    *("bitfit", "layernorm", "head_only", "lora", "ia3"),
 )
 
 
@@ -62,7 +62,7 @@ def build_step(method: str, data: str, model: str, task: str) -> Callable[[], No
         gradient_clip_algorithm=None,
     )
     for callback in build_callbacks(cfg):
-        if isinstance(callback, Mixout | TrainPart):
+        if isinstance(callback, AddAdapters | Mixout | TrainPart):
             callback.setup(trainer, module, "fit")
     averaging = build_averaging(cfg)
     with mock.patch.object(GlueClassifier, "trainer", trainer):

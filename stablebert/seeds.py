@@ -13,8 +13,8 @@ def stream_seed(seed: int, purpose: str) -> int:
 
     Args:
         seed: Seed of the run.
-        purpose: `head`, `noise`, `reinit`, `order` or `dropout`; any other string is a stream of
-            its own.
+        purpose: `head`, `adapters`, `noise`, `reinit`, `order` or `dropout`; any other string is a
+            stream of its own.
 
     Returns:
         Integer below 2**32.

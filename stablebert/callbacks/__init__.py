@@ -2,11 +2,12 @@
 
 Requirements, besides a `Trainer` that keeps the whole model on every device:
 
-* `AddNoise`, `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, `BiasRatioMonitor`,
-  `WeightChangeMonitor` and `RepresentationChangeMonitor`: a module with a model of the transformers
-  library, of a supported architecture, under any name: bare with a head around it, or with a head
-  of its own. It is created in `__init__` or `configure_model`. If there are several,
-  `encoder="student"` chooses one.
+* `AddNoise`, `ReinitTopLayers`, `AddAdapters`, `TrainPart`, `Mixout`, `LinearProbe`,
+  `BiasRatioMonitor`, `WeightChangeMonitor` and `RepresentationChangeMonitor`: a module with a model
+  of the transformers library, of a supported architecture, under any name: bare with a head around
+  it, or with a head of its own. It is created in `__init__` or `configure_model`. If there are
+  several, `encoder="student"` chooses one.
+* `AddAdapters`: the package peft.
 * `BiasRatioMonitor`: torch's Adam or AdamW, or `BertAdam`, as the first optimizer.
 * `LinearProbe`: a `forward` that takes a batch, labels in `batch["labels"]` or `batch.labels`, and
   training rows from its argument or from the data module (`HasRows`).
@@ -21,10 +22,11 @@ over with every fit, so one instance can serve several trainings; a fit that res
 checkpoint (`ckpt_path`) continues with the state in it.
 
 If something is missing, an error at the start of training or at the first validation names it. The
-methods apply in the order `AddNoise`, `ReinitTopLayers`, `TrainPart`, `Mixout`, `LinearProbe`, and
-are listed before the monitors.
+methods apply in the order `AddNoise`, `ReinitTopLayers`, `AddAdapters`, `TrainPart`, `Mixout`,
+`LinearProbe`, and are listed before the monitors.
 """
 
+from stablebert.callbacks.adapters import AddAdapters
 from stablebert.callbacks.best_weights import BestWeights
 from stablebert.callbacks.bias_ratio import BiasRatioMonitor
 from stablebert.callbacks.linear_probe import LinearProbe
@@ -39,6 +41,7 @@ from stablebert.callbacks.validation import StopAfter, ValidationSchedule
 from stablebert.callbacks.weight_change import WeightChangeMonitor
 
 __all__ = [
+    "AddAdapters",
     "AddNoise",
     "BestWeights",
     "BiasRatioMonitor",

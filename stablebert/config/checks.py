@@ -235,6 +235,30 @@ def constant_rate_is_not_rising(c: Candidate) -> Iterator[str]:
         )
 
 
+@_rule("method", "adapter.kind", "mixout.p", "optimizer.decay_to")
+def adapters_have_no_pretrained_weights(c: Candidate) -> Iterator[str]:
+    """Refuse adapters with what keeps trained weights near pre-trained ones."""
+    kind, p, decay_to = (c.values[k] for k in ("adapter.kind", "mixout.p", "optimizer.decay_to"))
+    if kind and p:
+        yield f"mixout.p={p}: adapter.kind={kind} has no pre-trained weights to mix with; drop one"
+    if kind and decay_to == "start":
+        yield (
+            f"optimizer.decay_to=start: adapter.kind={kind} has no pre-trained weights to decay "
+            "to; drop one"
+        )
+
+
+@_rule("method", "adapter.kind", "optimizer.weight_decay")
+def factors_do_not_decay(c: Candidate) -> Iterator[str]:
+    """Refuse weight decay of (IA)³, whose factors would shrink from 1 toward 0."""
+    decay = c.values["optimizer.weight_decay"]
+    if c.values["adapter.kind"] == "ia3" and decay:
+        yield (
+            f"optimizer.weight_decay={decay} would shrink the factors of adapter.kind=ia3 from 1 "
+            "toward 0; set it to 0"
+        )
+
+
 # ---------------------------------------------------------------- model and data
 
 

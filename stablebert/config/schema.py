@@ -111,6 +111,15 @@ class TrainableConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterConfig:
+    """Adapters on the encoder, which are trained with `trainable`."""
+
+    kind: Literal["lora", "ia3"] | None = field(metadata=neutral(None))
+    rank: Count = field(metadata=neutral(8))
+    alpha: Positive = field(metadata=neutral(16.0))
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeConfig:
     """Linear probe that initializes the head."""
 
@@ -225,6 +234,7 @@ class RunConfig:
     intermediate: IntermediateConfig
     mixout: MixoutConfig
     trainable: TrainableConfig
+    adapter: AdapterConfig
     probe: ProbeConfig
     rdrop: RDropConfig
     sam: SamConfig

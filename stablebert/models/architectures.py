@@ -5,7 +5,7 @@ To support another architecture, add a row to `ARCHITECTURES` and one to `models
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -52,6 +52,19 @@ def _draw_modernbert(config: Any, name: str, shape: torch.Size, rng: Generator) 
     return nn.init.trunc_normal_(weight, 0, std, -cutoff * std, cutoff * std, generator=rng)
 
 
+class Projections(NamedTuple):
+    """Patterns of the Linears in a block that adapters are for; their names start in the block."""
+
+    query: str
+    key: str
+    value: str
+    feed_forward: str
+    """The second Linear of the feed-forward network."""
+
+
+BERT_PROJECTIONS = Projections("*.query", "*.key", "*.value", "output.dense")
+
+
 @dataclass(frozen=True)
 class Architecture:
     """Locations of the layers in a sequence-classification model of one `model_type`.
@@ -70,6 +83,7 @@ class Architecture:
         head: Factory of a `classifier` that replaces the library's, given the configuration.
         draw: Initial weights of a Linear, `draw(config, name, shape, generator)`.
         shared: Whether all layers share one set of weights.
+        projections: Linears that adapters are for, if its attention consists of Linears.
         reads_last: Whether the head reads the last token of a row instead of the first.
     """
 
@@ -81,6 +95,7 @@ class Architecture:
     head: Callable[[Any], nn.Module] | None = None
     draw: Callable[..., Tensor] = _draw_normal
     shared: bool = False
+    projections: Projections | None = None
     reads_last: bool = False
 
 
@@ -91,6 +106,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         pooler=["bert.pooler"],
         classifier=["classifier"],
         packed_forward=bert_logits,
+        projections=BERT_PROJECTIONS,
     ),
     "roberta": Architecture(
         embeddings=["roberta.embeddings"],
@@ -98,6 +114,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         pooler=["roberta.pooler"],  # of a bare encoder only
         classifier=["classifier"],
         packed_forward=roberta_logits,
+        projections=BERT_PROJECTIONS,
     ),
     "electra": Architecture(
         embeddings=["electra.embeddings", "electra.embeddings_project"],
@@ -105,6 +122,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         classifier=["classifier"],
         packed_forward=electra_logits,
         head=FirstTokenHead,
+        projections=BERT_PROJECTIONS,
     ),
     "xlnet": Architecture(
         embeddings=["transformer.word_embedding", "transformer.mask_emb"],
@@ -124,6 +142,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         ],
         blocks=["model.encoder.layers", "model.decoder.layers"],
         classifier=["classification_head"],
+        projections=Projections("*.q_proj", "*.k_proj", "*.v_proj", "fc2"),
         reads_last=True,
     ),
     "albert": Architecture(
@@ -132,11 +151,13 @@ ARCHITECTURES: dict[str, Architecture] = {
         pooler=["albert.pooler"],
         classifier=["classifier"],
         shared=True,
+        projections=Projections("*.query", "*.key", "*.value", "*.ffn_output"),
     ),
     "distilbert": Architecture(
         embeddings=["distilbert.embeddings"],
         blocks=["distilbert.transformer.layer"],
         classifier=["pre_classifier", "classifier"],
+        projections=Projections("*.q_lin", "*.k_lin", "*.v_lin", "ffn.lin2"),
     ),
     # DeBERTa v3 is of this type too.
     "deberta-v2": Architecture(
@@ -146,6 +167,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         ],
         blocks=["deberta.encoder.layer"],
         classifier=["pooler", "classifier"],
+        projections=Projections("*.query_proj", "*.key_proj", "*.value_proj", "output.dense"),
     ),
     "modernbert": Architecture(
         embeddings=["model.embeddings"],
@@ -153,6 +175,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         pooler=["model.final_norm", "head"],
         classifier=["classifier"],
         draw=_draw_modernbert,
+        projections=Projections("attn.Wqkv", "attn.Wqkv", "attn.Wqkv", "mlp.Wo"),
     ),
 }
 

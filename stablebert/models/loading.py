@@ -14,6 +14,7 @@ from torch import nn
 
 from stablebert.drafts import draft_folder
 from stablebert.filesystem import naming_file
+from stablebert.models.adapters import merge_adapters
 from stablebert.models.architectures import architecture_of
 from stablebert.models.files import ModelError, describe_error, is_of_content
 from stablebert.models.folder import load_settings
@@ -193,13 +194,14 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
     """Save a fine-tuned model without its head, atomically, so that `load_model` can read it.
 
     Args:
-        model: Fine-tuned model; its embeddings may be partially trained.
+        model: Fine-tuned model; adapters and partially trained embeddings are merged into it.
         folder: Folder to write, replaced if it exists.
         tokenizer: Folder of the pre-trained model, whose other files are copied.
 
     Raises:
         OSError: If the folder cannot be written, as on a full disk; no draft is left.
     """
+    merge_adapters(model)
     embedding = model.get_input_embeddings()
     if isinstance(embedding, PartiallyTrainedEmbedding):
         model.set_input_embeddings(embedding.merge())

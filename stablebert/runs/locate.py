@@ -3,6 +3,7 @@
 import os
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from stablebert.config.files import model_folder
@@ -33,7 +34,7 @@ def locate(cfg: RunConfig) -> LocatedRun:
         DataError: If the data are missing.
         HubError: If data or model cannot be downloaded, or a model folder is incomplete.
         RecognitionError: If the configuration lacks the settings of its model.
-        ActionableError: If the method needs a newer version of torch.
+        ActionableError: If the method needs peft or a newer version of torch.
     """
     _require_packages(cfg)
     source = locate_data(cfg.data.source, TASKS[cfg.task].config, cfg.data.revision)
@@ -47,6 +48,10 @@ def locate(cfg: RunConfig) -> LocatedRun:
 
 def _require_packages(cfg: RunConfig) -> None:
     """Refuse a run whose packages are missing here; a report on such runs needs none of them."""
+    if cfg.adapter.kind and find_spec("peft") is None:
+        raise ActionableError(
+            f"adapter.kind={cfg.adapter.kind} needs peft: pip install 'stablebert[adapters]'"
+        )
     torch = version("torch")
     if cfg.optimizer.matrices == "muon" and tuple(map(int, torch.split(".")[:2])) < (2, 9):
         raise ActionableError(

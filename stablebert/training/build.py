@@ -159,8 +159,12 @@ def build_callbacks(cfg: RunConfig) -> list[Callback]:
         chain.append(callbacks.AddNoise(**_arguments(cfg.noise), seed=cfg.init_seed))
     if cfg.reinit.num_layers or cfg.reinit.pooler:
         chain.append(callbacks.ReinitTopLayers(**_arguments(cfg.reinit), seed=cfg.init_seed))
-    if cfg.trainable.patterns or cfg.trainable.top_layers is not None:
-        patterns, top = cfg.trainable.patterns, cfg.trainable.top_layers
+    patterns, top = [*cfg.trainable.patterns], cfg.trainable.top_layers
+    if cfg.adapter.kind:
+        adapters = callbacks.AddAdapters(**_arguments(cfg.adapter), seed=cfg.init_seed)
+        chain.append(adapters)
+        patterns += adapters.patterns
+    if patterns or top is not None:
         chain.append(callbacks.TrainPart(patterns, num_layers=top))
     if cfg.mixout.p:
         chain.append(callbacks.Mixout(**_arguments(cfg.mixout)))

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from stablebert import callbacks
 from stablebert.callbacks import (
+    AddAdapters,
     AddNoise,
     BiasRatioMonitor,
     LinearProbe,
@@ -54,12 +55,20 @@ def test_callback_works_with_a_plain_module(tiny_bert, name):
     assert LOGGED.get(name, "val/score") in keys
 
 
-def test_all_callbacks_work_together(tiny_bert):
-    methods = ("AddNoise", "ReinitTopLayers", "TrainPart", "Mixout", "LinearProbe")
+ADAPTATIONS = {  # Mixout has no pre-trained weights of adapters to mix with
+    "mixout": lambda: (TrainPart(num_layers=1), Mixout(0.1)),
+    "adapters": lambda: (AddAdapters("lora"), TrainPart(["*.lora_*"], num_layers=1)),
+}
+
+
+@pytest.mark.parametrize("adaptation", ADAPTATIONS)
+def test_all_callbacks_work_together(tiny_bert, adaptation):
+    adaptation = ADAPTATIONS[adaptation]()
+    methods = ("AddNoise", "ReinitTopLayers", "AddAdapters", "TrainPart", "Mixout", "LinearProbe")
     rest = [CALLBACKS[name]() for name in CALLBACKS if name not in methods]
     module = DictModule(tiny_bert)
-    fit(module, AddNoise(0.1), ReinitTopLayers(1), TrainPart(num_layers=1), Mixout(0.1),
-        LinearProbe(1.0, rows=dict_batches()), *rest)  # fmt: skip
+    probe = LinearProbe(1.0, rows=dict_batches())
+    fit(module, AddNoise(0.1), ReinitTopLayers(1), *adaptation, probe, *rest)
     assert module.validated == [2, 4]
 
 
@@ -79,8 +88,8 @@ class WithoutModel(L.LightningModule):
 
 
 NEED_MODEL = [
-    *("AddNoise", "BiasRatioMonitor", "LinearProbe", "Mixout", "ReinitTopLayers", "TrainPart"),
-    "WeightChangeMonitor",
+    *("AddAdapters", "AddNoise", "BiasRatioMonitor", "LinearProbe", "Mixout", "ReinitTopLayers"),
+    *("TrainPart", "WeightChangeMonitor"),
 ]
 
 

@@ -43,6 +43,11 @@ REFUSED = {
         "ema.decay=0.99 and swa.start=0.5 both average the weights; drop one"),
     "constant_rate_is_not_rising": ("swa.start=0.05",
         "swa.start=0.05 is during the warm-up, optimizer.warmup=0.1; choose at least 0.1"),
+    "adapters_have_no_pretrained_weights": ("method=lora+mixout",
+        "mixout.p=0.1: adapter.kind=lora has no pre-trained weights to mix with; drop one"),
+    "factors_do_not_decay": ("method=ia3+wd",
+        "optimizer.weight_decay=0.01 would shrink the factors of adapter.kind=ia3 from 1 toward 0; "
+        "set it to 0"),
     "reinit_depth_exists": ("scale=mini reinit.num_layers=7",
         f"reinit.num_layers=7: model.name={MINI} has 6 layers; choose 0 to 6"),
     "trainable_layers_exist": ("trainable.top_layers=13",
@@ -71,6 +76,10 @@ ACCEPTED = [
     "method=ema+swa swa.start=1",
     "swa.start=0 optimizer.warmup=0",
     "swa.start=0.1",
+    "method=lora+wd",
+    "method=lora+muon",
+    "method=lora+mixout mixout.p=0",
+    "method=ia3+wd optimizer.weight_decay=0",
     "scale=mini reinit.num_layers=6",
     "scale=mini reinit.num_layers=7 model.name=not/listed",
     "trainable.top_layers=12",
@@ -157,3 +166,8 @@ def test_all_layers_of_a_folder_can_be_reinitialized(two_layers):
 def test_a_folder_without_a_usable_config_is_left_to_the_loader(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     assert compose([f"model.name={tmp_path}", "reinit.num_layers=99"]).reinit.num_layers == 99
+
+
+def test_adapters_are_not_pulled_to_pretrained_weights():
+    message = "optimizer.decay_to=start: adapter.kind=lora has no pre-trained weights to decay to"
+    assert problem("method=lora+pretrained_wd") == f"{message}; drop one"

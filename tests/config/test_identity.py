@@ -24,7 +24,8 @@ OTHER = {
     "trainer.precision": "32-true", "trainer.accelerator": "cpu", "trainer.select_by": "accuracy",
     "wandb.mode": "offline", "optimizer.betas": (0.5, 0.5), "wandb.tags": ("x",), "task": "cola",
     "method": "bert_adam", "length": "longer", "scale": "paper", "mixout.mask": "weight",
-    "optimizer.clip_by": "component", "optimizer.matrices": "muon", "swa.start": 0.5,
+    "optimizer.clip_by": "component", "optimizer.matrices": "muon", "adapter.kind": "lora",
+    "swa.start": 0.5,
     "trainable.patterns": ("x",), "optimizer.decay_to": "start", "intermediate.task": "mnli",
     "model.like": "facebook/bart-large",
 }  # fmt: skip

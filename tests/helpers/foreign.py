@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from stablebert.callbacks import (
+    AddAdapters,
     AddNoise,
     BestWeights,
     BiasRatioMonitor,
@@ -123,6 +124,7 @@ def fit_dicts(module, *chain, recorder=None, batches=None, ckpt_path=None, **set
 
 
 CALLBACKS = {
+    "AddAdapters": lambda: AddAdapters("lora"),
     "AddNoise": lambda: AddNoise(0.3),
     "BestWeights": lambda: BestWeights("val/score"),
     "BiasRatioMonitor": BiasRatioMonitor,

@@ -20,8 +20,15 @@ METHODS = [m for m in choices_of("method") if m != "longer"]  # `standard` with 
 if not hasattr(torch.optim, "Muon"):  # before torch 2.9
     METHODS.remove("muon")
 REFUSED = {
+    ("modernbert", "ia3"): "has one Linear for query, key and value",
+    ("xlnet", "ia3"): "keeps the weights of its attention outside any Linear",
+    ("xlnet", "lora"): "keeps the weights of its attention outside any Linear",
     ("albert", "reinit"): "share one set of weights",
     ("modernbert", "bitfit"): r"\*\.bias matches no other parameter",
+    # this checkpoint has no pooler
+    ("modernbert", "head_only"): "pooler starts at random",
+    ("modernbert", "layernorm"): "pooler starts at random",
+    ("modernbert", "lora"): "pooler starts at random",
     ("modernbert", "rdrop"): "has no dropout, so its two passes are identical",
     ("xlnet", "mixout"): "XLNetRelativeAttention, keeps weights outside any Linear",
 }

@@ -143,3 +143,11 @@ def test_muon_is_refused_with_an_older_torch(monkeypatch):
 def test_a_version_is_checked_for_methods_that_need_it_only(monkeypatch):
     monkeypatch.setattr(locating, "version", lambda package: "2.6.0")
     locate_demo()
+
+
+@pytest.mark.parametrize("method", ["lora", "ia3"])
+def test_adapters_are_refused_without_peft(method, monkeypatch):
+    monkeypatch.setattr(locating, "find_spec", lambda package: None)
+    message = rf"adapter\.kind={method} needs peft: pip install 'stablebert\[adapters\]'"
+    with pytest.raises(ActionableError, match=message):
+        locate_demo(f"method={method}")

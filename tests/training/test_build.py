@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import Logger
 
+from stablebert.callbacks.stateful import Treatment
 from stablebert.config.compose import compose
 from stablebert.models.loading import load_model
 from stablebert.models.location import layers
@@ -258,6 +259,7 @@ MONITORS = ["BiasRatioMonitor", "WeightChangeMonitor"]
         (["method=noisytune+reinit+mixout"],
          [*ALWAYS, "AddNoise", "ReinitTopLayers", "Mixout", *MONITORS]),
         (["method=bitfit"], [*ALWAYS, "TrainPart", *MONITORS]),
+        (["method=lora"], [*ALWAYS, "AddAdapters", "TrainPart", *MONITORS]),
         (["method=lp_ft"], [*ALWAYS, "LinearProbe", *MONITORS]),
         # the part to train is chosen after re-initialization
         (["method=reinit", "trainable.top_layers=2"],
@@ -296,6 +298,35 @@ def test_the_settings_of_reinit_reach_its_callback():
 def test_the_settings_of_the_noise_reach_its_callback():
     noise = chain("noise.intensity=0.3", "seed_init=3")["AddNoise"]
     assert (noise.intensity, noise.seed) == (0.3, 3)
+
+
+def test_the_settings_of_adapters_reach_their_callback():
+    adapters = chain("method=lora", "adapter.rank=4", "adapter.alpha=2", "seed_init=3")
+    settings = vars(adapters["AddAdapters"])
+    expected = {"kind": "lora", "rank": 4, "alpha": 2.0, "seed": 3}
+    assert {name: settings[name] for name in expected} == expected
+
+
+def test_adapters_are_trained_with_the_configured_part():
+    assert chain("method=ia3")["TrainPart"].patterns == ("classifier", "*.ia3_*")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("method=lora+reinit reinit.num_layers=1", r"\w+ starts at random and \d+ of its"),
+        ("method=lora+reinit reinit.num_layers=0", "pooler starts at random and 2 of its"),
+        ("adapter.kind=lora", "classifier starts at random and 2 of its"),
+    ],
+)
+def test_random_layers_next_to_adapters_are_not_frozen(run_with, overrides, message):
+    run = run_with(*overrides.split())
+    module = build_module(run)
+    *earlier, part = [c for c in build_callbacks(run.cfg) if isinstance(c, Treatment)]
+    for callback in earlier:
+        callback.setup(SimpleNamespace(strategy=None), module, "fit")
+    with pytest.raises(ValueError, match=message):
+        part.setup(SimpleNamespace(strategy=None), module, "fit")
 
 
 def test_a_bar_is_shown_on_a_terminal_only(monkeypatch):
