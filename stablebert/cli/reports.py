@@ -1,8 +1,9 @@
 """Commands on records: `report`, `select` and `collect`."""
 
+import re
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
-from math import isfinite, nan
+from math import nan
 from pathlib import Path
 
 from stablebert.cli import arguments
@@ -33,28 +34,8 @@ from stablebert.text import count_of
 
 def report(argv: Sequence[str]) -> int:
     """Print a sweep's table and write it as Markdown, CSV and LaTeX."""
-    parser = sweep_parser("report")
-    parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the files")
-    summaries = "; ".join(f"{analysis.name}: {analysis.summary}" for analysis in ANALYSES.values())
-    parser.add_argument(
-        "--analysis",
-        type=_analysis_names,
-        default=(),
-        metavar="NAME,...",
-        help=f"print further analyses: {summaries}; or all",
-    )
-    parser.add_argument(
-        "--margin",
-        type=_positive_points,
-        default=Request.margin,
-        metavar="POINTS",
-        help="difference of mean scores x 100 that does not matter, for equivalence "
-        "(default: %(default)s)",
-    )
-    options = parser.parse_intermixed_args(argv)
+    options = _report_options(argv)
     folders = committed_folders(options)
-    if options.sweep == "table3" and options.analysis:
-        parser.error("table3 describes data and has no analyses; remove --analysis")
     if options.sweep == "table3":  # statistics of the data: any runs will do, no sweep needed
         runs = expand_path("paths.runs", compose(options.overrides).paths.runs)
         check_folders([runs])
@@ -78,7 +59,10 @@ def report(argv: Sequence[str]) -> int:
         out=options.out,
         notes=notes,
         request=Request(
-            names=options.analysis, roots=[*sweep.roots, *folders], margin=options.margin
+            names=options.analysis,
+            roots=[*sweep.roots, *folders],
+            margin=options.margin or Request.margin,
+            target=options.target,
         ),
     )
     print(text)
@@ -89,6 +73,38 @@ def report(argv: Sequence[str]) -> int:
     return 0
 
 
+def _report_options(argv: Sequence[str]) -> Namespace:
+    parser = sweep_parser("report")
+    parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the files")
+    summaries = "; ".join(f"{analysis.name}: {analysis.summary}" for analysis in ANALYSES.values())
+    parser.add_argument(
+        "--analysis",
+        type=_analysis_names,
+        default=(),
+        metavar="NAME,...",
+        help=f"print further analyses: {summaries}; or all",
+    )
+    parser.add_argument(
+        "--margin",
+        type=_positive_points,
+        metavar="POINTS",
+        help="difference of mean scores x 100 that does not matter, for equivalence (default: "
+        f"{Request.margin})",
+    )
+    parser.add_argument(
+        "--target",
+        type=_score,
+        metavar="POINTS",
+        help="validation score x 100 to reach, for cost (default: the best mean of each task)",
+    )
+    options = parser.parse_intermixed_args(argv)
+    values = {name: getattr(options, name) for name in ("analysis", "margin", "target")}
+    names = [f"--{name}" for name, value in values.items() if value not in ((), None)]
+    if options.sweep == "table3" and names:
+        parser.error(f"table3 describes data and has no analyses; remove {', '.join(names)}")
+    return options
+
+
 def _analysis_names(text: str) -> tuple[str, ...]:
     try:
         return parse_names(text)
@@ -97,18 +113,20 @@ def _analysis_names(text: str) -> tuple[str, ...]:
 
 
 def _points(text: str) -> float:
-    """Parse a finite number; return NaN for another text."""
-    try:
-        points = float(text)
-    except ValueError:
-        return nan
-    return points if isfinite(points) else nan
+    """Parse a decimal number; return NaN for another text."""
+    return float(text) if re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", text, re.ASCII) else nan
 
 
 def _positive_points(text: str) -> float:
     if not (points := _points(text)) > 0:
         raise ArgumentTypeError(f"{text!r}: expected a positive number of points, such as 1.0")
     return points
+
+
+def _score(text: str) -> float:
+    if not -100 <= (score := _points(text)) <= 100:
+        raise ArgumentTypeError(f"{text!r}: expected a score x 100 from -100 to 100, such as 71.5")
+    return score
 
 
 def _nothing_found(options: Namespace, places: Sequence[Path], advice: str) -> ReportError:

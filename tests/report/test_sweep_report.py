@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_report_has_four_files_and_one_per_analysis(folder):
-    endings = ("-equivalence.csv", "-paired.csv", "-trials.csv", ".csv", ".md", ".tex")
+    endings = ("-cost.csv", "-equivalence.csv", "-paired.csv", "-trials.csv", ".csv", ".md", ".tex")
     assert sorted(f.name for f in folder.iterdir()) == [f"table1{ending}" for ending in endings]
 
 

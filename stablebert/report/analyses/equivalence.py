@@ -86,7 +86,7 @@ def _analyze(basis: Basis) -> Findings:
     pairs = _candidates(basis)
     tests = _run_tests([pair for pair in pairs if not obstacle_between(*pair)], margin)
     names = {
-        "equivalent": f"equivalent within ±{margin:g} on",
+        "equivalent": f"equivalent within ±{_points(margin)} on",
         "different": "significantly different on",
         "not shown": "neither shown on",
     }
@@ -137,13 +137,17 @@ def _run_tests(pairs: Sequence[_Pair], margin: float) -> list[_Test]:
 def _definitions(margin: float, m: int) -> str:
     return (
         "Equivalent: two one-sided Welch tests (TOST) reject a true difference of "
-        f"{margin:g} points or more in either direction. Significantly different: Welch's test "
+        f"{_points(margin)} or more in either direction. Significantly different: Welch's test "
         "rejects a difference of 0; the true one may still be smaller than the margin. Both are "
         f"corrected by Holm's method over {count_of(m, 'comparison')}, times {FAMILIES} because "
         "equivalence and difference are both judged. The 90% intervals are uncorrected. Paired: "
         "the same for differences of equal seeds; no verdict rests on it. State the margin "
         "(--margin POINTS) before you see the scores."
     )
+
+
+def _points(margin: float) -> str:
+    return f"{margin:g} point{'' if margin == 1 else 's'}"
 
 
 def _table(tests: Sequence[_Test], basis: Basis, margin: float) -> Table:
@@ -163,7 +167,7 @@ def _table(tests: Sequence[_Test], basis: Basis, margin: float) -> Table:
     head = ["against", "n", "Δ mean [90% CI]", "p TOST", "p Holm", "p different"]
     head += ["paired Δ [90% CI]", "p TOST", "p Holm", "verdict"]
     return Table(
-        title=f"Equivalence within ±{margin:g} points (test score x 100)",
+        title=f"Equivalence within ±{_points(margin)} (test score x 100)",
         head=["task", *basis.labels, *head],
         rows=rows,
         labels=2 + len(basis.labels),

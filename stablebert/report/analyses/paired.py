@@ -33,6 +33,7 @@ from stablebert.report.tables import (
     format_ratio,
     label_entries,
 )
+from stablebert.text import count_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ def _analyze(basis: Basis) -> Findings:
         tables=[_table(pairs, basis)],
         sentences=[
             *contrast_sentences(contrasts, labels=basis.labels, verdicts=verdicts),
+            *_lack_of_seeds(basis),
             *_DEFINITIONS,
         ],
         numbers=[number for pair in pairs for number in _numbers(pair)],
@@ -87,6 +89,18 @@ def _compare(basis: Basis) -> list[_Pairs]:
             gain=pairing_gain(a.test, b.test),
         )
         for i, (comparison, a, b) in enumerate(comparisons)
+    ]
+
+
+def _lack_of_seeds(basis: Basis) -> list[str]:
+    """Return a line if no result of the permutation tests could be significant."""
+    pairs = [(a, b) for _, a, b in basis.comparisons()]
+    lowest = min(adjust_p_values([min(1.0, 2 / 2**b.n) for _, b in pairs], pairs))
+    if lowest < ALPHA:
+        return []
+    return [
+        f"No corrected p-value of {count_of(len(pairs), 'comparison')} with these numbers of seeds "
+        f"can be below {format_p(lowest)}: compare more seeds or fewer cells."
     ]
 
 

@@ -1,12 +1,13 @@
 """The analyses that reports offer, in the order in which they are shown."""
 
 from stablebert.config.values import did_you_mean
+from stablebert.report.analyses.cost import COST
 from stablebert.report.analyses.equivalence import EQUIVALENCE
 from stablebert.report.analyses.paired import PAIRED
 from stablebert.report.analyses.randomness import RANDOMNESS
 from stablebert.report.analyses.rates import RATES
 
-_ALL = (PAIRED, RATES, RANDOMNESS, EQUIVALENCE)
+_ALL = (PAIRED, RATES, RANDOMNESS, EQUIVALENCE, COST)
 ANALYSES = {analysis.name: analysis for analysis in _ALL}
 
 

@@ -49,7 +49,7 @@ def rte():
 
 
 def test_precisions_are_compared_with_full_precision(report):
-    lines = table_lines(report[0], "Equivalence within ±1 points (test score x 100)")
+    lines = table_lines(report[0], "Equivalence within ±1 point (test score x 100)")
     assert lines[0] == (
         "task trainer.precision against n Δ mean [90% CI] p TOST p Holm p different "
         "paired Δ [90% CI] p TOST p Holm verdict"
@@ -100,15 +100,18 @@ def test_verdicts_are(report, task, verdict):
 
 def test_the_sentence_has_every_task(report):
     assert (
-        "\ntrainer.precision=16-mixed against trainer.precision=32-true: equivalent within ±1 on "
-        "RTE +0.1 [-0.1, +0.3]; significantly different on MRPC +3.0 [+2.8, +3.2], CoLA +1.0 "
-        "[+0.8, +1.2].\n"
+        "\ntrainer.precision=16-mixed against trainer.precision=32-true: equivalent within ±1 "
+        "point on RTE +0.1 [-0.1, +0.3]; significantly different on MRPC +3.0 [+2.8, +3.2], CoLA "
+        "+1.0 [+0.8, +1.2].\n"
     ) in report[0]
 
 
 def test_a_wider_margin_shows_more(tmp_path):
     text = write(tmp_path, *precision_cells(), margin=4.5)
-    assert "equivalent within ±4.5 on RTE +0.1 [-0.1, +0.3], MRPC +3.0 [+2.8, +3.2], CoLA" in text
+    assert (
+        "equivalent within ±4.5 points on RTE +0.1 [-0.1, +0.3], MRPC +3.0 [+2.8, +3.2], CoLA"
+        in text
+    )
     assert {n.value for n in numbers_of(tmp_path / "t-equivalence.csv", quantity="margin")} == {4.5}
 
 

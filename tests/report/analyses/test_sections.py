@@ -108,7 +108,12 @@ def test_names_of_records_are_escaped_in_csv(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "names"),
-    [("all", tuple(ANALYSES))],
+    [
+        ("cost", ("cost",)),
+        ("cost, paired,cost", ("cost", "paired")),
+        ("all", tuple(ANALYSES)),
+        ("cost,all", tuple(ANALYSES)),
+    ],
 )
 def test_names_of_analyses_are_lists(text, names):
     assert parse_names(text) == names
@@ -126,7 +131,9 @@ def test_a_typing_error_has_a_suggestion():
         parse_names("pared")
 
 
-def test_the_table_of_the_data_has_no_analyses(capsys):
+@pytest.mark.parametrize("option", ["--analysis=all", "--margin=2", "--target=0"])
+def test_the_table_of_the_data_has_no_analyses(option, capsys):
     with pytest.raises(SystemExit):
-        main(["report", "table3", "--analysis", "all"])
-    assert "table3 describes data and has no analyses" in capsys.readouterr().err
+        main(["report", "table3", option])
+    name = option.partition("=")[0]
+    assert f"table3 describes data and has no analyses; remove {name}" in capsys.readouterr().err
