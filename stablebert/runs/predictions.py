@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _IDENTITY = ("config_id", "seed_init", "seed_data", "place", "source")
 """Columns with one value for all rows of a `RowPredictions`."""
+_TEXTS = ["config_id", "place", "source"]
+"""Those of them that are texts."""
 
 
 @dataclass(frozen=True)
@@ -119,25 +121,40 @@ def parse_predictions(content: bytes) -> dict[Key, RunPredictions]:
 
     runs: dict[Key, dict[str, RowPredictions]] = {}
     try:
-        for identity, table in _parts(parquet.read_table(pa.BufferReader(content))):
-            config_id, init, data, place, source = identity
-            logits = table["logits"].combine_chunks().flatten().to_numpy()
+        # `read_table` and `to_numpy` would import pandas, `flatten` would import pyarrow.compute
+        file = parquet.ParquetFile(pa.BufferReader(content), read_dictionary=_TEXTS)
+        table = file.read(use_threads=False)
+        rows, labels = (np.from_dlpack(table[name].combine_chunks()) for name in ("row", "label"))
+        lists = table["logits"].combine_chunks()
+        logits, offsets = np.from_dlpack(lists.values), np.from_dlpack(lists.offsets)
+        for (config_id, init, data, place, source), start, end in _parts(table):
             runs.setdefault((config_id, Seeds(init, data)), {})[place] = RowPredictions(
                 source,
-                rows=table["row"].to_numpy(),
-                labels=table["label"].to_numpy(),
-                logits=logits.reshape(len(table), -1),
+                rows=rows[start:end],
+                labels=labels[start:end],
+                logits=logits[offsets[start] : offsets[end]].reshape(end - start, -1),
             )
-    except (OSError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+    except (
+        OSError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        pa.ArrowException,
+    ) as error:
         raise ValueError(f"not a readable file of predictions: {error}") from error
     return dict(runs)
 
 
-def _parts(table: "pa.Table") -> Iterator[tuple[tuple[str, int, int, str, str], "pa.Table"]]:
-    """Yield the parts of a table in which all columns of `_IDENTITY` are constant."""
-    columns = [table[name].to_pylist() for name in _IDENTITY]
-    start = 0
-    for identity, rows in groupby(zip(*columns, strict=True)):
-        n = sum(1 for _ in rows)
-        yield identity, table.slice(start, n)
-        start += n
+def _parts(table: "pa.Table") -> Iterator[tuple[tuple[str, int, int, str, str], int, int]]:
+    """Yield the parts of a table in which all columns of `_IDENTITY` are constant.
+
+    Each with the values of these columns, its first row, and the row after its last one.
+    """
+    columns = [table[name].combine_chunks() for name in _IDENTITY]
+    codes = [np.from_dlpack(getattr(column, "indices", column)) for column in columns]
+    changes = np.logical_or.reduce([code[1:] != code[:-1] for code in codes])
+    starts = np.flatnonzero(np.r_[len(table) > 0, changes])
+    for start, end in pairwise([*starts.tolist(), len(table)]):
+        config_id, init, data, place, source = (column[start].as_py() for column in columns)
+        yield (config_id, init, data, place, source), start, end

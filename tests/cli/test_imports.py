@@ -1,32 +1,16 @@
 """Modules that a command must not import: each takes a share of its start-up time."""
 
-import subprocess
-import sys
-
 import pytest
 
 from stablebert.config.compose import compose
 from stablebert.runs.locate import locate
 from stablebert.training.build import build_data
+from tests.helpers.processes import imports_of
 
 NEEDLESS = {"datasets", "matplotlib", "nltk", "pandas", "sklearn", "tensorboard", "torchvision"}
 """Packages that no command needs, except `datasets` to tokenize."""
 TRAINING = {"torch", "lightning", "transformers", "torchmetrics", "pyarrow", "wandb"}
 NUMBERS = {"numpy", "scipy"}
-
-MODULES = (
-    "import sys; from stablebert.cli.main import main; status = main(sys.argv[1:]); "
-    "print('modules:', *sys.modules); sys.exit(status)"
-)
-
-
-def imports_of(*arguments):
-    """Top-level packages that a command of its own process has imported."""
-    command = [sys.executable, "-c", MODULES, *arguments]
-    output = subprocess.run(command, check=False, capture_output=True, text=True).stdout
-    modules = output.rpartition("modules: ")[2].split()
-    assert "stablebert" in modules
-    return {module.partition(".")[0] for module in modules}
 
 
 @pytest.mark.slow

@@ -70,3 +70,18 @@ def wait_for_end(pids):
     while alive := [pid for pid in pids if not has_ended(pid)]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.02)
+
+
+MODULES = (
+    "import sys; from stablebert.cli.main import main; status = main(sys.argv[1:]); "
+    "print('modules:', *sys.modules); sys.exit(status)"
+)
+
+
+def imports_of(*arguments):
+    """Top-level packages that a command of its own process has imported."""
+    command = [sys.executable, "-c", MODULES, *arguments]
+    output = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    modules = output.rpartition("modules: ")[2].split()
+    assert "stablebert" in modules
+    return {module.partition(".")[0] for module in modules}

@@ -9,6 +9,7 @@ from stablebert.cli.main import main
 from stablebert.report.predictions import collected_file, load_predictions
 from stablebert.report.records import read_records
 from stablebert.runs.predictions import RowPredictions, digest_of, serialize_predictions
+from tests.helpers.processes import imports_of
 from tests.helpers.records import make_cell, make_record, store_record
 
 CELL = make_cell()
@@ -167,3 +168,10 @@ def test_the_command_reports_records_without_predictions(tmp_path, capsys):
     store_record(tmp_path / "runs", make_record(CELL))
     main(["collect", str(tmp_path / "all.jsonl"), str(tmp_path / "runs")])
     assert "older than predictions.parquet: 1 of 1 record" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_predictions_are_read_and_written_without_pandas(runs, tmp_path):
+    """Importing it takes longer than reading hundreds of runs."""
+    assert "pandas" not in imports_of("collect", str(tmp_path / "all.jsonl"), str(runs))
+    assert collected_file(tmp_path / "all.jsonl").exists()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -117,6 +118,31 @@ def test_a_file_without_a_column_is_an_error(column):
     stream = BytesIO()
     parquet.write_table(parquet.read_table(BytesIO(CONTENT)).drop_columns(column), stream)
     with pytest.raises(ValueError, match=column):
+        parse_predictions(stream.getvalue())
+
+
+def test_a_file_of_several_row_groups_is_read():
+    stream = BytesIO()
+    parquet.write_table(parquet.read_table(BytesIO(CONTENT)), stream, row_group_size=2)
+    parsed = parse_predictions(stream.getvalue())
+    assert digest_of(parsed[KEY]) == digest_of(PLACES)
+
+
+def test_a_file_without_rows_has_no_runs():
+    stream = BytesIO()
+    parquet.write_table(parquet.read_table(BytesIO(CONTENT)).slice(0, 0), stream)
+    assert parse_predictions(stream.getvalue()) == {}
+
+
+@pytest.mark.filterwarnings("ignore:Exporting an unversioned DLPack capsule")  # of a second attempt
+@pytest.mark.parametrize("column", ["config_id", "seed_init", "row", "logits"])
+def test_a_file_with_a_null_is_an_error(column):
+    rows = parquet.read_table(BytesIO(CONTENT)).to_pylist()
+    rows[1][column] = None
+    stream = BytesIO()
+    schema = parquet.read_schema(BytesIO(CONTENT))
+    parquet.write_table(pa.Table.from_pylist(rows, schema), stream)
+    with pytest.raises(ValueError, match="not a readable file of predictions"):
         parse_predictions(stream.getvalue())
 
 
