@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from stablebert.report.cell_predictions import CellPredictions
 from stablebert.report.cells import IDENTITY, Cell, parameter_text, varying_parameters
 from stablebert.report.compare import AnalyzedCell, Comparison, Obstacle, shortcoming
 from stablebert.report.files import csv_text
 from stablebert.report.paper import PaperNumber, paper_score, reference_model
+from stablebert.report.statistics.noise import VarianceSplit
 from stablebert.report.statistics.scores import describe_scores, expected_best_of_k
 from stablebert.report.tables import TRIALS, best_of_trials, has_paper_layout, iqm_of
 from stablebert.runs.record import RunRecord
@@ -14,10 +16,12 @@ _COMPARISON = (
     *("p_student", "p_welch", "p_holm", "improvement", "sd_ratio", "p_sd", "p_sd_holm"),
     *("detectable", "mean_verdict", "spread_verdict"),
 )
+_SPLIT = ("split_runs", "noise_sd", "true_sd", "true_sd_low", "true_sd_high", "true_variance")
 _COLUMNS = (
     *("config_id", "n", "missing", "shortcoming", "mean", "sd", "median", "min", "max"),
     *("failed", "at_chance", "marked", "marked_by_paper", "val_mean", "iqm", "iqm_low", "iqm_high"),
     *(f"best_val_of_{TRIALS}", f"chosen_of_{TRIALS}"),
+    *_SPLIT,
     *("baseline", "not_compared", "difference", "difference_low", "difference_high"),
     *_COMPARISON,
     *("paper_model", "paper_mean", "paper_sd", "paper_n", "paper_table"),
@@ -26,13 +30,17 @@ _COLUMNS = (
 _CURVES = ("best_val", "best_val_sd", "chosen_test", "chosen_test_sd")
 
 
-def cells_csv(rows: Sequence[AnalyzedCell], name: str) -> str:
+def cells_csv(
+    rows: Sequence[AnalyzedCell], name: str, predictions: Sequence[CellPredictions] = ()
+) -> str:
     """Return one line per cell with all its statistics; numbers that it lacks are empty.
 
     Args:
         rows: All cells of the report.
         name: Name of the report, such as `table1`.
+        predictions: Predictions of all cells, if they are loaded.
     """
+    splits = [cell.split for cell in predictions] or [None] * len(rows)
     cells = [row.cell for row in rows]
     keys = key_columns(varying_parameters(cells))
     reference, shows_paper = reference_model(cells), has_paper_layout(cells)
@@ -40,13 +48,14 @@ def cells_csv(rows: Sequence[AnalyzedCell], name: str) -> str:
         {
             **key_values(row.cell, keys),
             **_score_values(row),
+            **_split_values(split),
             **_comparison_values(row.comparison),
             **_paper_values(
                 paper_score(row.cell, table=name, reference=reference) if shows_paper else None
             ),
             **_provenance_values(row.result.records),
         }
-        for row in rows
+        for row, split in zip(rows, splits, strict=True)
     ]
     return csv_text([*keys, *_COLUMNS], lines)
 
@@ -99,6 +108,15 @@ def _score_values(row: AnalyzedCell) -> dict[str, object]:
     if best := best_of_trials(result):
         values[f"best_val_of_{TRIALS}"], values[f"chosen_of_{TRIALS}"] = best
     return values
+
+
+def _split_values(split: VarianceSplit | None) -> dict[str, object]:
+    """Return the two parts of a cell's ±; variances are of scores x 100."""
+    if split is None:
+        return {}
+    scores = (split.noise_sd, split.sd.value, split.sd.low, split.sd.high)
+    values = (split.n, *(100 * x for x in scores), 100**2 * split.true)
+    return dict(zip(_SPLIT, values, strict=True))
 
 
 def _comparison_values(comparison: Comparison | Obstacle | None) -> dict[str, object]:

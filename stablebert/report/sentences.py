@@ -51,8 +51,18 @@ def _contrast(name: str, baseline: str, by_task: dict[str, Comparison | Obstacle
         groups[verdict].append(f"{task} {c.difference.value:+.1f}")
         if c.spread_verdict:
             groups[f"significantly {c.spread_verdict} spread over seeds on"].append(task)
+    return join_verdicts(f"{name} against {baseline}", groups)
+
+
+def join_verdicts(subject: str, groups: Mapping[str, Sequence[str]]) -> str:
+    """Return a sentence such as `reinit: higher on RTE +1.3; inconclusive on MRPC +0.2, CoLA 0`.
+
+    Args:
+        subject: Its beginning.
+        groups: Tasks by verdict; verdicts without tasks are left out.
+    """
     parts = [f"{verdict} {', '.join(tasks)}" for verdict, tasks in groups.items() if tasks]
-    return f"{name} against {baseline}: {'; '.join(parts)}."
+    return f"{subject}: {'; '.join(parts)}."
 
 
 def _failures(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stablebert.report.analyses.base import Basis, Request
+from stablebert.report.analyses.noise import NOISE
 from stablebert.report.analyses.sections import render_sections, run_analyses
 from stablebert.report.caption import caption_lines
 from stablebert.report.cells import Cell
@@ -68,7 +69,8 @@ def write_report(
     basis = Basis(rows=rows, request=request or Request())
     sections = run_analyses(basis, name=name, out=out)
     save_document(document, out, appendices=list(sections.documents.values()))
-    save_text(out / f"{name}.csv", cells_csv(rows, name))
+    predictions = basis.cell_predictions if NOISE.name in sections.documents else ()
+    save_text(out / f"{name}.csv", cells_csv(rows, name, predictions))
     save_text(out / f"{name}-trials.csv", trials_csv(rows))
     texts = render_sections(sections, basis.request.names, file=out / f"{name}.md")
     return "\n".join([render_text(document), *texts])

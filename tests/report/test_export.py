@@ -170,6 +170,8 @@ def test_every_column_of_a_compared_cell(tmp_path):
         **{"scale": "mini", "task": "rte", "method": "reinit", "length": "3epochs"},
         **{"config_id": "rte-reinit-3epochs-mini", "n": "10", "missing": "0", "shortcoming": ""},
         **{"failed": "2", "at_chance": "3", "marked": "True", "marked_by_paper": "True"},
+        **dict.fromkeys(["split_runs", "noise_sd", "true_variance"], ""),
+        **dict.fromkeys(["true_sd", "true_sd_low", "true_sd_high"], ""),
         **{"baseline": "rte-standard-3epochs-mini", "not_compared": ""},
         **{"mean_verdict": "higher", "spread_verdict": ""},
         **{"paper_model": "BERT", "paper_mean": "72.6", "paper_sd": "1.6", "paper_n": "20"},

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from stablebert.report.cell_predictions import CellPredictions, stack_predictions
 from stablebert.report.cells import Cell, varying_parameters
 from stablebert.report.compare import AnalyzedCell, Comparison
 from stablebert.report.export import key_columns, key_values
@@ -60,6 +61,12 @@ class Basis:
         """Predictions by run, and problems with them; files are read at the first use."""
         records = [record for result in self.results for record in result.records]
         return load_predictions(records, *self.request.roots)
+
+    @cached_property
+    def cell_predictions(self) -> list[CellPredictions]:
+        """Test predictions of all cells, in the order of `rows`."""
+        predictions, _ = self.predictions
+        return [stack_predictions(result, predictions) for result in self.results]
 
     def comparisons(self) -> list[tuple[Comparison, CellResult, CellResult]]:
         """Return every comparison of the report with the results of its baseline and its cell.

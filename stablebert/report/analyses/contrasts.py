@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from stablebert.report.analyses.base import Basis
 from stablebert.report.cells import Cell, task_title
 from stablebert.report.compare import Obstacle
-from stablebert.report.sentences import row_name
+from stablebert.report.sentences import join_verdicts, row_name
 
 NOT_COMPARED = "not compared on"
 
@@ -39,13 +39,10 @@ def contrast_sentences(
         tasks = sentences.setdefault(subject, {}).setdefault(c.verdict, [])
         tasks.append(f"{task_title(c.cell.task, c.cell.scale)} {c.detail}")
     order = [*verdicts, NOT_COMPARED]
-    lines = []
-    for subject, groups in sentences.items():
-        parts = [
-            f"{verdict} {', '.join(groups[verdict])}" for verdict in order if verdict in groups
-        ]
-        lines.append(f"{subject}: {'; '.join(parts)}.")
-    return lines
+    return [
+        join_verdicts(subject, {verdict: groups.get(verdict, []) for verdict in order})
+        for subject, groups in sentences.items()
+    ]
 
 
 def impossible_contrasts(basis: Basis) -> list[Contrast]:

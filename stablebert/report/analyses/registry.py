@@ -2,12 +2,14 @@
 
 from stablebert.config.values import did_you_mean
 from stablebert.report.analyses.cost import COST
+from stablebert.report.analyses.disagreement import DISAGREEMENT
 from stablebert.report.analyses.equivalence import EQUIVALENCE
+from stablebert.report.analyses.noise import NOISE
 from stablebert.report.analyses.paired import PAIRED
 from stablebert.report.analyses.randomness import RANDOMNESS
 from stablebert.report.analyses.rates import RATES
 
-_ALL = (PAIRED, RATES, RANDOMNESS, EQUIVALENCE, COST)
+_ALL = (NOISE, DISAGREEMENT, PAIRED, RATES, RANDOMNESS, EQUIVALENCE, COST)
 ANALYSES = {analysis.name: analysis for analysis in _ALL}
 
 

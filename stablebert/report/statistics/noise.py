@@ -18,6 +18,9 @@ from scipy import special
 from stablebert.report.statistics.metrics import score_runs, score_without_each_row
 from stablebert.report.statistics.scores import MIN_RUNS, FloatArray, Interval
 
+MIN_ROWS = 3
+"""Fewest rows that have a variance without each of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VarianceSplit:
@@ -55,8 +58,8 @@ def split_variance(
     Args:
         metric: `accuracy`, `f1`, `mcc`, `pearson`, or `spearman`.
         predictions: Classes or scores of n runs for the same N rows, shape `(n, N)`, `MIN_RUNS` or
-            more runs and 3 or more rows. A run with a NaN scores 0 on whatever rows, as in its
-            record: it differs in quality, and adds no noise.
+            more runs and `MIN_ROWS` or more rows. A run with a NaN scores 0 on whatever rows, as in
+            its record: it differs in quality, and adds no noise.
         labels: Classes or scores, shape `(N,)`.
         level: Coverage of the interval.
 
@@ -110,7 +113,7 @@ def split_variance_of_rows(contributions: ArrayLike, *, level: float = 0.95) -> 
 
     Args:
         contributions: What each row contributes to the score of each run, such as 1 for correct and
-            0 for wrong, shape `(n, N)`, `MIN_RUNS` or more runs and 3 or more rows.
+            0 for wrong, shape `(n, N)`, `MIN_RUNS` or more runs and `MIN_ROWS` or more rows.
         level: Coverage of the interval.
 
     Raises:
@@ -125,10 +128,10 @@ def split_variance_of_rows(contributions: ArrayLike, *, level: float = 0.95) -> 
         Computational Statistics & Data Analysis 50, 2006.
     """
     x = np.asarray(contributions, dtype=np.float64)
-    if x.ndim != 2 or len(x) < MIN_RUNS or x.shape[1] < 3:
+    if x.ndim != 2 or len(x) < MIN_RUNS or x.shape[1] < MIN_ROWS:
         raise ValueError(
             f"contributions have shape {x.shape}; need (n, N) with n at least {MIN_RUNS} "
-            f"and N at least 3"
+            f"and N at least {MIN_ROWS}"
         )
     if not np.isfinite(x).all():
         raise ValueError(f"{np.sum(~np.isfinite(x))} of {x.size} contributions are not finite")

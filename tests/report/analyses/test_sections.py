@@ -1,5 +1,7 @@
 """Analyses in reports: what is printed, what is written, and why one does not apply."""
 
+from pathlib import Path
+
 import pytest
 
 from stablebert.cli.main import main
@@ -9,6 +11,8 @@ from stablebert.report.analyses.registry import ANALYSES, parse_names
 from stablebert.report.render import Entry, Table
 from stablebert.report.sweep_report import write_report
 from tests.helpers.records import make_cell, make_record, read_csv
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def analysis(name, value=1.0, obstacle="", *, is_slow=False):
@@ -137,3 +141,9 @@ def test_the_table_of_the_data_has_no_analyses(option, capsys):
         main(["report", "table3", option])
     name = option.partition("=")[0]
     assert f"table3 describes data and has no analyses; remove {name}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("page", ["grid", "statistics"])
+@pytest.mark.parametrize("name", ANALYSES)
+def test_an_analysis_is_in_the_list_of_the_page(name, page):
+    assert f"\n| `{name}` | " in (DOCS / f"{page}.md").read_text()
