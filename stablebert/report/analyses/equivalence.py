@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stablebert.config.values import parse_value
 from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, interval_number
 from stablebert.report.analyses.contrasts import NOT_COMPARED, Contrast, contrast_sentences
-from stablebert.report.cells import identity_of, parameter_text, varying_parameters
+from stablebert.report.cells import Cell, identity_of, parameter_text, varying_parameters
 from stablebert.report.compare import FAMILIES, adjust_p_values, obstacle_between
 from stablebert.report.join import CellResult
 from stablebert.report.render import Entry, Table
@@ -67,11 +68,13 @@ def _candidates(basis: Basis) -> list[_Pair]:
         groups.setdefault(identity_of(result.cell, keys), []).append(result)
     pairs = []
     for group in groups.values():
-        base, *others = sorted(
-            group, key=lambda r: _PRECISIONS.index(parameter_text(r.cell, _PRECISION))
-        )
+        base, *others = sorted(group, key=lambda r: _PRECISIONS.index(_precision(r.cell)))
         pairs += [(base, other) for other in others]
     return pairs
+
+
+def _precision(cell: Cell) -> str:
+    return str(parse_value(parameter_text(cell, _PRECISION), _PRECISION))
 
 
 def _obstacle(basis: Basis) -> str:

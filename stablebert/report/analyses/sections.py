@@ -19,37 +19,35 @@ class Sections:
     """Results by name of the analysis."""
     obstacles: dict[str, str]
     """Reasons why analyses do not apply, by name."""
-    on_request: tuple[str, ...]
+    on_request: Sequence[str]
     """Analyses that apply, but were not requested and are slow."""
 
 
 def run_analyses(basis: Basis, *, name: str, out: Path) -> Sections:
     """Run the analyses that apply to a report, and write `<name>-<analysis>.csv` for each.
 
+    Deletes such files of analyses that do not run, which an earlier report has left.
+
     Args:
         basis: The cells of the report.
         name: Name of the report.
         out: Folder of the files.
     """
-    obstacles = {key: analysis.obstacle(basis) for key, analysis in ANALYSES.items()}
-    on_request = tuple(
-        key
-        for key, analysis in ANALYSES.items()
-        if analysis.is_slow and key not in basis.request.names and not obstacles[key]
-    )
-    documents = {}
+    documents, obstacles, on_request = {}, {}, []
     for key, analysis in ANALYSES.items():
-        if obstacles[key] or key in on_request:
+        file = out / f"{name}-{key}.csv"
+        if reason := analysis.obstacle(basis):
+            obstacles[key] = reason
+        elif analysis.is_slow and key not in basis.request.names:
+            on_request.append(key)
+        else:
+            found = analysis.analyze(basis)
+            title = f"{name}: {key}"
+            documents[key] = Document(title=title, tables=found.tables, caption=found.sentences)
+            save_text(file, numbers_csv(found.numbers, basis.cells))
             continue
-        findings = analysis.analyze(basis)
-        title = f"{name}: {key}"
-        documents[key] = Document(title=title, tables=findings.tables, caption=findings.sentences)
-        save_text(out / f"{name}-{key}.csv", numbers_csv(findings.numbers, basis.cells))
-    return Sections(
-        documents=documents,
-        obstacles={key: reason for key, reason in obstacles.items() if reason},
-        on_request=on_request,
-    )
+        file.unlink(missing_ok=True)
+    return Sections(documents=documents, obstacles=obstacles, on_request=on_request)
 
 
 def render_sections(sections: Sections, requested: Sequence[str], *, file: Path) -> list[str]:

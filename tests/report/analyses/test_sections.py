@@ -100,7 +100,15 @@ def test_a_slow_analysis_runs_on_request(report, tmp_path):
 
 def test_files_of_analyses_that_did_not_run_are_not_written(report, tmp_path):
     report(analysis("one", obstacle="no"), analysis("two", is_slow=True))
-    assert not list(tmp_path.glob("t-[!t]*"))
+    assert sorted(f.name for f in tmp_path.glob("t-*")) == ["t-trials.csv"]
+
+
+def test_files_of_an_earlier_report_are_replaced_or_deleted(report, tmp_path):
+    report(analysis("one"), analysis("two"), analysis("three", is_slow=True), names=["three"])
+    report(analysis("one", 2.0), analysis("two", obstacle="no"), analysis("three", is_slow=True))
+    assert not (tmp_path / "t-two.csv").exists()
+    assert not (tmp_path / "t-three.csv").exists()
+    assert read_csv(tmp_path / "t-one.csv")[0]["value"] == "2.0"
 
 
 def test_names_of_records_are_escaped_in_csv(monkeypatch, tmp_path):
