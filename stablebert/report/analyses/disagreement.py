@@ -97,7 +97,7 @@ def _conclusions(rows: Sequence[_Row], basis: Basis) -> list[str]:
             ("mean_run", "ensemble against the mean run on"),
             ("best_by_validation", "against the best run by validation on"),
         ):
-            gain = row.measures["ensemble"] - row.measures[other]
+            gain = round(row.measures["ensemble"] - row.measures[other], 1) + 0.0  # -0.0 becomes 0
             title = task_title(row.cell.task, row.cell.scale)
             groups.setdefault(name, []).append(f"{title} {gain:+.1f}")
     return [join_verdicts(subject, groups) for subject, groups in sentences.items()]

@@ -13,6 +13,7 @@ from stablebert.report.sentences import join_verdicts, row_name
 from stablebert.report.statistics.noise import VarianceSplit, calibrated_noise
 from stablebert.report.statistics.scores import MIN_RUNS, Interval
 from stablebert.report.tables import label_entries
+from stablebert.text import count_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +61,18 @@ def _conclusions(basis: Basis) -> list[str]:
         cell, split = predictions.result.cell, predictions.split
         if not predictions.result.n:
             continue
-        verdict, detail = "not split on", f" ({len(predictions.positions)} runs with predictions)"
-        if split:
-            is_certain = split.sd.low > 0
-            verdict = "true scores differ on" if is_certain else "± may be test-set noise on"
-            detail = ""
-        groups = sentences.setdefault(row_name(cell, basis.labels), {})
-        groups.setdefault(verdict, []).append(task_title(cell.task, cell.scale) + detail)
+        groups = sentences.setdefault(
+            row_name(cell, basis.labels),
+            {"true scores differ on": [], "± may be test-set noise on": [], "not split on": []},
+        )
+        title = task_title(cell.task, cell.scale)
+        if split is None:
+            n = count_of(len(predictions.positions), "run")
+            groups["not split on"].append(f"{title} ({n} with predictions)")
+        elif split.sd.low > 0:
+            groups["true scores differ on"].append(title)
+        else:
+            groups["± may be test-set noise on"].append(title)
     return [join_verdicts(subject, groups) for subject, groups in sentences.items()]
 
 

@@ -106,6 +106,17 @@ def test_the_sentence_has_the_gains_of_the_ensemble(report):
     assert "; against the best run by validation on RTE +25.0, STS-B " in report[0]
 
 
+def test_runs_without_predictions_are_left_out(tmp_path):
+    records, predictions = make_runs(RTE, certain_logits(HITS), val=[0.9, 0.6, 0.7, 0.6, 0.8])
+    predictions.pop(records[0].key)
+    write(tmp_path, [RTE], records, predictions)
+    numbers = [
+        numbers_of(tmp_path / "t-disagreement.csv", quantity=name)[0].value
+        for name in ("n", "left_out", "mean_run", "best_by_validation")
+    ]
+    assert numbers == pytest.approx([4, 1, 56.25, 25])
+
+
 def test_single_runs_do_not_disagree(tmp_path):
     cell = make_cell(seeds=[0])
     records, predictions = make_runs(cell, certain_logits(HITS[:1]))
