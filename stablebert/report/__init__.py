@@ -6,6 +6,7 @@ The order of the modules is the order of the work:
 * `statistics` and `chance` are pure functions of scores; `compare` applies them to cells;
 * `paper` holds the paper's printed numbers;
 * `tables`, `sentences`, and `caption` build a document, `render` formats it, `export` makes CSV;
+* `analyses` answers further questions about the cells of a report;
 * `run_summary` describes one run;
 * `sweep_report` and `table3` write whole reports;
 * `search` and `selection` choose settings by validation score; `collect` writes records to a file.
