@@ -128,7 +128,7 @@ def obstacle_between(base: CellResult, other: CellResult) -> str:
     if reason := shortcoming(other):
         return reason
     if reason := shortcoming(base):
-        return f"{base.cell.method} {base.cell.length}: {reason}"
+        return f"baseline: {reason}"
     return "" if base.cell.seeds == other.cell.seeds else "other seeds than the baseline"
 
 

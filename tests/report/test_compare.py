@@ -202,7 +202,7 @@ def test_a_pruned_cell_is_called_pruned_even_if_its_other_seeds_are_expected(six
 def test_nothing_is_compared_with_a_baseline_that_is(six_runs, change, reason):
     base, other = change(six_runs[0]), six_runs[1]
     _, obstacle = compare_with_baselines([base, other])
-    assert obstacle == Obstacle(baseline=base.cell, reason=f"standard 3epochs: {reason}")
+    assert obstacle == Obstacle(baseline=base.cell, reason=f"baseline: {reason}")
 
 
 @pytest.mark.parametrize(("change", "reason"), UNJUDGED)

@@ -67,5 +67,5 @@ def lack_of_comparisons(basis: Basis) -> str:
     return (
         f"no cell can be compared with its baseline {reasons[0]}"
         if reasons
-        else ("needs runs of a method and of its baseline")
+        else "needs runs of a method and of its baseline"
     )

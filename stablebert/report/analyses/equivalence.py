@@ -51,12 +51,11 @@ class _Test:
 def _candidates(basis: Basis) -> list[_Pair]:
     """Return the pairs of a baseline and another cell, whether or not they can be compared.
 
-    Where the precision varies, its lowest-error value is the baseline of the others; elsewhere
+    Where the precision varies, the most exact one is the baseline of the others; elsewhere
     baselines are those of the report.
     """
-    results = [result for result in basis.results if result.n]
-    by_cell = {id(result.cell): result for result in basis.results}
     if _PRECISION not in varying_parameters(basis.cells):
+        by_cell = {id(result.cell): result for result in basis.results}
         return [
             (by_cell[id(row.comparison.baseline)], row.result)
             for row in basis.rows
@@ -64,8 +63,9 @@ def _candidates(basis: Basis) -> list[_Pair]:
         ]
     keys = [key for key in varying_parameters(basis.cells) if key != _PRECISION]
     groups: dict[tuple[str, ...], list[CellResult]] = {}
-    for result in results:
-        groups.setdefault(identity_of(result.cell, keys), []).append(result)
+    for result in basis.results:
+        if result.n:
+            groups.setdefault(identity_of(result.cell, keys), []).append(result)
     pairs = []
     for group in groups.values():
         base, *others = sorted(group, key=lambda r: _PRECISIONS.index(_precision(r.cell)))
@@ -141,11 +141,12 @@ def _definitions(margin: float, m: int) -> str:
     return (
         "Equivalent: two one-sided Welch tests (TOST) reject a true difference of "
         f"{_points(margin)} or more in either direction. Significantly different: Welch's test "
-        "rejects a difference of 0; the true one may still be smaller than the margin. Both are "
-        f"corrected by Holm's method over {count_of(m, 'comparison')}, times {FAMILIES} because "
-        "equivalence and difference are both judged. The 90% intervals are uncorrected. Paired: "
-        "the same for differences of equal seeds; no verdict rests on it. State the margin "
-        "(--margin POINTS) before you see the scores."
+        "rejects a difference of 0; the true one may still be smaller than the margin. The verdict "
+        "rests on p TOST Holm and p Welch Holm, which are corrected by Holm's method over "
+        f"{count_of(m, 'comparison')}, times {FAMILIES}: equivalence and difference are judged. "
+        "The 90% intervals are uncorrected. Paired: the same tests of the differences of equal "
+        "seeds; no verdict rests on them. State the margin (--margin POINTS) before you see the "
+        "scores."
     )
 
 
@@ -167,8 +168,8 @@ def _table(tests: Sequence[_Test], basis: Basis, margin: float) -> Table:
         ]
         labels = label_entries(test.other.cell, basis.labels)
         rows.append([*labels, *(Entry(text=text) for text in texts)])
-    head = ["against", "n", "Δ mean [90% CI]", "p TOST", "p Holm", "p different"]
-    head += ["paired Δ [90% CI]", "p TOST", "p Holm", "verdict"]
+    head = ["against", "n", "Δ mean [90% CI]", "p TOST", "p TOST Holm", "p Welch Holm"]
+    head += ["paired Δ [90% CI]", "paired p TOST", "paired p TOST Holm", "verdict"]
     return Table(
         title=f"Equivalence within ±{_points(margin)} (test score x 100)",
         head=["task", *basis.labels, *head],

@@ -51,7 +51,7 @@ class _Pairs:
     def contrast(self) -> Contrast:
         verdict = "inconclusive on"
         if self.p_holm < ALPHA:
-            verdict = "higher on" if self.difference.value > 0 else "lower on"
+            verdict = f"significantly {'higher' if self.difference.value > 0 else 'lower'} on"
         return Contrast(
             cell=self.result.cell,
             baseline=self.comparison.baseline,
@@ -63,11 +63,12 @@ class _Pairs:
 def _analyze(basis: Basis) -> Findings:
     pairs = _compare(basis)
     contrasts = [*(pair.contrast for pair in pairs), *impossible_contrasts(basis)]
-    verdicts = ("higher on", "lower on", "inconclusive on")
+    verdicts = ("significantly higher on", "significantly lower on", "inconclusive on")
+    sentences = contrast_sentences(contrasts, labels=basis.labels, verdicts=verdicts)
     return Findings(
         tables=[_table(pairs, basis)],
         sentences=[
-            *contrast_sentences(contrasts, labels=basis.labels, verdicts=verdicts),
+            *(f"Paired by seed, {sentence}" for sentence in sentences),
             *_lack_of_seeds(basis),
             *_DEFINITIONS,
         ],
@@ -105,11 +106,13 @@ def _lack_of_seeds(basis: Basis) -> list[str]:
 
 
 _DEFINITIONS = (
-    "Runs of one seed share head, data order, and masks, as far as the methods allow. Δ mean: mean "
-    "difference of test scores of equal seeds with its BCa bootstrap interval (uncorrected). "
-    "p sign flips: two-sided permutation test of the signs of the differences; n pairs cannot give "
-    "less than 2 / 2^n. p Holm: the same, corrected like the Welch test of the table, which is "
-    "next to it. The sentences above rest on p sign flips Holm, those of the report on Welch.",
+    "The verdicts of the report rest on p Welch Holm. Those of this section rest on p Holm, and "
+    "replace them only if you chose this test before you saw the scores: the smaller of two "
+    "p-values is below .05 by chance more often than in one of twenty reports.",
+    "Δ mean: mean difference of test scores of equal seeds, which share head, data order, and "
+    "masks as far as the methods allow, with a BCa bootstrap interval (uncorrected). p sign flips: "
+    "two-sided permutation test of the signs of the differences. p Holm: the same, corrected like "
+    "p Welch Holm.",
     "Correlation: of the scores of equal seeds. Variance: that of the mean difference, relative to "
     "runs of unequal seeds; below 1, pairing makes the comparison more precise.",
 )

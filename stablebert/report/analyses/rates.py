@@ -16,7 +16,7 @@ from stablebert.report.cells import (
     task_title,
     varying_parameters,
 )
-from stablebert.report.compare import adjust_p_values, obstacle_between
+from stablebert.report.compare import FAMILIES, adjust_p_values, obstacle_between
 from stablebert.report.join import CellResult
 from stablebert.report.render import Entry, Table
 from stablebert.report.sentences import row_name
@@ -133,7 +133,6 @@ def _tunings(basis: Basis) -> list[_Tuning]:
         curve = rate_curve(
             [_rate(r.cell) for r in results for _ in range(r.n)],
             np.concatenate([r.val for r in results]),
-            [record.status != "ok" for r in results for record in r.records],
             tolerance=TOLERANCE,
         )
         best = next(r for r in results if _rate(r.cell) == curve.best)
@@ -248,11 +247,12 @@ def _on_bias_correction(comparisons: Sequence[_Comparison]) -> list[str]:
 
 _DEFINITIONS = (
     "Best rate: highest mean validation score over seeds. Good rates: all around the best one with "
-    f"a mean within {TOLERANCE:g} point of its mean; the true range may be wider by less than a "
-    "step of the grid at either end, or by any amount at the edge of the grid.",
+    f"a mean within {TOLERANCE:g} point of its mean. At the edge of the grid (≤, ≥), better or "
+    "further good rates may be outside.",
     "Differences at the best rates: test scores with Welch's interval (uncorrected). p Welch: "
-    "two-sided; p Holm: the same, times the number of rates that validation chose from, then "
-    "corrected like the comparisons of the report.",
+    "two-sided; p Holm: the same, times the numbers of rates of both methods, from which "
+    "validation chose, then with Holm's correction over the comparisons at best rates, times "
+    f"{FAMILIES}, as in the report. The verdicts of this section rest on p Holm.",
 )
 
 

@@ -11,7 +11,6 @@ be stated before the scores are seen.
 
 from dataclasses import dataclass
 from math import comb, sqrt
-from typing import Literal
 
 from numpy.typing import ArrayLike
 from scipy import special
@@ -19,15 +18,12 @@ from scipy import special
 from stablebert.report.statistics.paired import paired_differences
 from stablebert.report.statistics.scores import ALPHA, Interval, as_scores, moments, welch_error
 
-Verdict = Literal["equivalent", "different", "not shown"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Equivalence:
     """Result of two one-sided tests."""
 
     margin: float
-    alpha: float
     difference: Interval
     """m_b - m_a with its interval of coverage 1 - 2 alpha (90 %). It is inside -margin..margin
     exactly if both tests reject."""
@@ -42,17 +38,6 @@ class Equivalence:
     def p(self) -> float:
         """P-value of the claim of equivalence, the larger of both."""
         return max(self.p_lower, self.p_upper)
-
-    @property
-    def verdict(self) -> Verdict:
-        """Conclusion at level alpha.
-
-        "equivalent" if both one-sided tests reject, also if the small difference is significant;
-        otherwise "different" if a difference of 0 is rejected, and "not shown" if neither is.
-        """
-        if self.p < self.alpha:
-            return "equivalent"
-        return "different" if self.p_zero < self.alpha else "not shown"
 
 
 def welch_equivalence(
@@ -112,7 +97,6 @@ def _test_margin(
     half = error * float(special.stdtrit(df, 1 - alpha))
     return Equivalence(
         margin=margin,
-        alpha=alpha,
         difference=Interval(value=difference, low=difference - half, high=difference + half),
         p_lower=upper_tail(difference + margin),
         p_upper=upper_tail(margin - difference),

@@ -83,14 +83,15 @@ def test_the_interval_surrounds_the_difference(report):
 
 def test_the_sentence_has_every_task(report):
     assert (
-        "reinit against standard: inconclusive on RTE +2.0, MRPC -2.0, CoLA +0.0; "
+        "Paired by seed, reinit against standard: inconclusive on RTE +2.0, MRPC -2.0, CoLA +0.0; "
         "not compared on STS-B (5 of 6 runs).\n"
         "No corrected p-value of 3 comparisons with these numbers of seeds can be below .188: "
     ) in report[0]
 
 
 @pytest.mark.parametrize(
-    ("sign", "verdict"), [(1, "higher on RTE +2.1"), (-1, "lower on RTE -2.1")]
+    ("sign", "verdict"),
+    [(1, "significantly higher on RTE +2.1"), (-1, "significantly lower on RTE -2.1")],
 )
 def test_a_significant_difference_is_stated(tmp_path, sign, verdict):
     cells = [make_cell(method=method, seeds=range(8)) for method in ("standard", "reinit")]
@@ -99,7 +100,7 @@ def test_a_significant_difference_is_stated(tmp_path, sign, verdict):
     records += [make_record(cells[1], s, scores[s] + sign * (0.02 + s % 2 / 500)) for s in range(8)]
     request = Request(names=["paired"])
     text = write_report(cells, records, out=tmp_path, name="t", request=request)
-    assert f"reinit against standard: {verdict}." in text
+    assert f"Paired by seed, reinit against standard: {verdict}." in text
     assert "can be below" not in text
 
 

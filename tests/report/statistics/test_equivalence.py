@@ -19,11 +19,8 @@ def upper_tail_of_two(t):
 
 def equivalent_share(test, trials, n, *, difference, margin):
     rng = np.random.default_rng(0)
-    verdicts = [
-        test(rng.normal(0, 1, n), rng.normal(difference, 1, n), margin=margin).verdict
-        for _ in range(trials)
-    ]
-    return verdicts.count("equivalent") / trials
+    draws = ((rng.normal(0, 1, n), rng.normal(difference, 1, n)) for _ in range(trials))
+    return np.mean([test(*scores, margin=margin).p < 0.05 for scores in draws])
 
 
 def test_welchs_equivalence_by_hand():
@@ -81,23 +78,24 @@ def test_cells_are_equivalent_if_the_interval_is_inside_the_margin(test):
     for _ in range(50):
         got = test(rng.normal(0, 1, 8), rng.normal(0.3, 1, 8), margin=1.2)
         inside = got.difference.low > -1.2 and got.difference.high < 1.2
-        assert (got.verdict == "equivalent") == inside
+        assert (got.p < 0.05) == inside
 
 
 @BOTH
 @pytest.mark.parametrize(
-    ("shift", "margin", "verdict"),
+    ("shift", "margin", "is_equivalent", "is_different"),
     [
-        (0.0, 2.0, "equivalent"),
-        (0.0, 0.5, "not shown"),
-        (3.0, 2.0, "different"),
-        (-3.0, 2.0, "different"),
-        (2.0, 20.0, "equivalent"),  # significant, but inside the margin
+        (0.0, 2.0, True, False),
+        (0.0, 0.5, False, False),
+        (3.0, 2.0, False, True),
+        (-3.0, 2.0, False, True),
+        (2.0, 20.0, True, True),  # significant, but inside the margin
     ],
 )
-def test_the_verdict_depends_on_difference_and_margin(test, shift, margin, verdict):
+def test_p_values_depend_on_difference_and_margin(test, shift, margin, is_equivalent, is_different):
     a = np.array([1.0, 2, 3, 4, 2, 3, 1, 4])
-    assert test(a, a[::-1] + shift, margin=margin).verdict == verdict
+    got = test(a, a[::-1] + shift, margin=margin)
+    assert (got.p < 0.05, got.p_zero < 0.05) == (is_equivalent, is_different)
 
 
 @BOTH

@@ -14,7 +14,7 @@ RATES = [1e-5, 2e-5, 4e-5, 8e-5, 16e-5]
 
 def curve_of(means, **options):
     """Return the curve of one run per rate."""
-    return rate_curve(RATES[: len(means)], means, np.zeros(len(means)), **options)
+    return rate_curve(RATES[: len(means)], means, **options)
 
 
 def draw_curve(rng, n=20, sd=0.01):
@@ -24,23 +24,12 @@ def draw_curve(rng, n=20, sd=0.01):
     """
     rates = np.repeat(RATES, n)
     means = 0.7 - 0.004 * np.log2(rates / 4e-5) ** 2
-    return rate_curve(rates, means + rng.normal(0, sd, len(rates)), np.zeros(len(rates)))
+    return rate_curve(rates, means + rng.normal(0, sd, len(rates)))
 
 
 def test_runs_in_any_order_are_grouped_by_rate():
-    curve = rate_curve([2e-5, 1e-5, 2e-5], [0.7, 0.5, 0.9], [0, 1, 0])
-    assert [cell.rate for cell in curve.cells] == [1e-5, 2e-5]
-    assert [cell.n for cell in curve.cells] == [1, 2]
-
-
-def test_scores_and_failures_of_a_rate_by_hand():
-    cell = rate_curve([1e-5, 2e-5, 2e-5], [0.5, 0.7, 0.9], [1, 0, 1]).cells[1]
-    assert (cell.mean, cell.sd, cell.failed) == pytest.approx((0.8, math.sqrt(0.02), 1))
-
-
-def test_failed_runs_lower_the_mean():
-    curve = rate_curve([1e-5, 1e-5, 2e-5, 2e-5], [0.6, 0.6, 0.9, 0.0], [0, 0, 0, 1])
-    assert curve.best == 1e-5
+    curve = rate_curve([2e-5, 1e-5, 2e-5], [0.9, 0.7, 0.3])
+    assert (curve.rates, curve.best) == ([1e-5, 2e-5], 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -90,18 +79,17 @@ def test_the_edges_of_the_grid_leave_it_unresolved(means, best, low, high):
 
 
 @pytest.mark.parametrize(
-    ("rates", "scores", "failed", "problem"),
+    ("rates", "scores", "problem"),
     [
-        ([1e-5, 2e-5], [0.5], [0, 0], "differ"),
-        ([1e-5, 2e-5], [0.5, 0.6], [0], "differ"),
-        ([1e-5, 1e-5], [0.5, 0.6], [0, 0], "two or more"),
-        ([0.0, 1e-5], [0.5, 0.6], [0, 0], "positive"),
-        ([1e-5, 2e-5], [0.5, math.nan], [0, 0], "not finite"),
+        ([1e-5, 2e-5], [0.5], "2 rates but 1 validation scores"),
+        ([1e-5, 1e-5], [0.5, 0.6], "two or more"),
+        ([0.0, 1e-5], [0.5, 0.6], "positive"),
+        ([1e-5, 2e-5], [0.5, math.nan], "not finite"),
     ],
 )
-def test_invalid_runs_are_refused(rates, scores, failed, problem):
+def test_invalid_runs_are_refused(rates, scores, problem):
     with pytest.raises(ValueError, match=problem):
-        rate_curve(rates, scores, failed)
+        rate_curve(rates, scores)
 
 
 def test_a_negative_tolerance_is_refused():
