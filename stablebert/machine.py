@@ -30,7 +30,9 @@ def keep_freed_memory() -> None:
     Otherwise, every training step on a CPU requests its large tensors again, page by page.
     """
     if libc := _libc():
-        libc.mallopt(MMAP_THRESHOLD, 2**30)
+        # before 2.35, glibc refuses more than 32 MiB and returns 0
+        if not libc.mallopt(MMAP_THRESHOLD, 2**30):
+            libc.mallopt(MMAP_THRESHOLD, 2**25)
         libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 

@@ -20,6 +20,8 @@ GOLDEN = Path(__file__).parent / "golden.json"
 METHODS = (
     *("standard", "bert_adam", "reinit", "longer", "mixout", "llrd", "pretrained_wd", "wd"),
     *("intermediate", "mosbach", "ema", "rdrop", "bitfit", "layernorm", "head_only", "lp_ft"),
+    *("adamd", "bert_adam_rescaled", "noisytune", "component_clipping", "swa", "sam", "lora"),
+    *("ia3", "muon"),
 )
 CONFIGURATIONS = [
     *(f"scale=demo task=rte method={method}" for method in METHODS),
@@ -53,6 +55,7 @@ RUNS = {
     "reinit": "task=stsb method=reinit trainer.packing=padded",
     "bert_adam": "task=cola method=bert_adam+llrd",
     "rdrop": "task=mnli method=mixout+rdrop+pretrained_wd trainer.accumulate=2",
+    "sam": "task=rte method=adamd+noisytune+component_clipping+swa+sam",
 }
 
 
@@ -75,7 +78,7 @@ def draws():
     """The first draws of every named random stream."""
     found = {}
     for seed in (0, 1, 4294967295):
-        for purpose in ("head", "reinit", "order", "dropout"):
+        for purpose in ("head", "reinit", "order", "dropout", "noise", "adapters"):
             numbers = torch.rand(3, generator=names.generator(seed, purpose), dtype=torch.float64)
             found[f"{purpose} {seed}"] = [names.stream(seed, purpose), numbers.tolist()]
         found[f"permutation {seed}"] = names.permutation(12, seed)

@@ -1,4 +1,4 @@
-"""The GPUs that workers can use: variables, split GPUs, and a driver that fails."""
+"""The GPUs that workers can use, and memory that is kept: split GPUs, old and failing systems."""
 
 import os
 
@@ -6,7 +6,7 @@ import pytest
 
 from stablebert import machine
 from stablebert.errors import ActionableError
-from stablebert.machine import visible_gpus
+from stablebert.machine import MMAP_THRESHOLD, keep_freed_memory, visible_gpus
 
 A, B = "GPU-8f6e1f3a-0000-1111-2222-333344445555", "GPU-b1b2c3d4-0000-1111-2222-333344445555"
 MIG = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
@@ -125,3 +125,26 @@ def test_a_torch_for_cpus_uses_no_gpu(monkeypatch):
     monkeypatch.setattr(machine, "version", lambda name: "2.13.0+cpu")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     assert visible_gpus() == []
+
+
+class Glibc:
+    """A C library that refuses a threshold above a limit, as glibc before 2.35 does."""
+
+    def __init__(self, limit):
+        self.limit = limit
+        self.threshold = 2**17
+
+    def mallopt(self, option, value):
+        if option == MMAP_THRESHOLD:
+            if value > self.limit:
+                return 0
+            self.threshold = value
+        return 1
+
+
+@pytest.mark.parametrize(("limit", "threshold"), [(2**31, 2**30), (2**25, 2**25)])
+def test_the_largest_threshold_that_the_c_library_accepts_is_set(monkeypatch, limit, threshold):
+    libc = Glibc(limit)
+    monkeypatch.setattr(machine, "_libc", lambda: libc)
+    keep_freed_memory.__wrapped__()
+    assert libc.threshold == threshold

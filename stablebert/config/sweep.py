@@ -100,7 +100,8 @@ class Sweep:
         """Every combination with its configuration, in W&B's order.
 
         Raises:
-            ConfigError: If any is invalid; it holds every problem of every combination once.
+            ConfigError: If any is invalid, with every problem of every combination once; or if two
+                differ only in seeds that make no difference.
         """
         problems: dict[str, None] = {}
 
@@ -124,6 +125,8 @@ class Sweep:
                     compose_or_note(f"{key}={text}")
         cells: dict[tuple[str, ...], RunConfig | None] = {}
         points: list[tuple[dict[str, str], RunConfig]] = []
+        runs: dict[tuple[Any, ...], str] = {}
+        repeats: list[str] = []
         for combination in self.combinations():
             values = {key: text for key, text in combination.items() if key not in SEED_KEYS}
             cell = tuple(values.values())
@@ -132,9 +135,17 @@ class Sweep:
                 cells[cell] = compose_or_note(*fixed_overrides, *overrides)
             if cfg := cells[cell]:
                 own: dict[str, Any] = {key: seeds.get((key, combination[key])) for key in seed_keys}
-                points.append((combination, replace(cfg, **own)))
-        if problems:
-            raise ConfigError([f"{self.name}: {problem}" for problem in problems])
+                cfg = replace(cfg, **own)
+                points.append((combination, cfg))
+                run = cell, cfg.init_seed, cfg.data_seed
+                names = " ".join(f"{key}={combination[key]}" for key in sorted(seed_keys))
+                if (first := runs.setdefault(run, names)) != names:
+                    repeats.append(
+                        f"{names} repeats the run of {first}: seed is only the default of "
+                        "seed_init and seed_data; drop it, or the values that repeat a run"
+                    )
+        if problems or repeats:
+            raise ConfigError([f"{self.name}: {item}" for item in problems or repeats[:1]])
         return points
 
 

@@ -326,6 +326,28 @@ def test_values_that_are_equal_when_parsed_are_one_value(key, values, count):
     assert len(parse_sweep("x", content, "x").configs()) == count
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["seed=0,1"], "seed=1 seed_data=0 seed_init=0 repeats the run of seed=0 seed_data=0 "),
+        (
+            ["seed_init=null,0"],
+            "seed_data=0 seed_init=0 repeats the run of seed_data=0 seed",
+        ),
+        (["seed_init=1", "seed=0,1", "seed_data=null,1"], "seed=0 seed_data=1 "),
+    ],
+)
+def test_two_names_of_one_run_are_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message) as refusal:
+        read_sweep("randomness").narrow(overrides).configs()
+    assert len(refusal.value.problems) == 1
+
+
+def test_a_seed_is_a_default_of_the_other_two():
+    sweep = read_sweep("randomness").narrow(["seed=0,1", "seed_init=null", "task=rte"])
+    assert len(sweep.configs()) == 2 * 2 * 10
+
+
 def test_a_grid_has_a_largest_size():
     with pytest.raises(ConfigError, match=r"^seed=0\.\.9999999: 10,000,000 values, but a grid has"):
         read_sweep("table1").narrow(["seed=0..9999999"])
