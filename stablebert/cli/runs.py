@@ -64,6 +64,9 @@ def _read_existing_record(run: LocatedRun) -> RunRecord | None:
     except ActionableError as error:
         mirror_refusal(error)
         raise
+    if record and run.lacks_weights:
+        print("done already, but without its weights: it is trained again")
+        return None
     if record:
         clean_folder(run.folder)
         print("done already; force=true runs it again")

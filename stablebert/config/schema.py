@@ -186,6 +186,7 @@ class TrainerConfig:
     accelerator: Literal["auto", "cpu", "cuda"] = field(metadata=NOT_IN_ID)
     select_by: Literal["accuracy", "f1", "mcc", "spearman", "pearson"] | None
     threads: Count | None = field(metadata=NOT_IN_ID)
+    keep_weights: bool = field(metadata=NOT_IN_ID)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,11 @@ def make_plan(
         cell = run.folder.parent
         if cell not in folders:
             folders[cell] = set(os.listdir(cell)) if cell.is_dir() else set()
-        if run.key in finished_keys:
-            plan.done.append(run)
-        elif run.folder.name not in folders[cell]:
+        has_folder = run.folder.name in folders[cell]
+        if run.key in finished_keys or (has_folder and _has_finished_since(run)):
+            (plan.missing if run.lacks_weights else plan.done).append(run)
+        elif not has_folder:
             plan.missing.append(run)
-        elif _has_finished_since(run):
-            plan.done.append(run)
         elif (run.folder / CRASH).exists() or os.path.lexists(run.folder / RESULT):
             plan.crashed.append(run)  # a damaged record, or a broken link, counts as a crash
         else:

@@ -3,14 +3,15 @@
 import copy
 import logging
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stablebert.drafts import draft_folder
 from stablebert.filesystem import naming_file
@@ -201,10 +202,7 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
     Raises:
         OSError: If the folder cannot be written, as on a full disk; no draft is left.
     """
-    merge_adapters(model)
-    embedding = model.get_input_embeddings()
-    if isinstance(embedding, PartiallyTrainedEmbedding):
-        model.set_input_embeddings(embedding.merge())
+    merge_parts(model)
     head = {id(p) for p in layers(model)["classifier"].parameters()}
     state = {n: p for n, p in model.state_dict(keep_vars=True).items() if id(p) not in head}
     with draft_folder(folder) as drafts:
@@ -217,3 +215,54 @@ def save_encoder(model: Any, folder: Path, *, tokenizer: Path) -> None:
         with suppress(FileNotFoundError):
             folder.rename(drafts / "old")  # deleted in place, it would be incomplete for a while
         draft.rename(folder)
+
+
+def merge_parts(model: Any) -> None:
+    """Merge adapters and a partially trained embedding into a model; its outputs stay the same."""
+    merge_adapters(model)
+    embedding = model.get_input_embeddings()
+    if isinstance(embedding, PartiallyTrainedEmbedding):
+        model.set_input_embeddings(embedding.merge())
+
+
+def whole_weights(model: Any) -> dict[str, np.ndarray]:
+    """Return all weights of a fine-tuned model, its head included, on the CPU.
+
+    Args:
+        model: Fine-tuned model; adapters and partially trained embeddings are merged into it.
+
+    Returns:
+        Arrays by name, as `load_weights` takes them; a weight with several names has its first.
+    """
+    merge_parts(model)
+    return {name: tensor.detach().cpu().numpy() for name, tensor in _distinct_tensors(model)}
+
+
+@torch.no_grad()
+def load_weights(model: nn.Module, weights: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Replace all weights of a model by those of another one of its architecture.
+
+    Args:
+        model: Model as `load_model` returns it.
+        weights: Names and arrays, as `whole_weights` returns them; each is copied before the next
+            one is taken.
+
+    Raises:
+        ValueError: If names or shapes are not those of the model.
+    """
+    tensors = dict(_distinct_tensors(model))
+    for name, weight in weights:
+        if name not in tensors or tensors[name].shape != weight.shape:
+            raise ValueError(f"{name} {weight.shape} is not a weight of {type(model).__name__}")
+        tensors.pop(name).copy_(torch.from_numpy(weight))
+    if tensors:
+        raise ValueError(f"no weights for {', '.join(tensors)}")
+
+
+def _distinct_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield each parameter and stored buffer once, with its first name (BART's are tied)."""
+    ids: set[int] = set()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in ids:
+            ids.add(id(tensor))
+            yield name, tensor

@@ -14,6 +14,8 @@ from stablebert.runs.seeds import Seeds
 
 RESULT, CRASH, HISTORY, CONFIG = "result.json", "crash.json", "history.jsonl", "config.yaml"
 PREDICTIONS = "predictions.parquet"
+WEIGHTS = "weights.safetensors"
+"""Best weights of the whole model, which a run leaves on request (`trainer.keep_weights`)."""
 ENCODER = "encoder"
 """Folder of the fine-tuned encoder, which a run leaves if other runs start from it."""
 
@@ -31,7 +33,13 @@ def run_folder(
 
     The last part is `init<i>-data<j>` if the two seeds differ (paper, Appendix B).
     """
-    return root / scale / task / method / config_id / seeds.folder
+    cell = cell_folder(root, scale=scale, task=task, method=method, config_id=config_id)
+    return cell / seeds.folder
+
+
+def cell_folder(root: Path, *, scale: str, task: str, method: str, config_id: str) -> Path:
+    """Return the folder of the runs of a configuration."""
+    return root / scale / task / method / config_id
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> bool:

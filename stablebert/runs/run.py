@@ -7,7 +7,7 @@ from typing import Self
 from stablebert.config.schema import RunConfig
 from stablebert.glue.sources import Source
 from stablebert.hub import Content
-from stablebert.runs.files import ENCODER, RESULT
+from stablebert.runs.files import ENCODER, RESULT, WEIGHTS
 from stablebert.runs.record import Key
 from stablebert.runs.seeds import Seeds
 
@@ -35,6 +35,12 @@ class Run:
         """Name in progress lines and messages."""
         cfg = self.cfg
         return f"{cfg.task} {cfg.method} {cfg.length} {self.config_id} {self.folder.name}"
+
+    @property
+    def lacks_weights(self) -> bool:
+        """True if the weights are to be kept and are not in the folder, next to the record."""
+        files = [self.folder / name for name in (RESULT, WEIGHTS)]
+        return self.cfg.trainer.keep_weights and not all(file.exists() for file in files)
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,8 @@ class Job:
         has_record = (self.run.folder / RESULT).exists()
         if self.keep_encoder:  # the record is written last
             return has_record and (self.run.folder / ENCODER).exists()
+        if self.stop_after is None and self.run.lacks_weights:
+            return False
         return bool(early) or has_record
 
     @property

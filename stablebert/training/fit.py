@@ -88,7 +88,7 @@ def fit_partly(run: LocatedRun, fraction: float, watchers: Sequence[Callback]) -
         parts = build_parts(run, [], [stop, *watchers, watch])
     with watch.phase("train"):
         parts.trainer.fit(parts.module, datamodule=parts.data)
-    _raise_if_terminated(parts.trainer)
+    raise_if_terminated(parts.trainer)
     score = nan_to_zero(float(parts.trainer.callback_metrics["val/score"]))
     return EarlyScore(parts.trainer.global_step, stop.total, score, sum(watch.seconds.values()))
 
@@ -96,11 +96,11 @@ def fit_partly(run: LocatedRun, fraction: float, watchers: Sequence[Callback]) -
 def _test(parts: Parts) -> Predictions:
     """Predict the test split with the current weights."""
     parts.trainer.test(parts.module, datamodule=parts.data, verbose=False)
-    _raise_if_terminated(parts.trainer)
+    raise_if_terminated(parts.trainer)
     return parts.module.predictions["test"]
 
 
-def _raise_if_terminated(trainer: Trainer) -> None:
+def raise_if_terminated(trainer: Trainer) -> None:
     """Raise what Lightning does not: it ignores a SIGTERM that arrives in the last batch."""
     if trainer.received_sigterm:
         raise SIGTERMException

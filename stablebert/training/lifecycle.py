@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 
 from stablebert.config.serialize import to_yaml
 from stablebert.errors import InputError, machine_fault, mask_credentials
-from stablebert.models.loading import save_encoder
+from stablebert.models.loading import save_encoder, whole_weights
 from stablebert.runs.claims import ClaimedError, clean_folder, hold_claim
 from stablebert.runs.early_score import EarlyScore, write_early_score
 from stablebert.runs.files import (
@@ -23,6 +23,7 @@ from stablebert.runs.files import (
     HISTORY,
     PREDICTIONS,
     RESULT,
+    WEIGHTS,
     write_bytes,
     write_json,
     write_text,
@@ -30,6 +31,7 @@ from stablebert.runs.files import (
 from stablebert.runs.predictions import serialize_predictions
 from stablebert.runs.record import RunRecord, read_record, serialize_record
 from stablebert.runs.run import Job, LocatedRun
+from stablebert.runs.weights import save_weights
 from stablebert.signals import stop_signal
 from stablebert.tracking.mirror import mirror_finished_run, open_mirror
 from stablebert.training.fit import fit, fit_partly
@@ -182,7 +184,9 @@ class Session:
         if self._job.keep_encoder or (folder / ENCODER).exists():
             save_encoder(outcome.model, folder / ENCODER, tokenizer=self._run.model)
         record = make_record(self._run, outcome, pruned_from=self._job.pruned_from)
-        if (folder / RESULT).exists() and not cfg.force:
+        # a finished run without its weights is trained again: all files must be of one training
+        replace_record = cfg.force or (self._had_record and cfg.trainer.keep_weights)
+        if (folder / RESULT).exists() and not replace_record:
             log.warning("another process finished this run first: its record is kept")
             self._history.discard()
             record = read_record(folder) or record
@@ -191,9 +195,12 @@ class Session:
             write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
             predictions = serialize_predictions({record.key: outcome.predictions})
             write_bytes(folder / PREDICTIONS, predictions)
+            # a forced run replaces also weights that are no longer requested
+            if cfg.trainer.keep_weights or (folder / WEIGHTS).exists():
+                save_weights(whole_weights(outcome.model), folder, record)
             # before the record: a process that is killed here must not leave both
             (folder / CRASH).unlink(missing_ok=True)
-            if not write_json(folder / RESULT, serialize_record(record), replace=cfg.force):
+            if not write_json(folder / RESULT, serialize_record(record), replace=replace_record):
                 record = read_record(folder) or record
         self.record = record
         return record

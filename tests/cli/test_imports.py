@@ -21,6 +21,7 @@ NUMBERS = {"numpy", "scipy"}
         (["train", "--help"], TRAINING | NEEDLESS | NUMBERS | {"rich"}),
         (["config", "task=rte"], TRAINING | NEEDLESS | NUMBERS | {"rich"}),
         (["report", "--help"], TRAINING | NEEDLESS | {"rich"}),
+        (["soup", "--help"], TRAINING | NEEDLESS | {"rich"}),
     ],
 )
 def test_a_command_answers_without_packages_that_train(arguments, unwanted):

@@ -60,6 +60,27 @@ def test_a_run_that_has_finished_since_the_records_were_read_is_done(run):
     assert plan_of([run]) == Plan(done=[run])
 
 
+@pytest.mark.parametrize(
+    ("files", "is_done"),
+    [((), False), (("result.json",), False), (("result.json", "weights.safetensors"), True)],
+)
+def test_a_finished_run_whose_weights_are_to_be_kept_is_done_if_it_has_them(
+    tmp_path, files, is_done
+):
+    run = make_run(tmp_path, "trainer.keep_weights=true")
+    run.folder.mkdir(parents=True)
+    for name in files:
+        (run.folder / name).touch()
+    plan = plan_of([run], [make_run_record(run)])  # committed, or in the folder
+    assert plan == (Plan(done=[run]) if is_done else Plan(missing=[run]))
+
+
+def test_a_run_that_has_finished_since_without_its_weights_is_missing(tmp_path):
+    run = make_run(tmp_path, "trainer.keep_weights=true")
+    store_run_record(run)
+    assert plan_of([run]) == Plan(missing=[run])
+
+
 def test_a_run_with_a_crash_record_has_crashed(run):
     (run.folder / "crash.json").write_text("{}")
     assert plan_of([run]) == Plan(crashed=[run])

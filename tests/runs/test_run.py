@@ -58,6 +58,15 @@ def test_a_job_is_done_when_its_output_exists(tmp_path, options, outputs, output
     assert Job(run, **options).is_done == (output in outputs)
 
 
+@pytest.mark.parametrize(("stop_after", "is_done"), [(None, False), (0.25, True)])
+def test_a_job_that_is_to_keep_weights_is_not_done_without_them(tmp_path, stop_after, is_done):
+    run = make_run(tmp_path, "trainer.keep_weights=true")
+    store_run_record(run)
+    assert Job(run, stop_after=stop_after).is_done == is_done
+    (run.folder / "weights.safetensors").touch()
+    assert Job(run, stop_after=stop_after).is_done
+
+
 def test_a_run_that_starts_from_the_model_has_no_prerequisite():
     assert Job(make_run()).prerequisite is None
 

@@ -8,8 +8,9 @@ from stablebert.report.analyses.noise import NOISE
 from stablebert.report.analyses.paired import PAIRED
 from stablebert.report.analyses.randomness import RANDOMNESS
 from stablebert.report.analyses.rates import RATES
+from stablebert.report.analyses.soup import SOUP
 
-_ALL = (NOISE, DISAGREEMENT, PAIRED, RATES, RANDOMNESS, EQUIVALENCE, COST)
+_ALL = (NOISE, DISAGREEMENT, SOUP, PAIRED, RATES, RANDOMNESS, EQUIVALENCE, COST)
 ANALYSES = {analysis.name: analysis for analysis in _ALL}
 
 

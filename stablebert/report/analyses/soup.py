@@ -1,0 +1,139 @@
+"""Soups of the runs of each cell, next to its mean run and its best run by validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stablebert.report.analyses.base import Analysis, Basis, Findings, Number
+from stablebert.report.cells import describe_cell
+from stablebert.report.join import CellResult
+from stablebert.report.render import Entry, Table
+from stablebert.report.tables import label_entries
+from stablebert.runs.files import cell_folder
+from stablebert.runs.record import RecordError
+from stablebert.runs.soup import Soup, inputs_of, read_soup, soup_file
+from stablebert.text import count_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """A cell and the soup of all its runs."""
+
+    result: CellResult
+    soup: Soup
+
+    def scores(self, split: str) -> dict[str, float]:
+        """Return scores x 100 on `val` or `test`, by column."""
+        scores = self.result.val if split == "val" else self.result.test
+        return {
+            "mean_run": float(scores.mean()),
+            "best_run": float(scores[np.argmax(self.result.val)]),
+            "uniform_soup": 100 * self.soup.score(f"{split}_uniform"),
+            "greedy_soup": 100 * self.soup.score(f"{split}_greedy"),
+        }
+
+
+def _obstacle(basis: Basis) -> str:
+    if any(_file(result, basis.request.roots) for result in basis.results):
+        return ""
+    return "no cell has a soup of all its runs; `stablebert soup SWEEP` computes them"
+
+
+def _file(result: CellResult, roots: Sequence[Path]) -> Path | None:
+    """Return the file of the soup of all runs of a cell, if there is one."""
+    cell = result.cell
+    for root in roots:
+        folder = cell_folder(
+            root,
+            scale=cell.scale,
+            task=cell.task,
+            method=cell.method,
+            config_id=cell.config_id,
+        )
+        if (file := soup_file(folder, cell.seeds)).exists():
+            return file
+    return None
+
+
+def _analyze(basis: Basis) -> Findings:
+    comparisons, problems = [], []
+    for result in basis.results:
+        file = _file(result, basis.request.roots)
+        if not file:
+            continue
+        cell = result.cell
+        try:
+            soup = read_soup(file, config_id=cell.config_id, seeds=cell.seeds)
+        except RecordError as error:
+            problems.append(str(error))
+            continue
+        if soup and soup.inputs == inputs_of(result.records):
+            comparisons.append(_Comparison(result=result, soup=soup))
+        else:
+            problems.append(f"{describe_cell(cell)}: {file.name} is of earlier runs; {_ADVICE}")
+    if absent := len(basis.cells) - len(comparisons) - len(problems):
+        problems.append(f"{count_of(absent, 'cell')} without a soup; {_ADVICE}")
+    splits = ("test", "val") if comparisons else ()
+    return Findings(
+        tables=[_table(comparisons, basis, split) for split in splits],
+        sentences=[*problems, *_DEFINITIONS],
+        numbers=[number for each in comparisons for number in _numbers(each)],
+    )
+
+
+_ADVICE = "`stablebert soup SWEEP` computes it"
+_DEFINITIONS = (
+    "Soup: one model whose weights are the mean of those of the runs (Wortsman et al., 2022). "
+    "Uniform: of all runs. Greedy: of runs added from the best by validation on, each kept if the "
+    "validation score does not drop; its own validation score is therefore too high. Best run: by "
+    "validation.",
+    "Every soup is one number without an interval. Runs of different seed_init start from "
+    "different heads and share only the encoder, so nothing guarantees that their mean works.",
+)
+
+
+def _table(comparisons: Sequence[_Comparison], basis: Basis, split: str) -> Table:
+    head = ["n", "mean run", "best run", "uniform soup", "greedy soup", "runs in it"]
+    rows = [
+        [
+            *label_entries(each.result.cell, basis.labels),
+            *(
+                Entry(text=text)
+                for text in (
+                    str(each.result.n),
+                    *(f"{score:.1f}" for score in each.scores(split).values()),
+                    str(len(each.soup.greedy)),
+                )
+            ),
+        ]
+        for each in comparisons
+    ]
+    return Table(
+        title=f"Soups of runs ({'validation' if split == 'val' else 'test'} score x 100)",
+        head=["task", *basis.labels, *head],
+        rows=rows,
+        labels=1 + len(basis.labels),
+    )
+
+
+def _numbers(each: _Comparison) -> list[Number]:
+    cell = each.result.cell
+    return [
+        Number(cell=cell, quantity="n", value=each.result.n),
+        Number(cell=cell, quantity="greedy_runs", value=len(each.soup.greedy)),
+        *(
+            Number(cell=cell, quantity=name, value=score, level=split)
+            for split in ("test", "val")
+            for name, score in each.scores(split).items()
+        ),
+    ]
+
+
+SOUP = Analysis(
+    name="soup",
+    summary="one model with the mean weights of all runs",
+    obstacle=_obstacle,
+    analyze=_analyze,
+)
