@@ -54,8 +54,11 @@ class CellPredictions:
 
     @cached_property
     def split(self) -> VarianceSplit | None:
-        """Variance of the scores, split; None with fewer than `MIN_RUNS` runs, or `MIN_ROWS`."""
-        if len(self.positions) < MIN_RUNS or len(self.labels) < MIN_ROWS:
+        """Variance of the scores, split; None with fewer than `MIN_RUNS` runs, or `MIN_ROWS`.
+
+        Also None for runs that validation selected: they do not vary like those of all seeds.
+        """
+        if self.result.pruned or len(self.positions) < MIN_RUNS or len(self.labels) < MIN_ROWS:
             return None
         return split_variance(self.metric, predictions_of_runs(self.logits), self.labels)
 

@@ -1,7 +1,7 @@
 """Types that the analyses of a report share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -88,29 +88,26 @@ class Number:
     cell: Cell
     quantity: str
     """Name of the number, such as `difference`."""
-    value: float | str
-    low: float | None = None
-    """Lower end of its interval, if it has one."""
-    high: float | None = None
+    value: float | str | Interval
     baseline: Cell | None = None
     """Cell with which `cell` is compared."""
     level: str = ""
     """What the number is about within the cell, such as a seed."""
 
 
-def interval_number(
-    cell: Cell, quantity: str, x: Interval, *, baseline: Cell | None = None, level: str = ""
-) -> Number:
-    """Return the line of an estimate with its interval."""
-    return Number(
-        cell=cell,
-        quantity=quantity,
-        value=x.value,
-        low=x.low,
-        high=x.high,
-        baseline=baseline,
-        level=level,
-    )
+def numbers_by_name(
+    cell: Cell,
+    values: Mapping[str, float | str | Interval | None],
+    *,
+    baseline: Cell | None = None,
+    level: str = "",
+) -> list[Number]:
+    """Return a line per value, by the name of its quantity; values that are None have none."""
+    return [
+        Number(cell=cell, quantity=name, value=value, baseline=baseline, level=level)
+        for name, value in values.items()
+        if value is not None
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +150,11 @@ def numbers_csv(numbers: Sequence[Number], cells: Sequence[Cell]) -> str:
 
 
 def _csv_line(number: Number, keys: Sequence[str]) -> Mapping[str, object]:
+    value = number.value
     return {
         **key_values(number.cell, keys),
         "baseline": number.baseline.config_id if number.baseline else None,
-        **{name: getattr(number, name) for name in ("quantity", "level", "value", "low", "high")},
+        "quantity": number.quantity,
+        "level": number.level,
+        **(asdict(value) if isinstance(value, Interval) else {"value": value}),
     }

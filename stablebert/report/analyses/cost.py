@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isinf
 
-from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, interval_number
+from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, numbers_by_name
 from stablebert.report.cells import describe_cell, task_title
 from stablebert.report.join import CellResult
 from stablebert.report.render import Entry, Table
@@ -173,18 +173,18 @@ def _format_number(x: float, digits: int) -> str:
 
 
 def _numbers(c: _CellCost) -> list[Number]:
-    cell = c.result.cell
-    values = {
-        "target": c.target.value,
-        "n": c.cost.n,
-        "reached": c.cost.successes,
-        "seconds_per_run": c.seconds,
-    }
-    intervals = {"probability": c.cost.probability, "runs": c.cost.runs, "hours": c.cost.hours}
-    return [
-        *(Number(cell=cell, quantity=name, value=value) for name, value in values.items()),
-        *(interval_number(cell, name, x) for name, x in intervals.items()),
-    ]
+    return numbers_by_name(
+        c.result.cell,
+        {
+            "target": c.target.value,
+            "n": c.cost.n,
+            "reached": c.cost.successes,
+            "seconds_per_run": c.seconds,
+            "probability": c.cost.probability,
+            "runs": c.cost.runs,
+            "hours": c.cost.hours,
+        },
+    )
 
 
 COST = Analysis(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from stablebert.report.analyses.base import Analysis, Basis, Findings, Number
+from stablebert.report.analyses.base import Analysis, Basis, Findings, numbers_by_name
 from stablebert.report.analyses.shortage import lack_of_predictions, problems_with_predictions
 from stablebert.report.cell_predictions import CellPredictions
 from stablebert.report.cells import Cell, task_title
@@ -53,11 +53,7 @@ def _analyze(basis: Basis) -> Findings:
     return Findings(
         tables=[_table(rows, basis)] if rows else [],
         sentences=[*_conclusions(rows, basis), *_DEFINITIONS, *problems_with_predictions(basis)],
-        numbers=[
-            Number(cell=row.cell, quantity=name, value=value)
-            for row in rows
-            for name, value in row.measures.items()
-        ],
+        numbers=[number for row in rows for number in numbers_by_name(row.cell, row.measures)],
     )
 
 

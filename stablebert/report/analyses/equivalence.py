@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stablebert.config.values import parse_value
-from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, interval_number
+from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, numbers_by_name
 from stablebert.report.analyses.contrasts import NOT_COMPARED, Contrast, contrast_sentences
 from stablebert.report.cells import Cell, identity_of, parameter_text, varying_parameters
 from stablebert.report.compare import FAMILIES, adjust_p_values, obstacle_between
@@ -180,27 +180,22 @@ def _table(tests: Sequence[_Test], basis: Basis, margin: float) -> Table:
 
 def _numbers(test: _Test) -> list[Number]:
     cell, baseline = test.other.cell, test.base.cell
-    values: dict[str, float | str] = {
-        "n": test.other.n,
-        "margin": test.welch.margin,
-        "p_tost": test.welch.p,
-        "p_tost_holm": test.p_holm,
-        "p_different_holm": test.p_zero_holm,
-        "p_tost_paired": test.paired.p,
-        "p_tost_paired_holm": test.p_paired_holm,
-        "verdict": test.verdict,
-    }
-    intervals = {
-        "difference": test.welch.difference,
-        "paired_difference": test.paired.difference,
-    }
-    return [
-        *(interval_number(cell, k, x, baseline=baseline) for k, x in intervals.items()),
-        *(
-            Number(cell=cell, quantity=k, value=value, baseline=baseline)
-            for k, value in values.items()
-        ),
-    ]
+    return numbers_by_name(
+        cell,
+        {
+            "difference": test.welch.difference,
+            "paired_difference": test.paired.difference,
+            "n": test.other.n,
+            "margin": test.welch.margin,
+            "p_tost": test.welch.p,
+            "p_tost_holm": test.p_holm,
+            "p_different_holm": test.p_zero_holm,
+            "p_tost_paired": test.paired.p,
+            "p_tost_paired_holm": test.p_paired_holm,
+            "verdict": test.verdict,
+        },
+        baseline=baseline,
+    )
 
 
 EQUIVALENCE = Analysis(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, interval_number
+from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, numbers_by_name
 from stablebert.report.analyses.shortage import lack_of_predictions, problems_with_predictions
 from stablebert.report.cell_predictions import CellPredictions
 from stablebert.report.cells import task_title
@@ -68,7 +68,8 @@ def _conclusions(basis: Basis) -> list[str]:
         title = task_title(cell.task, cell.scale)
         if split is None:
             n = count_of(len(predictions.positions), "run")
-            groups["not split on"].append(f"{title} ({n} with predictions)")
+            origin = "selected by seed pruning" if predictions.result.pruned else "with predictions"
+            groups["not split on"].append(f"{title} ({n} {origin})")
         elif split.sd.low > 0:
             groups["true scores differ on"].append(title)
         else:
@@ -83,8 +84,8 @@ _DEFINITIONS = (
     "rest counts as 0 (the CSV has it). True scores differ: the interval excludes 0.",
     "Calibrated: the noise SD that Jordan's formula gives for calibrated runs with two classes. "
     "NaN: runs with a prediction that is not finite; they score 0, on these rows as on any others. "
-    f"Left out: runs without valid predictions; cells with fewer than {MIN_RUNS} others are not "
-    "split.",
+    f"Left out: runs without valid predictions. Cells with fewer than {MIN_RUNS} others, or of "
+    "runs that seed pruning selected, are not split.",
 )
 
 
@@ -112,27 +113,23 @@ def _table(rows: Sequence[_Row], basis: Basis) -> Table:
 
 def _numbers(row: _Row) -> list[Number]:
     cell, split = row.predictions.result.cell, row.split
-    values = {
-        "n": split.n,
-        "rows": split.rows,
-        "mean": row.mean,
-        "sd": 100 * split.total_sd,
-        "noise_sd": 100 * split.noise_sd,
-        "variance": 100**2 * split.total,
-        "noise_variance": 100**2 * split.noise,
-        "true_variance": 100**2 * split.true,
-        "calibrated_noise_sd": row.calibrated_sd,
-        "not_finite": row.predictions.not_finite,
-        "left_out": row.predictions.absent,
-    }
-    return [
-        interval_number(cell, "true_sd", row.true_sd),
-        *(
-            Number(cell=cell, quantity=name, value=value)
-            for name, value in values.items()
-            if value is not None
-        ),
-    ]
+    return numbers_by_name(
+        cell,
+        {
+            "true_sd": row.true_sd,
+            "n": split.n,
+            "rows": split.rows,
+            "mean": row.mean,
+            "sd": 100 * split.total_sd,
+            "noise_sd": 100 * split.noise_sd,
+            "variance": 100**2 * split.total,
+            "noise_variance": 100**2 * split.noise,
+            "true_variance": 100**2 * split.true,
+            "calibrated_noise_sd": row.calibrated_sd,
+            "not_finite": row.predictions.not_finite,
+            "left_out": row.predictions.absent,
+        },
+    )
 
 
 NOISE = Analysis(

@@ -8,7 +8,7 @@ from stablebert.report.analyses.base import (
     Basis,
     Findings,
     Number,
-    interval_number,
+    numbers_by_name,
 )
 from stablebert.report.analyses.contrasts import (
     Contrast,
@@ -143,21 +143,19 @@ def _table(pairs: Sequence[_Pairs], basis: Basis) -> Table:
 
 def _numbers(pair: _Pairs) -> list[Number]:
     cell, baseline = pair.result.cell, pair.comparison.baseline
-    values = {
-        "n": pair.result.n,
-        "p_sign_flip": pair.p,
-        "p_sign_flip_holm": pair.p_holm,
-        "p_welch": pair.comparison.p_welch,
-        "p_welch_holm": pair.comparison.p_holm,
-        **asdict(pair.gain),
-    }
-    return [
-        interval_number(cell, "difference", pair.difference, baseline=baseline),
-        *(
-            Number(cell=cell, quantity=name, value=value, baseline=baseline)
-            for name, value in values.items()
-        ),
-    ]
+    return numbers_by_name(
+        cell,
+        {
+            "difference": pair.difference,
+            "n": pair.result.n,
+            "p_sign_flip": pair.p,
+            "p_sign_flip_holm": pair.p_holm,
+            "p_welch": pair.comparison.p_welch,
+            "p_welch_holm": pair.comparison.p_holm,
+            **asdict(pair.gain),
+        },
+        baseline=baseline,
+    )
 
 
 PAIRED = Analysis(

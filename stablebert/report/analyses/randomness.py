@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 
-from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, interval_number
+from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, numbers_by_name
 from stablebert.report.cells import Cell, task_title
 from stablebert.report.join import CellResult
 from stablebert.report.render import Entry, Table
@@ -243,33 +242,34 @@ def _scores_table(grid: _Grid, labels: Sequence[str]) -> Table:
 
 def _numbers(grid: _Grid) -> list[Number]:
     cell, score, m = grid.result.cell, grid.score, grid.margins
-    number = partial(Number, cell=cell)
-    numbers = []
-    for source, part in grid.parts.items():
-        variance = replace(part.variance, value=part.estimate)
-        numbers += [
-            interval_number(cell, f"{score}_variance", variance, level=source),
-            interval_number(cell, f"{score}_component_sd", part.sd, level=source),
-            number(quantity=f"{score}_share", value=part.share, level=source),
-        ]
-    for name, values in ((f"{score}_p_f", grid.p), (f"{score}_p_holm", grid.p_holm)):
-        levels = zip(_SEEDS, values, strict=True) if values else ()
-        numbers += [number(quantity=name, value=p, level=level) for level, p in levels]
-    totals = {"mean": m.mean, "best": m.best, "worst": m.worst}
-    numbers += [number(quantity=f"{score}_{name}", value=x) for name, x in totals.items()]
+    numbers: list[Number] = []
+    p_values = (*grid.p, None), (*grid.p_holm, None)  # the residual has none
+    for (source, part), p, p_holm in zip(grid.parts.items(), *p_values, strict=False):
+        numbers += numbers_by_name(
+            cell,
+            {
+                f"{score}_variance": replace(part.variance, value=part.estimate),
+                f"{score}_component_sd": part.sd,
+                f"{score}_share": part.share,
+                f"{score}_p_f": p,
+                f"{score}_p_holm": p_holm,
+            },
+            level=source,
+        )
+    totals = {f"{score}_mean": m.mean, f"{score}_best": m.best, f"{score}_worst": m.worst}
+    numbers += numbers_by_name(cell, totals)
     sides = (
         ("seed_init", grid.layout.seed_init, m.init),
         ("seed_data", grid.layout.seed_data, m.data),
     )
     for key, seeds, margin in sides:
         for i, seed in enumerate(seeds):
-            level, mean, sd = f"{key}={seed}", float(margin.means[i]), float(margin.sds[i])
-            numbers.append(number(quantity=f"{score}_mean", value=mean, level=level))
-            numbers.append(number(quantity=f"{score}_sd", value=sd, level=level))
+            values = {f"{score}_mean": float(margin.means[i]), f"{score}_sd": float(margin.sds[i])}
+            numbers += numbers_by_name(cell, values, level=f"{key}={seed}")
     for init, scores in zip(grid.layout.seed_init, grid.layout.scores.tolist(), strict=True):
         for data, x in zip(grid.layout.seed_data, scores, strict=True):
             level = f"seed_init={init} seed_data={data}"
-            numbers.append(number(quantity=score, value=x, level=level))
+            numbers.append(Number(cell=cell, quantity=score, value=x, level=level))
     return numbers
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
 from stablebert.config.values import parse_value
-from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, interval_number
+from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, numbers_by_name
 from stablebert.report.analyses.contrasts import Contrast, contrast_sentences
 from stablebert.report.cells import (
     Cell,
@@ -321,37 +320,34 @@ def _comparison_table(comparisons: Sequence[_Comparison], labels: Sequence[str])
 
 
 def _numbers(tuning: _Tuning) -> list[Number]:
-    numbers = []
+    numbers: list[Number] = []
     for r in tuning.results:
         val, test = describe_scores(r.val), describe_scores(r.test)
         values: dict[str, float] = {"n": r.n, "failed": r.failed, "at_chance": r.at_chance}
         values |= {"val_mean": val.mean, "val_sd": val.sd}
         values |= {"test_mean": test.mean, "test_sd": test.sd}
-        numbers += [Number(cell=r.cell, quantity=name, value=x) for name, x in values.items()]
+        numbers += numbers_by_name(r.cell, values)
     curve = tuning.curve
-    numbers += [
-        Number(cell=tuning.best.cell, quantity=name, value=value)
-        for name, value in [
-            ("best_rate", curve.best),
-            ("lowest_good_rate", curve.low),
-            ("highest_good_rate", curve.high),
-            ("octaves", curve.octaves),
-        ]
-    ]
-    return numbers
+    rates = {
+        "best_rate": curve.best,
+        "lowest_good_rate": curve.low,
+        "highest_good_rate": curve.high,
+        "octaves": curve.octaves,
+    }
+    return [*numbers, *numbers_by_name(tuning.best.cell, rates)]
 
 
 def _test_numbers(c: _Comparison) -> list[Number]:
-    cell, baseline = c.other.best.cell, c.base.best.cell
-    number = partial(Number, cell=cell, baseline=baseline)
-    values = {"p_welch_at_best_rates": c.p, "p_holm_at_best_rates": c.p_holm}
-    numbers = [number(quantity=name, value=p) for name, p in values.items() if p is not None]
-    if c.difference:
-        name = "difference_at_best_rates"
-        numbers.append(interval_number(cell, name, c.difference, baseline=baseline))
-    if c.obstacle:
-        numbers.append(number(quantity="not_judged", value=c.obstacle))
-    return numbers
+    return numbers_by_name(
+        c.other.best.cell,
+        {
+            "p_welch_at_best_rates": c.p,
+            "p_holm_at_best_rates": c.p_holm,
+            "difference_at_best_rates": c.difference,
+            "not_judged": c.obstacle or None,
+        },
+        baseline=c.base.best.cell,
+    )
 
 
 RATES = Analysis(

@@ -1,6 +1,7 @@
 """The split of each ± over seeds into test-set noise and true scores."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,6 +113,14 @@ def test_runs_that_differ_on_all_rows_differ_in_their_true_scores(tmp_path):
     records, predictions = make_runs(cell, certain_logits(hits, labels), labels)
     text = write(tmp_path, [cell], records, [store_predictions(tmp_path / "runs", predictions)])
     assert "standard: true scores differ on RTE.\n" in text
+
+
+def test_runs_that_validation_selected_are_not_split(tmp_path):
+    records, predictions = make_runs(RTE, certain_logits(HITS))
+    records = [replace(record, pruned_from=((9, 9),)) for record in records]
+    text = write(tmp_path, [RTE], records, [store_predictions(tmp_path / "runs", predictions)])
+    assert "standard: not split on RTE (5 runs selected by seed pruning).\n" in text
+    assert not numbers_of(tmp_path / "t-noise.csv", quantity="true_sd")
 
 
 def test_missing_predictions_are_counted(report):
