@@ -10,7 +10,7 @@ from stablebert.report.analyses.randomness import RANDOMNESS
 from stablebert.report.analyses.rates import RATES
 from stablebert.report.analyses.soup import SOUP
 
-_ALL = (NOISE, DISAGREEMENT, SOUP, PAIRED, RATES, RANDOMNESS, EQUIVALENCE, COST)
+_ALL = (NOISE, DISAGREEMENT, SOUP, PAIRED, EQUIVALENCE, RATES, RANDOMNESS, COST)
 ANALYSES = {analysis.name: analysis for analysis in _ALL}
 
 

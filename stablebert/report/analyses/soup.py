@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from stablebert.report.analyses.base import Analysis, Basis, Findings, Number
+from stablebert.report.analyses.base import Analysis, Basis, Findings, Number, numbers_by_name
 from stablebert.report.cells import describe_cell
 from stablebert.report.join import CellResult
 from stablebert.report.render import Entry, Table
@@ -26,10 +24,11 @@ class _Comparison:
 
     def scores(self, split: str) -> dict[str, float]:
         """Return scores x 100 on `val` or `test`, by column."""
-        scores = self.result.val if split == "val" else self.result.test
+        val = self.result.val
+        scores = val if split == "val" else self.result.test
         return {
             "mean_run": float(scores.mean()),
-            "best_run": float(scores[np.argmax(self.result.val)]),
+            "best_run": float(scores[val == val.max()].mean()),
             "uniform_soup": 100 * self.soup.score(f"{split}_uniform"),
             "greedy_soup": 100 * self.soup.score(f"{split}_greedy"),
         }
@@ -120,13 +119,13 @@ def _table(comparisons: Sequence[_Comparison], basis: Basis, split: str) -> Tabl
 
 def _numbers(each: _Comparison) -> list[Number]:
     cell = each.result.cell
+    counts = {"n": each.result.n, "greedy_runs": len(each.soup.greedy)}
     return [
-        Number(cell=cell, quantity="n", value=each.result.n),
-        Number(cell=cell, quantity="greedy_runs", value=len(each.soup.greedy)),
+        *numbers_by_name(cell, counts),
         *(
-            Number(cell=cell, quantity=name, value=score, level=split)
+            number
             for split in ("test", "val")
-            for name, score in each.scores(split).items()
+            for number in numbers_by_name(cell, each.scores(split), level=split)
         ),
     ]
 

@@ -93,7 +93,7 @@ def test_the_largest_p_value_of_a_difference_is_multiplied_by_the_families(repor
 @pytest.mark.parametrize(
     ("task", "verdict"), [("rte", "equivalent"), ("mrpc", "different"), ("cola", "different")]
 )
-def test_verdicts_are(report, task, verdict):
+def test_the_csv_has_the_verdict(report, task, verdict):
     (number,) = numbers_of(report[1] / "t-equivalence.csv", task=task, quantity="verdict")
     assert number.value == verdict
 

@@ -39,7 +39,7 @@ def test_probabilities_must_be_probabilities(p, confidence):
 
 
 @pytest.mark.parametrize("p", [0.05, 0.3, 0.7])
-def test_so_many_runs_are_enough_and_one_less_is_not(p):
+def test_the_number_of_runs_is_enough_and_one_fewer_is_not(p):
     """In 20,000 simulated campaigns of each size."""
     k = int(runs_until_success(p))
     hits = np.random.default_rng(0).random((20_000, k)) < p

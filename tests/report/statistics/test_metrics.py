@@ -86,7 +86,7 @@ def test_a_run_with_nan_leaves_the_others_alone(metric):
     assert after[[0, 2, 3]].tolist() == before[[0, 2, 3]].tolist()
 
 
-def test_an_unknown_metric_is_reported_with_those_there_are():
+def test_an_unknown_metric_is_reported_with_the_allowed_ones():
     with pytest.raises(ValueError, match="'bleu' is unknown; choose one of accuracy, f1, mcc"):
         metrics.score_runs("bleu", [[0, 1]], [0, 1])
 
