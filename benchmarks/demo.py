@@ -1,4 +1,4 @@
-"""Measure how hard the demo tasks are, and what pre-training is worth.
+"""Print the tables of docs/demo.md: how hard the tasks are, and what the records of runs say.
 
 The bag of words is a linear model of the word counts of each sentence and of the number of words
 that two sentences share, regularized by cross-validation on the training rows and scored on the
@@ -8,7 +8,8 @@ test rows.
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -25,20 +26,21 @@ from stablebert.glue.sources import resolve
 from stablebert.glue.splits import split_rows
 from stablebert.report.expected import read_sweep_records
 from stablebert.report.join import CellResult, join_records
+from stablebert.report.statistics.scores import FloatArray
 from stablebert.signals import run_script
 from stablebert.tasks import DEMO, TASKS
 
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
 
 LENGTHS = ("3epochs", "longer")
-STANDARD = ("scale=demo", f"task={','.join(FULL)}", "method=standard", "seed=0..4")
-RATES = (
-    "scale=demo",
-    "task=rte,mrpc,stsb,cola",
-    "optimizer.lr=1.25e-4,2.5e-4,5e-4,1e-3,2e-3",
-    "seed=100..107",
+SEARCH = ("scale=demo", "task=rte,mrpc,stsb,cola", "seed=100..107")
+"""Overrides of the searches: tasks, and seeds that no other table reports."""
+RATES = ("optimizer.lr=1.25e-4,2.5e-4,5e-4,1e-3,2e-3",)
+METHOD_RATES = (
+    "method=bitfit,layernorm,head_only,mosbach",
+    "optimizer.lr=6.25e-5,1.25e-4,2.5e-4,5e-4,1e-3,3e-3,1e-2,3e-2,0.1,0.2,0.4",
 )
-"""Overrides that narrow the sweep bias_correction to the runs that chose the learning rate."""
+ALL_TASKS = ("scale=demo", f"task={','.join(FULL)}")
 
 
 def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
@@ -103,7 +105,7 @@ def baselines(source: str, models: Sequence[str], runs: Path) -> str:
     """
     head = ["task", "metric", "majority", "bag of words"]
     head += [f"{Path(model).name}, {length}" for model in models for length in LENGTHS]
-    overrides = [*STANDARD, f"data.source={source}"]
+    overrides = [*ALL_TASKS, "method=standard", "seed=0..4", f"data.source={source}"]
     results = {
         (model, result.cell.task, result.cell.length): result
         for model in models
@@ -119,21 +121,83 @@ def baselines(source: str, models: Sequence[str], runs: Path) -> str:
     return markdown_table(head, rows)
 
 
-def rates(runs: Path) -> str:
-    """Return a table of validation scores by learning rate, from the runs of `RATES`."""
-    results: dict[tuple[float, str], list[CellResult]] = {}
-    for result in summaries("bias_correction", RATES, runs):
-        key = float(str(result.cell.params["optimizer.lr"])), result.cell.method
-        results.setdefault(key, []).append(result)
-    tasks = [f"demo-{result.cell.task}" for result in next(iter(results.values()))]
+def rates(overrides: Sequence[str], runs: Path) -> str:
+    """Return a table of validation scores by method and learning rate.
+
+    Args:
+        overrides: `RATES` or `METHOD_RATES`.
+        runs: Folder of the records.
+    """
+    results: dict[tuple[str, float], list[CellResult]] = {}
+    for result in summaries("bias_correction", [*SEARCH, *overrides], runs):
+        if result.n:
+            key = result.cell.method, float(str(result.cell.params["optimizer.lr"]))
+            results.setdefault(key, []).append(result)
+    means = {key: np.mean([result.val.mean() for result in results[key]]) for key in results}
+    best = {method: max(means[key] for key in means if key[0] == method) for method, _ in means}
     rows = []
-    for (rate, method), cells in sorted(results.items(), key=lambda item: item[0]):
-        scores = [f"{result.val.mean():.1f} ± {result.val.std(ddof=1):.1f}" for result in cells]
-        mean = f"{np.mean([result.val.mean() for result in cells]):.1f}"
-        counts = [sum(r.failed for r in cells), sum(r.at_chance for r in cells)]
-        n = sum(result.n for result in cells)
-        rows.append([f"{rate:g}", method, *scores, mean, *(f"{count} of {n}" for count in counts)])
-    return markdown_table(["rate", "method", *tasks, "mean", "failed", "at chance"], rows)
+    for (method, rate), cells in sorted(results.items()):
+        mean = means[method, rate]
+        text = f"**{mean:.1f}**" if mean == best[method] else f"{mean:.1f}"
+        scores = [_mean_and_deviation(result.val) for result in cells]
+        rows.append([method, f"{rate:g}", *scores, text, *_counts(cells)])
+    tasks = [f"demo-{result.cell.task}" for result in next(iter(results.values()))]
+    return markdown_table(["method", "learning rate", *tasks, "mean", "failed", "at chance"], rows)
+
+
+def depths(runs: Path) -> str:
+    """Return a table of mean validation scores by task and depth of re-initialization."""
+    results: dict[str, dict[str, float]] = {}
+    for result in summaries("reinit_depth", [*ALL_TASKS, "seed=100..102"], runs):
+        scores = results.setdefault(f"demo-{result.cell.task}", {})
+        scores[str(result.cell.params["reinit.num_layers"])] = result.val.mean()
+    rows = []
+    for task, scores in results.items():
+        best = max(scores.values())
+        rows.append([task, *(f"**{x:.1f}**" if x == best else f"{x:.1f}" for x in scores.values())])
+    return markdown_table(["task", *next(iter(results.values()))], rows)
+
+
+def effects(sweep: str, seeds: str, runs: Path) -> str:
+    """Return a table of test scores by method, length and task.
+
+    Args:
+        sweep: Sweep whose cells are shown.
+        seeds: Value of `seed`.
+        runs: Folder of the records.
+    """
+    results: dict[tuple[str, str], list[CellResult]] = {}
+    for result in summaries(sweep, [*ALL_TASKS, f"seed={seeds}"], runs):
+        results.setdefault((result.cell.method, result.cell.length), []).append(result)
+    rows = [
+        [*row, *(_mean_and_deviation(result.test) for result in cells), *_counts(cells)]
+        for row, cells in results.items()
+    ]
+    head = ["method", "length", *(f"demo-{name}" for name in FULL), "failed", "at chance"]
+    return markdown_table(head, rows)
+
+
+def _mean_and_deviation(scores: FloatArray) -> str:
+    """Return `mean ± standard deviation`, without the latter for a single score."""
+    mean = f"{scores.mean():.1f}"
+    return f"{mean} ± {scores.std(ddof=1):.1f}" if len(scores) > 1 else mean
+
+
+def _counts(cells: Sequence[CellResult]) -> list[str]:
+    """Return the numbers of runs that failed and that are at chance, each `K of N`."""
+    n = sum(result.n for result in cells)
+    counts = sum(result.failed for result in cells), sum(result.at_chance for result in cells)
+    return [f"{count} of {n}" for count in counts]
+
+
+TABLES: Mapping[str, Callable[[Path], str]] = {
+    "rates": partial(rates, RATES),
+    "method_rates": partial(rates, METHOD_RATES),
+    "depths": depths,
+    "table1": partial(effects, "table1", "0..19"),
+    "bias_correction": partial(effects, "bias_correction", "0..37"),
+}
+"""Tables of records by name."""
 
 
 def summaries(sweep: str, overrides: Sequence[str], runs: Path) -> list[CellResult]:
@@ -184,17 +248,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and print a table, or write a model."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.demo",
-        description="Measure how hard the demo tasks are, and what pre-training is worth.",
+        description="Print the tables of docs/demo.md, or write a model with random weights.",
     )
     add = parser.add_argument
     add(
         "what",
         nargs="?",
         default="baselines",
-        choices=["baselines", "examples", "random", "rates"],
+        choices=["baselines", "examples", "random", *TABLES],
         help="baselines (default): test scores of the majority class, a bag of words and the "
         "--models; examples: rows of each class; random: write the demo's BERT with random weights "
-        "to FOLDER; rates: validation scores by learning rate",
+        f"to FOLDER; {', '.join(TABLES)}: tables of docs/demo.md, from --runs results",
     )
     add("folder", nargs="?", type=Path, metavar="FOLDER", help="new folder, for `random`")
     add("--data", default="demo", help="demo (default), demo:ROWS or demo:ROWS:SEED")
@@ -214,8 +278,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.what == "examples":
         rows = [row for name in FULL for row in examples(name, args.data)]
         print(markdown_table(["task", "label", "text"], rows))
-    elif args.what == "rates":
-        print(rates(args.runs))
+    elif args.what in TABLES:
+        print(TABLES[args.what](args.runs))
     else:
         print(baselines(args.data, args.models, args.runs))
 

@@ -213,6 +213,15 @@ def test_verdicts_on_the_demo_page_are_those_of_the_report(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["rates", "method_rates", "depths", "table1", "bias_correction"])
+def test_tables_on_the_demo_page_are_those_of_the_records(name):
+    from benchmarks.demo import TABLES
+
+    page = text_of(ROOT / "docs/demo.md")
+    assert TABLES[name](ROOT / "results") in page
+
+
+@pytest.mark.slow
 def test_library_example_of_the_readme_runs(tiny_bert, tmp_path, monkeypatch):
     import sys
     from types import ModuleType
