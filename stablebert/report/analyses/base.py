@@ -24,7 +24,7 @@ class Request:
     """The analyses that a user asks for, and their options."""
 
     names: Sequence[str] = ()
-    """Names of analyses to print, and to run even if they are slow."""
+    """Names of analyses to print."""
     roots: Sequence[Path] = ()
     """Folders of the records, next to which their predictions are."""
     margin: float = 1.0
@@ -133,8 +133,6 @@ class Analysis:
     read no file."""
     analyze: Callable[[Basis], Findings]
     """Called only if there is no obstacle."""
-    is_slow: bool = False
-    """True if it runs only on request."""
 
 
 def numbers_csv(numbers: Sequence[Number], cells: Sequence[Cell]) -> str:

@@ -187,7 +187,7 @@ def _compare(tunings: Sequence[_Tuning]) -> list[_Comparison]:
 
 
 def _method_sentences(tunings: Sequence[_Tuning], labels: Sequence[str]) -> list[str]:
-    """Return one sentence per row: its best rates, and its failed runs over all rates."""
+    """Return one sentence per row: its best rates, and its failed runs across all rates."""
     groups: dict[str, list[_Tuning]] = {}
     for tuning in tunings:
         groups.setdefault(row_name(tuning.best.cell, labels), []).append(tuning)
@@ -196,16 +196,12 @@ def _method_sentences(tunings: Sequence[_Tuning], labels: Sequence[str]) -> list
         texts = []
         for t in group:
             title = task_title(t.best.cell.task, t.best.cell.scale)
-            notes = ["edge of the grid"] if t.curve.best_is_at_edge else []
-            if t.curve.octaves:
-                notes.append(f"good: {t.curve.low:g} to {t.curve.high:g}")
-            texts.append(
-                f"{t.curve.best:g} on {title}" + (f" ({'; '.join(notes)})" if notes else "")
-            )
+            note = " (edge of the grid)" if t.curve.best_is_at_edge else ""
+            texts.append(f"{t.curve.best:g} on {title}{note}")
         failed, n = sum(t.failed for t in group), sum(t.n for t in group)
         sentences.append(
             f"{name}: best learning rate {', '.join(texts)}; {failed} of {count_of(n, 'run')} "
-            "failed over all rates."
+            "failed across all rates."
         )
     return sentences
 
@@ -295,7 +291,7 @@ def _best_table(tunings: Sequence[_Tuning], labels: Sequence[str]) -> Table:
         labeled = label_entries(t.best.cell, labels)
         rows.append([*labeled, best, *(Entry(text=text) for text in texts)])
     head = ["task", *labels, "best rate", "best validation", "test", "failed", "good from"]
-    head += ["good to", "factor", "failed at all rates"]
+    head += ["good to", "factor", "failed, all rates"]
     title = "Best learning rate, and rates within one point of it"
     return Table(title=title, head=head, rows=rows, labels=1 + len(labels))
 

@@ -19,35 +19,30 @@ class Sections:
     """Results by name of the analysis."""
     obstacles: dict[str, str]
     """Reasons why analyses do not apply, by name."""
-    on_request: Sequence[str]
-    """Analyses that apply, but were not requested and are slow."""
 
 
 def run_analyses(basis: Basis, *, name: str, out: Path) -> Sections:
     """Run the analyses that apply to a report, and write `<name>-<analysis>.csv` for each.
 
-    Deletes such files of analyses that do not run, which an earlier report has left.
+    Deletes such files of analyses that do not apply, which an earlier report has left.
 
     Args:
         basis: The cells of the report.
         name: Name of the report.
         out: Folder of the files.
     """
-    documents, obstacles, on_request = {}, {}, []
+    documents, obstacles = {}, {}
     for key, analysis in ANALYSES.items():
         file = out / f"{name}-{key}.csv"
         if reason := analysis.obstacle(basis):
             obstacles[key] = reason
-        elif analysis.is_slow and key not in basis.request.names:
-            on_request.append(key)
+            file.unlink(missing_ok=True)
         else:
             found = analysis.analyze(basis)
             title = f"{name}: {key}"
             documents[key] = Document(title=title, tables=found.tables, caption=found.sentences)
             save_text(file, numbers_csv(found.numbers, basis.cells))
-            continue
-        file.unlink(missing_ok=True)
-    return Sections(documents=documents, obstacles=obstacles, on_request=on_request)
+    return Sections(documents=documents, obstacles=obstacles)
 
 
 def render_sections(sections: Sections, requested: Sequence[str], *, file: Path) -> list[str]:
@@ -65,10 +60,9 @@ def render_sections(sections: Sections, requested: Sequence[str], *, file: Path)
             else f"{name} does not apply: {sections.obstacles[name]}\n"
             for name in requested
         ]
-    names = [*sections.documents, *(f"{name} (slow)" for name in sections.on_request)]
-    if not names:
+    if not sections.documents:
         return ["No further analysis applies to these runs.\n"]
     return [
-        f"Analyses of these runs: {', '.join(names)}; print them with --analysis NAME,... or "
-        f"--analysis all, or see {escape_controls(str(file))}.\n"
+        f"Analyses of these runs: {', '.join(sections.documents)}; print them with --analysis "
+        f"NAME,... or --analysis all, or see {escape_controls(str(file))}.\n"
     ]

@@ -16,7 +16,7 @@ from tests.helpers.records import make_cell, make_record, read_csv
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-def analysis(name, value=1.0, obstacle="", *, is_slow=False):
+def analysis(name, value=1.0, obstacle=""):
     """An analysis with one number, a table of it, and a sentence."""
     table = Table(title="Numbers", head=["n"], rows=[[Entry(text=f"{value:.1f}")]], labels=0)
     return Analysis(
@@ -28,7 +28,6 @@ def analysis(name, value=1.0, obstacle="", *, is_slow=False):
             sentences=[f"The number is {value}."],
             numbers=[Number(cell=basis.cells[0], quantity="x", value=value)],
         ),
-        is_slow=is_slow,
     )
 
 
@@ -46,9 +45,9 @@ def report(monkeypatch, tmp_path):
 
 
 def test_by_default_a_line_says_which_analyses_apply(report, tmp_path):
-    text = report(analysis("one"), analysis("two", obstacle="no"), analysis("three", is_slow=True))
+    text = report(analysis("one"), analysis("two", obstacle="no"), analysis("three"))
     assert text.splitlines()[-1] == (
-        "Analyses of these runs: one, three (slow); print them with --analysis NAME,... or "
+        "Analyses of these runs: one, three; print them with --analysis NAME,... or "
         f"--analysis all, or see {tmp_path}/t.md."
     )
     assert "The number is" not in text
@@ -73,15 +72,15 @@ def test_the_reason_of_a_requested_analysis_that_does_not_apply_is_printed(repor
 
 
 def test_markdown_has_every_analysis_that_ran(report, tmp_path):
-    report(analysis("one"), analysis("two", 2.0), analysis("three", 3.0, is_slow=True))
+    report(analysis("one"), analysis("two", 2.0), analysis("three", obstacle="no"))
     text = (tmp_path / "t.md").read_text()
     assert "# t: one" in text
     assert "* The number is 2.0." in text
-    assert "3.0" not in text
+    assert "t: three" not in text
 
 
-def test_a_slow_analysis_runs_on_request(report, tmp_path):
-    report(analysis("one", 1 / 3, is_slow=True), names=["one"])
+def test_numbers_are_written_unrounded_with_their_cell(report, tmp_path):
+    report(analysis("one", 1 / 3))
     assert read_csv(tmp_path / "t-one.csv") == [
         {
             "scale": "mini",
@@ -100,15 +99,14 @@ def test_a_slow_analysis_runs_on_request(report, tmp_path):
 
 
 def test_files_of_analyses_that_did_not_run_are_not_written(report, tmp_path):
-    report(analysis("one", obstacle="no"), analysis("two", is_slow=True))
+    report(analysis("one", obstacle="no"))
     assert sorted(f.name for f in tmp_path.glob("t-*")) == ["t-trials.csv"]
 
 
 def test_files_of_an_earlier_report_are_replaced_or_deleted(report, tmp_path):
-    report(analysis("one"), analysis("two"), analysis("three", is_slow=True), names=["three"])
-    report(analysis("one", 2.0), analysis("two", obstacle="no"), analysis("three", is_slow=True))
+    report(analysis("one"), analysis("two"))
+    report(analysis("one", 2.0), analysis("two", obstacle="no"))
     assert not (tmp_path / "t-two.csv").exists()
-    assert not (tmp_path / "t-three.csv").exists()
     assert read_csv(tmp_path / "t-one.csv")[0]["value"] == "2.0"
 
 
