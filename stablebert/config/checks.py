@@ -12,6 +12,7 @@ from typing import Any
 from stablebert.config.files import flatten, load_conf
 from stablebert.config.merge import LENGTH, Settings, method_settings, values_of
 from stablebert.config.recognition import layer_count
+from stablebert.config.schema import KEYS
 from stablebert.tasks import DEMO, TASKS, is_generated
 
 
@@ -246,6 +247,23 @@ def adapters_have_no_pretrained_weights(c: Candidate) -> Iterator[str]:
             f"optimizer.decay_to=start: adapter.kind={kind} has no pre-trained weights to decay "
             "to; drop one"
         )
+
+
+@_rule("method", "adapter.kind", "adapter.rank", "adapter.alpha")
+def rank_is_of_lora(c: Candidate) -> Iterator[str]:
+    """Refuse settings of LoRA without it, which would change nothing but the `config_id`."""
+    for key in ("adapter.rank", "adapter.alpha"):
+        value = c.values[key]
+        if c.values["adapter.kind"] != "lora" and value != KEYS[key].metadata["neutral"]:
+            yield f"{key}={value} has no effect without adapter.kind=lora; drop it"
+
+
+@_rule("method", "mixout.p", "mixout.mask")
+def mask_is_of_mixout(c: Candidate) -> Iterator[str]:
+    """Refuse a mask of Mixout without it."""
+    mask = c.values["mixout.mask"]
+    if not c.values["mixout.p"] and mask != KEYS["mixout.mask"].metadata["neutral"]:
+        yield f"mixout.mask={mask} has no effect with mixout.p=0; drop it"
 
 
 @_rule("method", "adapter.kind", "optimizer.weight_decay")

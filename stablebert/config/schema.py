@@ -249,7 +249,7 @@ class RunConfig:
 
     @property
     def init_seed(self) -> int:
-        """Seed of the head and of re-initialized weights."""
+        """Seed of the weights that are drawn before training: head, Re-init, noise, adapters."""
         return self.seed if self.seed_init is None else self.seed_init
 
     @property

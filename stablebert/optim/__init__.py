@@ -1,1 +1,1 @@
-"""Adam with a bias-correction switch, parameter groups, and the learning-rate schedule."""
+"""Adam with a choice of bias corrections, Muon, SAM, parameter groups, the schedule of rates."""

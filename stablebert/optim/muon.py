@@ -43,10 +43,11 @@ class MuonAdam(BertAdam):
                 muon = torch.optim.Muon([settings], adjust_lr_fn="match_rms_adamw")
                 muon.state = self.state
                 muon.step()  # type: ignore[no-untyped-call]  # not typed in torch
-                for p in (p for p in group["params"] if p.grad is not None):
-                    # the counter of every parameter of an AdamW, without which no state is loaded
-                    count = self.state[p].get("step", torch.zeros((), device=p.device))
-                    self.state[p]["step"] = count + 1
+                for p in group["params"]:
+                    if p.grad is not None:
+                        # AdamW loads no state without this counter
+                        count = self.state[p].get("step", torch.zeros((), device=p.device))
+                        self.state[p]["step"] = count + 1
         return loss
 
     @override

@@ -71,9 +71,9 @@ class _Drops:
         # P(gap >= k) = (1-p)^k = P(1-U <= (1-p)^k) for a uniform U in [0, 1)
         gaps = torch.from_numpy(self._random.random(count, dtype=np.float32))
         gaps = gaps.neg_().log1p_().div_(math.log1p(-self._p)).to(torch.int32).add_(1)
-        known = self._positions[self._positions.searchsorted(self._start) - 1 :]
-        drawn = gaps.cumsum(0).add_(int(known[-1])).numpy()
-        self._positions = np.concatenate([known, drawn])
+        rest = self._positions[self._positions.searchsorted(self._start) - 1 :]
+        positions = gaps.cumsum(0).add_(int(rest[-1])).numpy()
+        self._positions = np.concatenate([rest, positions])
 
 
 def dropout(x: Tensor, p: float, masks: DropoutMasks) -> Tensor:

@@ -44,7 +44,7 @@ class RunRecord:
     scale: str
     seed: int
     seed_init: int
-    """Seed of the head and re-initialized weights; equals `seed` unless set separately."""
+    """Seed of the weights drawn before training; equals `seed` unless set separately."""
     seed_data: int
     """Seed of data order and dropout masks; equals `seed` unless set separately."""
     config_id: str

@@ -13,7 +13,7 @@ class Seeds(NamedTuple):
     """The seeds of a run, as text `3`, or `1/2` if the two differ (paper, Appendix B)."""
 
     init: int
-    """Seed of the head and of re-initialized weights."""
+    """Seed of the weights that are drawn before training: head, Re-init, noise, adapters."""
     data: int
     """Seed of data order, dropout and masks."""
 
