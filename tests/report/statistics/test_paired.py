@@ -140,6 +140,22 @@ def test_pairs_find_a_difference_that_welchs_test_misses():
     assert paired.sign_flip_test(a, b, seed=0) < 0.05 < welch_test(a, b).p
 
 
+@pytest.mark.parametrize(
+    ("correlation", "welch", "sign_flips"), [(0.5, 0.006, 0.05), (-0.5, 0.113, 0.05)]
+)
+def test_the_error_of_welchs_test_depends_on_the_correlation_of_pairs(
+    correlation, welch, sign_flips
+):
+    """As often as docs/statistics.md says, for ten pairs without a difference."""
+    covariance = [[1, correlation], [correlation, 1]]
+    pairs = np.random.default_rng(0).multivariate_normal([0, 0], covariance, (400, 10))
+    p = np.array([[welch_test(*x.T).p, paired.sign_flip_test(*x.T, seed=0)] for x in pairs])
+    assert (p < 0.05).mean(axis=0).tolist() == [
+        approx_share(welch, 400),
+        approx_share(sign_flips, 400),
+    ]
+
+
 @pytest.mark.stress
 @pytest.mark.parametrize("n", [6, 12, 50])
 @pytest.mark.parametrize("draw_noise", [np.random.Generator.standard_normal, often_failing])
