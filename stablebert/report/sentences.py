@@ -1,6 +1,6 @@
 """Sentences that summarize a table's comparisons, failed runs, and runs at chance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from stablebert.report.cells import Cell, parameter_text, task_title
 from stablebert.report.compare import AnalyzedCell, Comparison, Obstacle
@@ -52,6 +52,22 @@ def _contrast(name: str, baseline: str, by_task: dict[str, Comparison | Obstacle
         if c.spread_verdict:
             groups[f"significantly {c.spread_verdict} spread over seeds on"].append(task)
     return join_verdicts(f"{name} against {baseline}", groups)
+
+
+def verdict_sentences(
+    findings: Iterable[tuple[str, str, str]], verdicts: Sequence[str]
+) -> list[str]:
+    """Return a sentence per subject, in the order of the findings.
+
+    Args:
+        findings: Subject, verdict, and task of each finding.
+        verdicts: All verdicts, in the order of a sentence.
+    """
+    subjects: dict[str, dict[str, list[str]]] = {}
+    for subject, verdict, task in findings:
+        groups = subjects.setdefault(subject, {verdict: [] for verdict in verdicts})
+        groups[verdict].append(task)
+    return [join_verdicts(subject, groups) for subject, groups in subjects.items()]
 
 
 def join_verdicts(subject: str, groups: Mapping[str, Sequence[str]]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from stablebert.report.analyses.base import Basis
 from stablebert.report.cells import Cell, task_title
 from stablebert.report.compare import Obstacle
-from stablebert.report.sentences import join_verdicts, row_name
+from stablebert.report.sentences import row_name, verdict_sentences
 
 NOT_COMPARED = "not compared on"
 
@@ -31,18 +31,17 @@ def contrast_sentences(
     Args:
         contrasts: Conclusions of all comparisons.
         labels: Parameters that distinguish cells of the same task.
-        verdicts: Order of the verdicts; those without a task are left out.
+        verdicts: Order of the verdicts, before `NOT_COMPARED`; those without a task are left out.
     """
-    sentences: dict[str, dict[str, list[str]]] = {}
-    for c in contrasts:
-        subject = f"{row_name(c.cell, labels)} against {row_name(c.baseline, labels)}"
-        tasks = sentences.setdefault(subject, {}).setdefault(c.verdict, [])
-        tasks.append(f"{task_title(c.cell.task, c.cell.scale)} {c.detail}")
-    order = [*verdicts, NOT_COMPARED]
-    return [
-        join_verdicts(subject, {verdict: groups.get(verdict, []) for verdict in order})
-        for subject, groups in sentences.items()
-    ]
+    findings = (
+        (
+            f"{row_name(c.cell, labels)} against {row_name(c.baseline, labels)}",
+            c.verdict,
+            f"{task_title(c.cell.task, c.cell.scale)} {c.detail}",
+        )
+        for c in contrasts
+    )
+    return verdict_sentences(findings, [*verdicts, NOT_COMPARED])
 
 
 def impossible_contrasts(basis: Basis) -> list[Contrast]:

@@ -9,7 +9,7 @@ from stablebert.report.analyses.shortage import lack_of_predictions, problems_wi
 from stablebert.report.cell_predictions import CellPredictions
 from stablebert.report.cells import Cell, task_title
 from stablebert.report.render import Entry, Table
-from stablebert.report.sentences import join_verdicts, row_name
+from stablebert.report.sentences import row_name, verdict_sentences
 from stablebert.report.statistics.disagreement import (
     fleiss_kappa,
     jensen_shannon_divergence,
@@ -84,19 +84,21 @@ def _measure(predictions: CellPredictions) -> dict[str, float]:
     }
 
 
+_GAINS = {
+    "ensemble against the mean run on": "mean_run",
+    "against the best run by validation on": "best_by_validation",
+}
+
+
 def _conclusions(rows: Sequence[_Row], basis: Basis) -> list[str]:
     """Return a sentence on the ensembles per row of the report."""
-    sentences: dict[str, dict[str, list[str]]] = {}
+    findings = []
     for row in rows:
-        groups = sentences.setdefault(row_name(row.cell, basis.labels), {})
-        for other, name in (
-            ("mean_run", "ensemble against the mean run on"),
-            ("best_by_validation", "against the best run by validation on"),
-        ):
+        name, title = row_name(row.cell, basis.labels), task_title(row.cell.task, row.cell.scale)
+        for text, other in _GAINS.items():
             gain = round(row.measures["ensemble"] - row.measures[other], 1) + 0.0  # -0.0 becomes 0
-            title = task_title(row.cell.task, row.cell.scale)
-            groups.setdefault(name, []).append(f"{title} {gain:+.1f}")
-    return [join_verdicts(subject, groups) for subject, groups in sentences.items()]
+            findings.append((name, text, f"{title} {gain:+.1f}"))
+    return verdict_sentences(findings, tuple(_GAINS))
 
 
 _DEFINITIONS = (

@@ -9,7 +9,7 @@ from stablebert.report.analyses.shortage import lack_of_predictions, problems_wi
 from stablebert.report.cell_predictions import CellPredictions
 from stablebert.report.cells import task_title
 from stablebert.report.render import Entry, Table
-from stablebert.report.sentences import join_verdicts, row_name
+from stablebert.report.sentences import row_name, verdict_sentences
 from stablebert.report.statistics.noise import VarianceSplit, calibrated_noise
 from stablebert.report.statistics.scores import MIN_RUNS, Interval
 from stablebert.report.tables import label_entries
@@ -54,27 +54,29 @@ def _analyze(basis: Basis) -> Findings:
     )
 
 
+_VERDICTS = _TRUE, _NOISE, _NOT_SPLIT = (
+    "true scores differ on",
+    "± may be test-set noise on",
+    "not split on",
+)
+
+
 def _conclusions(basis: Basis) -> list[str]:
     """Return a sentence per row of the report: `standard: true scores differ on RTE, ...`."""
-    sentences: dict[str, dict[str, list[str]]] = {}
+    findings = []
     for predictions in basis.cell_predictions:
-        cell, split = predictions.result.cell, predictions.split
-        if not predictions.result.n:
+        result, split = predictions.result, predictions.split
+        if not result.n:
             continue
-        groups = sentences.setdefault(
-            row_name(cell, basis.labels),
-            {"true scores differ on": [], "± may be test-set noise on": [], "not split on": []},
-        )
-        title = task_title(cell.task, cell.scale)
-        if split is None:
-            n = count_of(len(predictions.positions), "run")
-            origin = "selected by seed pruning" if predictions.result.pruned else "with predictions"
-            groups["not split on"].append(f"{title} ({n} {origin})")
-        elif split.sd.low > 0:
-            groups["true scores differ on"].append(title)
+        task = task_title(result.cell.task, result.cell.scale)
+        if split:
+            verdict = _TRUE if split.sd.low > 0 else _NOISE
         else:
-            groups["± may be test-set noise on"].append(title)
-    return [join_verdicts(subject, groups) for subject, groups in sentences.items()]
+            reason = "selected by seed pruning" if result.pruned else "with predictions"
+            verdict = _NOT_SPLIT
+            task += f" ({count_of(len(predictions.positions), 'run')} {reason})"
+        findings.append((row_name(result.cell, basis.labels), verdict, task))
+    return verdict_sentences(findings, _VERDICTS)
 
 
 _DEFINITIONS = (
