@@ -62,12 +62,24 @@ class _Comparison:
 
     base: _Tuning
     other: _Tuning
-    obstacle: str
-    """Why no verdict can rest on it, empty if one can."""
-    difference: Interval | None
-    """Difference of mean test scores, None if a cell has a single run."""
-    p: float | None = None
     p_holm: float | None = None
+    """`p` after the correction over all comparisons."""
+
+    @property
+    def obstacle(self) -> str:
+        """Reason why no verdict can rest on it, empty if one can."""
+        return obstacle_between(self.base.best, self.other.best)
+
+    @property
+    def difference(self) -> Interval | None:
+        """Difference of mean test scores, None if a cell has a single run."""
+        a, b = self.base.best, self.other.best
+        return mean_difference(a.test, b.test) if min(a.n, b.n) > 1 else None
+
+    @property
+    def p(self) -> float | None:
+        """P-value of Welch's test, None if no verdict can rest on it."""
+        return None if self.obstacle else welch_test(self.base.best.test, self.other.best.test).p
 
     @property
     def contrast(self) -> Contrast:
@@ -156,31 +168,15 @@ def _compare(tunings: Sequence[_Tuning]) -> list[_Comparison]:
     cells = [tuning.best.cell for tuning in tunings]
     method = "bert_adam" if any(c.method == "bert_adam" for c in cells) else "standard"
     keys = [key for key in varying_parameters(cells) if key != RATE]
-    pairs = []
+    comparisons = []
     for other in tunings:
         key = identity_of(replace(other.best.cell, method=method), keys)
         base = next((t for t in tunings if identity_of(t.best.cell, keys) == key), other)
         if base is not other:
-            pairs.append((base, other))
-    obstacles = [obstacle_between(a.best, b.best) for a, b in pairs]
-    judged = [(a.best, b.best) for (a, b), o in zip(pairs, obstacles, strict=True) if not o]
-    p = [welch_test(a.test, b.test).p for a, b in judged]
-    p_values = zip(p, adjust_p_values(p, judged), strict=True)
-    comparisons = []
-    for (base, other), obstacle in zip(pairs, obstacles, strict=True):
-        a, b = base.best, other.best
-        own_p, p_holm = (None, None) if obstacle else next(p_values)
-        comparisons.append(
-            _Comparison(
-                base=base,
-                other=other,
-                obstacle=obstacle,
-                difference=mean_difference(a.test, b.test) if min(a.n, b.n) > 1 else None,
-                p=own_p,
-                p_holm=p_holm,
-            )
-        )
-    return comparisons
+            comparisons.append(_Comparison(base=base, other=other))
+    pairs = [(c.base.best, c.other.best) for c in comparisons if c.p is not None]
+    p_holm = iter(adjust_p_values([c.p for c in comparisons if c.p is not None], pairs))
+    return [c if c.p is None else replace(c, p_holm=next(p_holm)) for c in comparisons]
 
 
 # ---------------------------------------------------------------- sentences
