@@ -120,7 +120,7 @@ def longer_as_planned(c: Candidate) -> Iterator[str]:
     if c.values["length"] == "longer" and planned_steps is not None and steps != planned_steps:
         yield (
             f"length=longer is {planned_steps} steps for task={c.values['task']}; "
-            f"drop it or trainer.max_steps={'null' if steps is None else steps}"
+            f"drop it or trainer.max_steps={_as_typed(steps)}"
         )
 
 
@@ -174,7 +174,13 @@ def methods_agree(c: Candidate) -> Iterator[str]:
 
 
 def _assignments(keys: Sequence[str], values: Mapping[str, Any]) -> str:
-    return " and ".join(f"{key}={values[key]}" for key in keys)
+    return " and ".join(f"{key}={_as_typed(values[key])}" for key in keys)
+
+
+def _as_typed(value: Any) -> str:
+    return (
+        str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
+    )
 
 
 @_rule("task", "method", "length", "scale", "reinit.num_layers")

@@ -121,6 +121,11 @@ def test_a_valid_neighbor_is_accepted(overrides):
     compose(overrides.split())
 
 
+def test_values_in_a_refusal_are_as_typed():
+    message = "bert_adam has optimizer.bias_correction=false, adamd has optimizer.bias_correction=s"
+    assert message in problem("method=bert_adam+adamd")
+
+
 @pytest.mark.parametrize("methods", ["bitfit+layernorm", "mosbach+bert_adam", "mosbach+bitfit"])
 def test_methods_that_set_a_key_differently_are_refused(methods):
     assert " has " in problem(f"method={methods}")
