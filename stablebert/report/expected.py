@@ -79,7 +79,7 @@ def expected_cells(sweep: Sweep, identities: Identities) -> list[Cell]:
     cells = []
     for params, configs in groups.items():
         run = identities.run(configs[0])  # a `config_id` does not depend on the seed
-        seeds = tuple(sorted(set(map(Seeds.of, configs))))
+        seeds = tuple(sorted(map(Seeds.of, configs)))
         cells.append(
             Cell(
                 task=run.cfg.task,

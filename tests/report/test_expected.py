@@ -44,11 +44,6 @@ def test_a_cell_has_every_pair_of_seeds(sweep):
     assert {c.seeds for c in read_sweep_records(grid).cells} == {tuple(product((0, 1), (4, 5, 6)))}
 
 
-def test_a_pair_of_seeds_counts_once(sweep):
-    grid = sweep.narrow(["seed=0..2", "seed_init=0", "seed_data=0"])
-    assert {c.seeds for c in read_sweep_records(grid).cells} == {((0, 0),)}
-
-
 def test_a_cell_keeps_its_parameters_without_the_seed(sweep):
     first = read_sweep_records(sweep).cells[0]
     assert (first.params["task"], "seed" in first.params) == ("rte", False)
