@@ -213,16 +213,19 @@ def _compare(pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]
 
 
 def adjust_p_values(
-    p: Sequence[float], pairs: Sequence[tuple[CellResult, CellResult]]
+    p: Sequence[float],
+    pairs: Sequence[tuple[CellResult, CellResult]],
+    *,
+    families: int = FAMILIES,
 ) -> list[float]:
-    """Return p-values of a family of pairs with Holm's correction, times `FAMILIES`.
+    """Return p-values of a family of pairs with Holm's correction, times the number of families.
 
     That of a cell whose setting validation selected among k is multiplied by k first: each of the
     k could have been selected.
     """
     factors = [_settings(*pair) for pair in pairs]
     adjusted = stats.holm_adjust(np.minimum(1, np.multiply(p, factors)))
-    return [min(1.0, FAMILIES * x) for x in adjusted.tolist()]
+    return [min(1.0, families * x) for x in adjusted.tolist()]
 
 
 def _settings(a: CellResult, b: CellResult) -> int:

@@ -79,7 +79,7 @@ def _analyze(basis: Basis) -> Findings:
 def _compare(basis: Basis) -> list[_Pairs]:
     comparisons = basis.comparisons()
     p = [sign_flip_test(a.test, b.test, seed=0) for _, a, b in comparisons]
-    p_holm = adjust_p_values(p, [(a, b) for _, a, b in comparisons])
+    p_holm = adjust_p_values(p, [(a, b) for _, a, b in comparisons], families=1)
     return [
         _Pairs(
             comparison=comparison,
@@ -96,7 +96,7 @@ def _compare(basis: Basis) -> list[_Pairs]:
 def _lack_of_seeds(basis: Basis) -> list[str]:
     """Return a line if no result of the permutation tests could be significant."""
     pairs = [(a, b) for _, a, b in basis.comparisons()]
-    lowest = min(adjust_p_values([min(1.0, 2 / 2**b.n) for _, b in pairs], pairs))
+    lowest = min(adjust_p_values([min(1.0, 2 / 2**b.n) for _, b in pairs], pairs, families=1))
     if lowest < ALPHA:
         return []
     return [
@@ -111,8 +111,8 @@ _DEFINITIONS = (
     "p-values is below .05 by chance more often than in one of twenty reports.",
     "Δ mean: mean difference of test scores of equal seeds, which share head, data order, and "
     "masks as far as the methods allow, with a BCa bootstrap interval (uncorrected). p sign flips: "
-    "two-sided permutation test of the signs of the differences. p Holm: the same, corrected like "
-    "p Welch Holm.",
+    "two-sided permutation test of the signs of the differences. p Holm: the same "
+    "with Holm's correction over the comparisons.",
     "Correlation: of the scores of equal seeds. Variance: that of the mean difference, relative to "
     "runs of unequal seeds; below 1, pairing makes the comparison more precise.",
 )

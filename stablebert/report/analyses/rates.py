@@ -15,7 +15,7 @@ from stablebert.report.cells import (
     task_title,
     varying_parameters,
 )
-from stablebert.report.compare import FAMILIES, adjust_p_values, obstacle_between
+from stablebert.report.compare import adjust_p_values, obstacle_between
 from stablebert.report.join import CellResult
 from stablebert.report.render import Entry, Table
 from stablebert.report.sentences import row_name
@@ -175,7 +175,8 @@ def _compare(tunings: Sequence[_Tuning]) -> list[_Comparison]:
         if base is not other:
             comparisons.append(_Comparison(base=base, other=other))
     pairs = [(c.base.best, c.other.best) for c in comparisons if c.p is not None]
-    p_holm = iter(adjust_p_values([c.p for c in comparisons if c.p is not None], pairs))
+    p_values = [c.p for c in comparisons if c.p is not None]
+    p_holm = iter(adjust_p_values(p_values, pairs, families=1))
     return [c if c.p is None else replace(c, p_holm=next(p_holm)) for c in comparisons]
 
 
@@ -242,8 +243,8 @@ _DEFINITIONS = (
     "further good rates may be outside.",
     "Differences at the best rates: test scores with Welch's interval (uncorrected). p Welch: "
     "two-sided; p Holm: the same, times the numbers of rates of both methods, from which "
-    "validation chose, then with Holm's correction over the comparisons at best rates, times "
-    f"{FAMILIES}, as in the report. The verdicts of this section rest on p Holm.",
+    "validation chose, then with Holm's correction over the comparisons at best rates. The "
+    "verdicts of this section rest on p Holm.",
 )
 
 
