@@ -370,7 +370,7 @@ def test_where_half_of_the_runs_fail_permutation_sees_what_brown_forsythe_does_n
 
 @pytest.mark.parametrize("swap", [False, True])
 def test_permutation_of_five_runs_against_a_constant_cell_by_hand(swap):
-    """Of the 252 splits of the scores, those that put 1, 5 and two of 2, 3, 4 together count."""
+    """Only 12 of the 252 splits are as extreme: they have 1, 2, 4, 5, and a 3 in one group."""
     cells = [[1.0, 2, 3, 4, 5], [3.0] * 5]
     p = stats.spread_permutation_test(*(reversed(cells) if swap else cells), seed=0)
     assert p == pytest.approx(12 / 252, abs=0.005)
