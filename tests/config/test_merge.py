@@ -173,6 +173,7 @@ CONF = {
 MODELS = [
     *("google-bert/bert-large-uncased", "xlnet/xlnet-large-cased", "FacebookAI/roberta-large"),
     *("google/electra-large-discriminator", "facebook/bart-large"),
+    "distilbert/distilbert-base-cased",
 ]
 """One model without settings of its own, and every model that has some."""
 WITHOUT_STEPS = {("longer", task) for task, entry in CONF["tasks"].items() if not entry}

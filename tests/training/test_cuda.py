@@ -107,8 +107,8 @@ def test_a_run_counts_the_steps_that_fp16_skips(cuda_run, monkeypatch):
     scaler = functools.partial(torch.amp.GradScaler, init_scale=2.0**40)
     monkeypatch.setattr(torch.amp, "GradScaler", scaler)
     record = cuda_run("trainer.precision=16-mixed", "trainer.max_steps=100")
-    assert record.steps + record.skipped_steps == 100
-    assert 0 < record.skipped_steps < 60
+    assert record.steps == 100
+    assert 20 <= record.skipped_steps < 60  # from 2^40 down to about 2^16, at which fp16 trains
 
 
 def test_the_same_seed_gives_the_same_scores(cuda_run):
