@@ -7,6 +7,7 @@
 | `hf_tuned` | the same Trainer tuned: dynamic padding, no checkpoints, larger evaluation batches |
 | `ours` | `stablebert.training.lifecycle.train_run` with all monitors |
 | `ours_bare` | the same without the monitors of bias ratio and weight change |
+| `ours_packed` | ours without capturing steps as CUDA graphs; on a CPU the same as `ours` |
 
 With `_mixed` appended to its name a contestant trains in mixed precision: fp16 on a GPU, bf16 on a
 CPU. All take their data, batch size, rates, clipping and steps from one of our configurations.
@@ -34,6 +35,7 @@ CONTESTANTS = {
     "hf_tuned": "hugging_face",
     "ours": "ours",
     "ours_bare": "ours",
+    "ours_packed": "ours",
 }
 """Module of each contestant, whose function has the contestant's name."""
 
@@ -73,6 +75,8 @@ def compete(
         own = [f"trainer.precision={precision}", f"paths.runs={work / 'runs'}"]
         if kind == "ours_bare":
             own += ["monitor.bias_ratio=false", "monitor.weight_change=false"]
+        if kind == "ours_packed":
+            own.append("trainer.packing=packed")
         run = locate(compose([*overrides, *own]))
         gate = Gate(pipe, warmup=blocks[0], steps=blocks[1]) if blocks else None
         train = load_contestant(kind)(Contest(run, mixed, work, gate))

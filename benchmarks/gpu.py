@@ -19,7 +19,9 @@ from benchmarks.synthetic import LENGTHS, write_synthetic_glue
 from benchmarks.table import load_results, section
 from stablebert.config.files import PACKAGE
 
-CONTESTANTS = ("hf_default_mixed", "hf_tuned_mixed", "ours_mixed", "ours_bare_mixed")
+CONTESTANTS = (
+    *("hf_default_mixed", "hf_tuned_mixed", "ours_mixed", "ours_bare_mixed", "ours_packed_mixed"),
+)
 WORKERS = (1, 2, 4)
 WORKER_TASK = "rte"
 

@@ -182,7 +182,7 @@ class TrainerConfig:
     eval_batch_size: Count
     evaluations: Count
     precision: Literal["auto", "16-mixed", "bf16-mixed", "32-true"]
-    packing: Literal["auto", "packed", "padded"]
+    packing: Literal["auto", "captured", "packed", "padded"]
     accelerator: Literal["auto", "cpu", "cuda"] = field(metadata=NOT_IN_ID)
     select_by: Literal["accuracy", "f1", "mcc", "spearman", "pearson"] | None
     threads: Count | None = field(metadata=NOT_IN_ID)

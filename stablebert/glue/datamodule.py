@@ -20,6 +20,7 @@ from stablebert.glue.sources import Source
 from stablebert.glue.splits import Split, fingerprint, split_rows
 from stablebert.glue.token_cache import Padding, TokenCache
 from stablebert.packed.batch import PackedBatch, pack_rows
+from stablebert.packed.capture import BatchShape
 from stablebert.tasks import TASKS
 
 
@@ -138,9 +139,21 @@ class GlueDataModule(L.LightningDataModule):
 
     def padding_efficiency(self) -> float:
         """Return the share of real tokens in the padded training batches of the first epoch."""
+        batches = self._batch_lengths()
+        rows = [len(batch) * batch.max() for batch in batches]
+        return float(sum(batch.sum() for batch in batches) / sum(rows))
+
+    def captured_shape(self) -> BatchShape:
+        """Return the shape that fits every complete batch of the first epoch, and most later ones.
+
+        It depends on `seed`, which determines the batches.
+        """
+        return BatchShape.of(self._batch_lengths(), longest=self._set("train").lengths().max())
+
+    def _batch_lengths(self) -> list[np.ndarray]:
+        """Return the lengths of the rows of each batch of the first epoch."""
         lengths = self._set("train").lengths()
-        batches = list(self._loader(lengths, shuffle=True, collate=np.array))
-        return float(lengths.sum() / sum(len(batch) * batch.max() for batch in batches))
+        return list(self._loader(lengths, shuffle=True, collate=np.array))
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return training batches, in an order that `seed` alone determines."""

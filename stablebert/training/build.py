@@ -51,6 +51,13 @@ class Parts:
     best: callbacks.BestWeights
     trainer: Trainer
 
+    @property
+    def packing(self) -> str:
+        """How batches are laid out, a value of `trainer.packing`."""
+        if self.module.captured_shape:
+            return "captured"
+        return "packed" if self.data.packed else "padded"
+
 
 def build_parts(run: LocatedRun, loggers: Sequence[Logger], watchers: Sequence[Callback]) -> Parts:
     """Build everything that a run consists of.
@@ -69,6 +76,8 @@ def build_parts(run: LocatedRun, loggers: Sequence[Logger], watchers: Sequence[C
     keep_freed_memory()
     module = build_module(run)
     data = build_data(run, packed=use_packing(cfg, module))
+    if use_capture(cfg, packed=data.packed):
+        module.captured_shape = data.captured_shape()
     decays = cfg.optimizer.weight_decay and cfg.optimizer.decay_to == "zero"
     if data.packed and not decays:  # decay to zero changes every row of the embeddings
         train_embedding_rows(module.model, torch.from_numpy(data.vocabulary()))
@@ -142,11 +151,35 @@ def use_packing(cfg: RunConfig, module: GlueClassifier) -> bool:
         reason = f"{config.model_type} has no packed forward pass"
     elif settings := settings_that_need_padding(config):
         reason = f"the packed forward pass of {config.model_type} ignores {', '.join(settings)}"
-    if reason and cfg.trainer.packing == "packed":
-        raise ValueError(f"trainer.packing=packed: {reason}; use auto or padded")
+    if reason and cfg.trainer.packing in ("packed", "captured"):
+        raise ValueError(f"trainer.packing={cfg.trainer.packing}: {reason}; use auto or padded")
     if reason and cfg.trainer.packing == "auto":
         log.warning("%s: batches are padded, which is slower", reason)
     return not reason and cfg.trainer.packing != "padded"
+
+
+def use_capture(cfg: RunConfig, *, packed: bool) -> bool:
+    """Return whether to capture training steps: if a GPU can, unless something else is requested.
+
+    Args:
+        cfg: Configuration.
+        packed: Whether batches are packed.
+
+    Raises:
+        ValueError: If capture is requested and impossible.
+    """
+    reason = ""
+    if choose_device(cfg) != "cuda":
+        reason = "there is no GPU"
+    elif cfg.rdrop.alpha or cfg.sam.rho:
+        reason = "a method with two passes per step overwrites the states of the first"
+    elif cfg.trainer.accumulate > 1:
+        reason = "every backward pass overwrites the gradients that trainer.accumulate adds up"
+    elif cfg.mixout.p:
+        reason = "Mixout replaces modules"
+    if reason and cfg.trainer.packing == "captured":
+        raise ValueError(f"trainer.packing=captured: {reason}; use auto or packed")
+    return packed and not reason and cfg.trainer.packing != "packed"
 
 
 def build_callbacks(cfg: RunConfig) -> list[Callback]:

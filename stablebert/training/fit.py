@@ -65,7 +65,7 @@ def fit(
         skipped_steps=trainer.global_step - steps,
         evaluations=watch.evaluations,
         precision=str(trainer.precision),
-        packing="packed" if data.packed else "padded",
+        packing=parts.packing,
         padding_efficiency=data.padding_efficiency(),
         threads=torch.get_num_threads(),
         seconds={name: round(duration, 3) for name, duration in watch.seconds.items()},

@@ -28,6 +28,7 @@ from stablebert.optim.schedule import warmup_scheduler
 from stablebert.optim.sharpness import ascend
 from stablebert.packed.attention import attention_kernels
 from stablebert.packed.batch import PackedBatch
+from stablebert.packed.capture import BatchShape, CapturedForward
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.seeds import stream_seed
 
@@ -116,6 +117,9 @@ class GlueClassifier(L.LightningModule):
         self.dropout_seed = dropout_seed
         self.masks = DropoutMasks(stream_seed(dropout_seed, "dropout"))
         """Dropout masks for packed batches on a CPU."""
+        self.captured_shape: BatchShape | None = None
+        """Shape of the training batches to capture on a GPU; None captures nothing."""
+        self._captured: CapturedForward | None = None
         self.predictions: dict[str, Predictions] = {}
         """Predictions of the latest pass over each split, `val` and `test`."""
         self.validations: dict[int, Predictions] = {}
@@ -141,6 +145,10 @@ class GlueClassifier(L.LightningModule):
         packed = packed_forward(self.model)
         if packed is None:
             raise ValueError(f"{type(self.model).__name__} has no packed forward pass")
+        if self.training and self.captured_shape:
+            if self._captured is None:
+                self._captured = CapturedForward(self.model, packed, self.captured_shape)
+            return self._captured(batch)
         return packed(self.model, batch, self.masks)
 
     @override
@@ -150,6 +158,10 @@ class GlueClassifier(L.LightningModule):
         torch.manual_seed(seed)
         self.masks = DropoutMasks(seed)
         self.validations = {}
+
+    @override
+    def on_train_end(self) -> None:
+        self._captured = None  # with the memory of its graphs
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

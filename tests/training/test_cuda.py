@@ -5,6 +5,7 @@ import functools
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 from torch.nn import functional as F
 
 from stablebert.callbacks.bias_ratio import measure_bias_ratio
@@ -12,11 +13,12 @@ from stablebert.config.compose import compose
 from stablebert.models.location import layers, packed_forward
 from stablebert.optim.adam import BertAdam
 from stablebert.optim.bias_ratio import analytic_bias_ratio
+from stablebert.packed.capture import BatchShape, CapturedForward
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.runs.locate import locate
 from stablebert.training.lifecycle import train_run
 from tests.helpers.optimizers import CORRECTIONS
-from tests.helpers.packing import packed_and_padded, small_bert
+from tests.helpers.packing import packed_and_padded, small_bert, without_dropout
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
@@ -83,18 +85,51 @@ def test_packed_logits_and_gradients_are_those_of_padded_batches(lower, toleranc
         assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
 
 
+@pytest.mark.parametrize("lower", [None, torch.float16, torch.bfloat16], ids=str)
+def test_captured_steps_have_the_logits_and_gradients_of_packed_batches(lower):
+    model = without_dropout(small_bert()).train().to(DEVICE)
+    captured = CapturedForward(model, packed_forward(model), BatchShape(9, 64, 320))
+    batches = [packed_and_padded(seed=seed)[0].to(DEVICE) for seed in range(3)]
+    results = {"captured": [], "packed": []}
+    for batch in batches:  # the first is captured, the others replay it
+        for path, forward in (
+            ("captured", captured),  # first, as in a run: capture needs parameters without a graph
+            ("packed", lambda b: packed_forward(model)(model, b, DropoutMasks(0))),
+        ):
+            model.zero_grad()
+            with torch.autocast(
+                DEVICE, lower or torch.bfloat16, enabled=lower is not None, cache_enabled=False
+            ):
+                logits = forward(batch)
+            F.cross_entropy(logits.float(), batch.labels).backward()
+            gradients = [p.grad.flatten() for p in model.parameters()]
+            results[path].append(torch.cat([logits.detach().float().flatten(), *gradients]))
+    for ours, theirs in zip(results["captured"], results["packed"], strict=True):
+        tolerance = 1e-3 if lower is None else 0.02
+        assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
+    assert not torch.equal(*results["captured"][:2])
+
+
+def test_every_replay_draws_its_own_dropout_masks():
+    model = small_bert().train().to(DEVICE)
+    captured = CapturedForward(model, packed_forward(model), BatchShape(9, 64, 320))
+    batch = packed_and_padded()[0].to(DEVICE)
+    first, second = (captured(batch).detach().clone() for _ in range(2))
+    assert not torch.allclose(first, second, atol=1e-3)
+
+
 @pytest.fixture
 def cuda_run(run_arguments):
     """Function that trains a tiny run on the GPU and returns its record."""
 
-    def train(*overrides):
+    def train(*overrides, watchers=()):
         arguments = run_arguments(f"trainer.accelerator={DEVICE}", *overrides)
-        return train_run(locate(compose(arguments)))
+        return train_run(locate(compose(arguments)), watchers)
 
     return train
 
 
-@pytest.mark.parametrize("packing", ["packed", "padded"])
+@pytest.mark.parametrize("packing", ["captured", "packed", "padded"])
 def test_a_run_uses_mixed_precision_and_names_the_gpu(cuda_run, packing):
     record = cuda_run(f"trainer.packing={packing}")
     assert (record.precision, record.packing) == ("16-mixed", packing)
@@ -111,7 +146,35 @@ def test_a_run_counts_the_steps_that_fp16_skips(cuda_run, monkeypatch):
     assert 20 <= record.skipped_steps < 60  # from 2^40 down to about 2^16, at which fp16 trains
 
 
-def test_the_same_seed_gives_the_same_scores(cuda_run):
-    first = cuda_run("seed=1")
-    again = cuda_run("seed=1", "force=true")
+@pytest.mark.parametrize("packing", ["captured", "packed"])
+def test_the_same_seed_gives_the_same_scores(cuda_run, packing):
+    first = cuda_run("seed=1", f"trainer.packing={packing}")
+    again = cuda_run("seed=1", f"trainer.packing={packing}", "force=true")
     assert first.metrics == again.metrics
+
+
+class SynchronizationGuard(Callback):
+    """Callback that makes every synchronization inside a training step an error."""
+
+    def __init__(self, from_step):
+        self.from_step, self.steps = from_step, 0
+
+    def on_train_start(self, trainer, module):
+        trainer.callbacks.insert(0, trainer.callbacks.pop(trainer.callbacks.index(self)))
+
+    def on_train_batch_start(self, trainer, *args):
+        if trainer.global_step >= self.from_step:
+            torch.cuda.set_sync_debug_mode("error")
+
+    def on_train_batch_end(self, trainer, *args):  # before the monitors, which read their numbers
+        self.steps += torch.cuda.get_sync_debug_mode() == 2
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("packing", ["captured", "packed"])
+def test_a_training_step_never_waits_for_the_gpu(cuda_run, packing):
+    """In 16-mixed, torch's gradient scaler does, once per step: it asks for overflows."""
+    guard = SynchronizationGuard(from_step=5)
+    overrides = ["trainer.precision=bf16-mixed", "trainer.max_steps=20", "trainer.evaluations=1"]
+    cuda_run(f"trainer.packing={packing}", *overrides, watchers=[guard])
+    assert guard.steps >= 10

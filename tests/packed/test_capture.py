@@ -1,0 +1,101 @@
+"""Batches of a fixed shape: their tokens, and logits and gradients through the padded attention."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from stablebert.config.compose import compose
+from stablebert.models.surgery import train_embedding_rows
+from stablebert.packed import attention, forward
+from stablebert.packed.capture import BatchShape, extend
+from stablebert.packed.dropout import DropoutMasks
+from stablebert.training.build import use_capture
+from tests.helpers.packing import LENGTHS, packed_and_padded, small_bert
+
+ROWS, LONGEST, TOKENS = len(LENGTHS), max(LENGTHS), sum(LENGTHS)
+
+
+@pytest.fixture
+def padded_attention(monkeypatch):
+    """Attention of a GPU, on the CPU."""
+
+    def attend(q, k, v, batch, *, heads, p, masks, first_only=False):
+        return attention._padded_attention(q, k, v, batch, heads=heads, p=p, first_only=first_only)
+
+    monkeypatch.setattr(forward, "packed_attention", attend)
+
+
+@pytest.mark.parametrize("tokens", [TOKENS, TOKENS + 31, ROWS * 64], ids=["none", "some", "all"])
+def test_logits_and_gradients_do_not_depend_on_added_tokens(padded_attention, tokens):
+    packed, *_ = packed_and_padded()
+    model = small_bert(torch.float64).eval()
+    train_embedding_rows(model, packed.input_ids.unique())  # without a row for padding
+    results = []
+    for batch in (packed, extend(packed, BatchShape(ROWS, 64, tokens))):
+        model.zero_grad()
+        logits = forward.bert_logits(model, batch, DropoutMasks(0))
+        F.cross_entropy(logits, batch.labels).backward()
+        gradients = [p.grad.flatten() for p in model.parameters()]
+        results.append(torch.cat([logits.detach().flatten(), *gradients]))
+    torch.testing.assert_close(*results, rtol=1e-9, atol=1e-10)
+
+
+def test_added_tokens_take_different_places_in_padding():
+    packed, *_ = packed_and_padded()
+    extended = extend(packed, BatchShape(ROWS, 64, TOKENS + 31))
+    assert extended.input_ids[:TOKENS].equal(packed.input_ids)
+    assert len(extended.input_ids) == len(extended.padded_indices.unique()) == TOKENS + 31
+    is_real = extended.attention_mask.flatten()[extended.padded_indices]
+    assert is_real.tolist() == [True] * TOKENS + [False] * 31
+    assert extended.attention_mask.sum(1).tolist() == sorted(LENGTHS, reverse=True)
+
+
+def test_a_shape_fits_all_batches_that_it_was_made_for():
+    batches = [np.array([5, 9]), np.array([40, 31])]
+    assert BatchShape.of(batches, longest=45) == BatchShape(rows=2, length=48, tokens=96)
+    assert BatchShape.of([np.array([15, 16])] * 2, longest=16).tokens == 32  # no more than padded
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        BatchShape(ROWS, LONGEST, TOKENS - 1),
+        BatchShape(ROWS, LONGEST - 1, TOKENS),
+        BatchShape(ROWS + 1, LONGEST, TOKENS),
+    ],
+    ids=["tokens", "length", "rows"],
+)
+def test_a_batch_that_does_not_fit_is_recognized(shape):
+    packed, *_ = packed_and_padded()
+    assert BatchShape(ROWS, LONGEST, TOKENS).fits(packed)
+    assert not shape.fits(packed)
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("trainer.accelerator=cpu", "there is no GPU"),
+        ("method=rdrop", "two passes per step"),
+        ("method=sam", "two passes per step"),
+        ("trainer.accumulate=2", "overwrites the gradients"),
+        ("method=mixout", "Mixout replaces modules"),
+    ],
+)
+def test_capture_is_refused_where_it_would_be_wrong(monkeypatch, override, reason):
+    is_cpu = override.endswith("cpu")
+    monkeypatch.setattr(
+        "stablebert.training.build.choose_device", lambda cfg: "cpu" if is_cpu else "cuda"
+    )
+    asked = compose(["scale=demo", override, "trainer.packing=captured"])
+    with pytest.raises(ValueError, match=reason):
+        use_capture(asked, packed=True)
+    assert not use_capture(compose(["scale=demo", override]), packed=True)
+
+
+def test_a_gpu_captures_packed_steps_unless_another_layout_is_requested(monkeypatch):
+    monkeypatch.setattr("stablebert.training.build.choose_device", lambda cfg: "cuda")
+    cfg = compose(["scale=demo"])
+    assert use_capture(cfg, packed=True)
+    assert not use_capture(cfg, packed=False)
+    assert not use_capture(compose(["scale=demo", "trainer.packing=packed"]), packed=True)
