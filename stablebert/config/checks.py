@@ -255,6 +255,13 @@ def adapters_have_no_pretrained_weights(c: Candidate) -> Iterator[str]:
         )
 
 
+@_rule("method", "adapter.kind", "optimizer.matrices")
+def muon_has_matrices(c: Candidate) -> Iterator[str]:
+    """Refuse Muon for (IA)³, which trains no weight matrix of a layer."""
+    if c.values["optimizer.matrices"] == "muon" and c.values["adapter.kind"] == "ia3":
+        yield "optimizer.matrices=muon: adapter.kind=ia3 trains vectors, no matrices; drop one"
+
+
 @_rule("method", "adapter.kind", "adapter.rank", "adapter.alpha")
 def rank_is_of_lora(c: Candidate) -> Iterator[str]:
     """Refuse settings of LoRA without it, which would change nothing but the `config_id`."""
