@@ -7,13 +7,14 @@ to, and nothing reads their states.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stablebert.errors import ActionableError
 from stablebert.packed.attention import attention_kernels
 from stablebert.packed.batch import PackedBatch
 from stablebert.packed.dropout import DropoutMasks
@@ -74,8 +75,8 @@ class FixedBatch(PackedBatch):
             different places, all in padding.
     """
 
-    attention_mask: Tensor = field(kw_only=True)  # type: ignore[misc]  # computed in the base class
-    padded_indices: Tensor = field(kw_only=True)  # type: ignore[misc]
+    attention_mask: Tensor = field(kw_only=True)  # computed in the base class
+    padded_indices: Tensor = field(kw_only=True)
 
 
 def extend(batch: PackedBatch, shape: BatchShape) -> FixedBatch:
@@ -125,15 +126,21 @@ class CapturedForward:
     before the next one, and gradients cannot be accumulated.
 
     Args:
-        model: The model; its parameters must stay where they are.
+        model: The model. Its modules, their modes and dropout rates must stay the same.
         forward: Its packed forward pass.
         shape: Shape of the captured batches. Others run as usual.
+
+    Raises:
+        ActionableError: In the first pass, if torch cannot capture it; in a later one, if a
+            parameter has another place in memory, is frozen or no longer frozen.
     """
 
     def __init__(self, model: nn.Module, forward: PackedForward, shape: BatchShape):
         self._model, self._forward, self._shape = model, forward, shape
         self._masks = DropoutMasks(0)  # not used on a GPU
         self._graphed: Callable[..., Tensor] | None = None
+        self._parameters = list(model.parameters())
+        self._places: list[tuple[int, bool]] = []
 
     def __call__(self, batch: PackedBatch) -> Tensor:
         """Return the logits `(B, C)`."""
@@ -142,11 +149,30 @@ class CapturedForward:
         extended = extend(batch, self._shape)
         inputs = tuple(getattr(extended, name) for name in TENSORS)
         if self._graphed is None:
-            step = _FixedForward(self._model, self._forward, extended, self._masks)
-            example = tuple(tensor.clone() for tensor in inputs)
-            graphed: Any = torch.cuda.make_graphed_callables(step, example, allow_unused_input=True)
-            self._graphed = graphed
+            self._places, self._graphed = self._find_places(), self._capture(extended, inputs)
+        elif self._places != self._find_places():
+            raise ActionableError(
+                "parameters were moved, frozen or unfrozen after the first training step, which a "
+                "CUDA graph ignores; use trainer.packing=packed"
+            )
         return self._graphed(*inputs)
+
+    def _find_places(self) -> list[tuple[int, bool]]:
+        """Return the address of every parameter, and whether it is trained."""
+        return [(p.data_ptr(), p.requires_grad) for p in self._parameters]
+
+    def _capture(self, batch: FixedBatch, inputs: tuple[Tensor, ...]) -> Callable[..., Tensor]:
+        step = _FixedForward(self._model, self._forward, batch, self._masks)
+        example = tuple(tensor.clone() for tensor in inputs)
+        try:
+            graphed: Any = torch.cuda.make_graphed_callables(step, example, allow_unused_input=True)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise ActionableError(
+                f"training steps cannot be captured as a CUDA graph ({reason}); "
+                "use trainer.packing=packed"
+            ) from error
+        return cast(Callable[..., Tensor], graphed)
 
 
 class _FixedForward(nn.Module):
@@ -157,9 +183,10 @@ class _FixedForward(nn.Module):
     ):
         super().__init__()
         self.model, self._forward, self._masks = model, forward, masks
-        self._rest = {"labels": batch.labels, "lengths": batch.lengths}
+        self._batch = batch
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        batch = FixedBatch(**dict(zip(TENSORS, tensors, strict=True)), **self._rest)
+        parts: dict[str, Any] = dict(zip(TENSORS, tensors, strict=True))
+        batch = replace(self._batch, **parts)
         with attention_kernels(tensors[0].device):
             return self._forward(self.model, batch, self._masks)

@@ -157,6 +157,7 @@ class GlueClassifier(L.LightningModule):
         seed = stream_seed(self.dropout_seed, "dropout")
         torch.manual_seed(seed)
         self.masks = DropoutMasks(seed)
+        self._captured = None  # a fit that failed leaves one, of weights at other addresses
         self.validations = {}
 
     @override

@@ -10,6 +10,10 @@ _EXPECTED = (
     ".*float32 matmul precision.*",
     ".*is not supported on CPU.*",
     ".*`lr_scheduler.step\\(\\)` before `optimizer.step.*",  # fp16 skipped the first step
+    # Gradients of captured steps (stablebert.packed.capture) arrive on another stream than the one
+    # that captured them. Autograd lets the streams wait for each other, not the host; torch >= 2.11
+    # warns of it once.
+    ".*AccumulateGrad node's stream does not match.*",
     ".*isinstance\\(treespec, LeafSpec\\).*",
 )
 

@@ -5,12 +5,14 @@ from itertools import product
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from stablebert.cli.main import main
 from stablebert.config.compose import compose
 from stablebert.config.values import choices_of
 from stablebert.models.architectures import ARCHITECTURES
 from stablebert.runs.locate import locate
+from stablebert.training.build import use_capture
 from stablebert.training.lifecycle import train_run
 from tests.helpers.architectures import SHAPES
 
@@ -43,11 +45,12 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def locate_run(folders, small_glue, cache, tmp_path):
-    def locate_run(kind, method):
+    def locate_run(kind, method, steps=1):
         overrides = [
             f"model.name={folders[kind]}", f"data.source={small_glue}", "task=rte", "scale=paper",
-            f"method={method}", "trainer.max_steps=1", "trainer.evaluations=1",
-            "trainer.precision=32-true", f"paths.runs={tmp_path}", f"paths.cache={cache}",
+            f"method={method}", f"trainer.max_steps={steps}", "trainer.precision=32-true",
+            f"trainer.evaluations={min(steps, 2)}",
+            f"paths.runs={tmp_path}", f"paths.cache={cache}",
             *(["reinit.num_layers=1"] if "reinit" in method else []),
         ]  # fmt: skip
         return locate(compose(overrides))
@@ -64,6 +67,37 @@ def test_method_trains_architecture(locate_run, kind, method):
     assert (record.steps, record.method) == (1, method)
     assert record.packing == ("packed" if ARCHITECTURES[kind].packed_forward else "padded")
     assert json.loads((run.folder / "history.jsonl").read_text().splitlines()[-1])
+
+
+class CapturedParts(Callback):
+    """Callback that reads, in every step, what a CUDA graph cannot notice a change of."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_before_backward(self, trainer, pl_module, loss):
+        modules = [
+            (name, id(module), module.training, getattr(module, "p", None))
+            for name, module in pl_module.model.named_modules()
+        ]
+        tensors = [*pl_module.model.named_parameters(), *pl_module.model.named_buffers()]
+        places = [(name, tensor.data_ptr(), tensor.requires_grad) for name, tensor in tensors]
+        self.steps.append((modules, places))
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("mixout", "rdrop", "sam")])
+def test_a_captured_method_replaces_moves_and_freezes_nothing_after_the_first_step(
+    locate_run, method, monkeypatch
+):
+    run = locate_run("bert", method, steps=4)
+    with monkeypatch.context() as gpu:
+        gpu.setattr("stablebert.training.build.choose_device", lambda cfg: "cuda")
+        assert use_capture(run.cfg, packed=True)
+    parts = CapturedParts()
+    train_run(run, [parts])
+    first, *others = parts.steps
+    assert len(others) == 3
+    assert all(step == first for step in others)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import torch
 from torch.nn import functional as F
 
 from stablebert.config.compose import compose
+from stablebert.errors import ActionableError
 from stablebert.models.surgery import train_embedding_rows
 from stablebert.packed import attention, forward
-from stablebert.packed.capture import BatchShape, extend
+from stablebert.packed.capture import BatchShape, CapturedForward, extend
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.training.build import use_capture
 from tests.helpers.packing import LENGTHS, packed_and_padded, small_bert
@@ -70,6 +71,59 @@ def test_a_batch_that_does_not_fit_is_recognized(shape):
     packed, *_ = packed_and_padded()
     assert BatchShape(ROWS, LONGEST, TOKENS).fits(packed)
     assert not shape.fits(packed)
+
+
+@pytest.fixture
+def captured(padded_attention, monkeypatch):
+    """Model, and its captured forward pass where the CPU computes instead of a graph."""
+    monkeypatch.setattr(
+        torch.cuda, "make_graphed_callables", lambda step, example, allow_unused_input: step
+    )
+    model = small_bert(torch.float64).eval()
+    return model, CapturedForward(model, forward.bert_logits, BatchShape(ROWS, 64, TOKENS + 31))
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS - 1], ids=["captured", "as usual"])
+def test_a_batch_that_fits_or_not_has_its_logits(captured, rows):
+    packed, *_ = packed_and_padded(LENGTHS[:rows])
+    model, captured_forward = captured
+    expected = forward.bert_logits(model, packed, DropoutMasks(0))
+    for _ in range(2):
+        torch.testing.assert_close(captured_forward(packed), expected, rtol=1e-9, atol=1e-10)
+
+
+def freeze(parameter):
+    parameter.requires_grad_(False)
+
+
+def move(parameter):
+    parameter.data = parameter.data.clone()
+
+
+@pytest.mark.parametrize("change", [freeze, move])
+def test_parameters_that_a_graph_would_not_follow_are_refused(captured, change):
+    packed, *_ = packed_and_padded()
+    model, captured_forward = captured
+    change(model.classifier.weight)  # before the first step, it is captured as it is
+    captured_forward(packed)
+    change(model.bert.pooler.dense.weight)
+    with pytest.raises(ActionableError, match=r"moved, frozen or unfrozen.*trainer.packing=packed"):
+        captured_forward(packed)
+
+
+def test_a_failed_capture_names_the_reason_and_the_way_out(captured, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("operation not permitted when stream is capturing\ndetails")
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", fail)
+    packed, *_ = packed_and_padded()
+    _, captured_forward = captured
+    with pytest.raises(ActionableError) as error:
+        captured_forward(packed)
+    assert str(error.value) == (
+        "training steps cannot be captured as a CUDA graph (operation not permitted when stream "
+        "is capturing); use trainer.packing=packed"
+    )
 
 
 @pytest.mark.parametrize(

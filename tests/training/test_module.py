@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from stablebert.callbacks import ReinitTopLayers, ValidationSchedule
 from stablebert.callbacks.bias_ratio import measure_bias_ratio
+from stablebert.config.compose import compose
 from stablebert.glue.batches import Permutations
 from stablebert.losses import fine_tuning_loss
 from stablebert.models.loading import load_model
@@ -16,7 +17,10 @@ from stablebert.models.surgery import disable_dropout
 from stablebert.optim.adam import BertAdam, steps_taken
 from stablebert.optim.bias_ratio import analytic_bias_ratio
 from stablebert.packed.batch import PackedBatch
+from stablebert.packed.dropout import DropoutMasks
+from stablebert.runs.locate import locate
 from stablebert.tasks import TASKS
+from stablebert.training.build import build_parts
 from stablebert.training.module import GlueClassifier
 from tests.helpers.foreign import SETTINGS
 from tests.helpers.optimizers import CORRECTIONS
@@ -282,3 +286,28 @@ def test_a_packed_batch_needs_a_packed_forward_pass(monkeypatch):
     batch = PackedBatch.__new__(PackedBatch)
     with pytest.raises(ValueError, match="Linear has no packed forward pass"):
         module(batch)
+
+
+class FailingStep(L.Callback):
+    """Callback that ends a fit with an exception after its first step."""
+
+    def on_train_batch_end(self, *args):
+        raise ArithmeticError
+
+
+def test_a_fit_after_a_failed_one_captures_its_steps_again(run_arguments, monkeypatch):
+    """Between the two, the weights were on the host, so they have other addresses on the GPU."""
+    captures = []
+
+    def capture(model, forward, shape):
+        captures.append(shape)
+        return lambda batch: forward(model, batch, DropoutMasks(0))
+
+    monkeypatch.setattr("stablebert.training.module.CapturedForward", capture)
+    parts = build_parts(locate(compose(run_arguments())), [], [])
+    parts.module.captured_shape = parts.data.captured_shape()
+    with pytest.raises(ArithmeticError):
+        trainer(FailingStep()).fit(parts.module, parts.data)
+    assert len(captures) == 1
+    trainer(limit_train_batches=2).fit(parts.module, parts.data)
+    assert len(captures) == 2

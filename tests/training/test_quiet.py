@@ -21,11 +21,14 @@ def warnings_after_silencing(message):
     [
         "The 'train_dataloader' does not have many workers which may be a bottleneck.",
         "Detected call of `lr_scheduler.step()` before `optimizer.step()`.",
+        "The AccumulateGrad node's stream does not match the stream of the node that produced the "
+        "incoming gradient. This may incur unnecessary synchronization",
     ],
 )
 def test_an_expected_warning_is_hidden(message):
     assert warnings_after_silencing(message) == []
 
 
-def test_another_warning_is_shown():
-    assert warnings_after_silencing("the loss is NaN") == ["the loss is NaN"]
+@pytest.mark.parametrize("message", ["the loss is NaN", "an AccumulateGrad node has no stream"])
+def test_another_warning_is_shown(message):
+    assert warnings_after_silencing(message) == [message]
