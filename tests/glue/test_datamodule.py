@@ -338,6 +338,16 @@ def test_padding_efficiency_is_the_share_of_real_tokens_in_the_first_epoch(make)
     assert 0 < share < 1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_captured_shape_fits_every_complete_batch_of_the_first_epoch(make, seed):
+    data = make(packed=True, seed=seed)
+    shape = data.captured_shape()
+    *complete, last = data.train_dataloader()
+    assert len(complete) > 1
+    assert all(shape.fits(batch) for batch in complete)
+    assert shape.fits(last) == (len(last.labels) == data.batch_size)
+
+
 def test_splits_have_sizes_sources_and_fingerprints(make):
     data = make("sst2_1k")
     assert {name: (part["rows"], part["source"]) for name, part in data.splits.items()} == {
