@@ -24,6 +24,7 @@ from stablebert.config.sweep import read_sweep
 from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.glue.sources import resolve
 from stablebert.glue.splits import split_rows
+from stablebert.report.caption import METRIC_NAMES
 from stablebert.report.expected import read_sweep_records
 from stablebert.report.join import CellResult, join_records
 from stablebert.report.statistics.scores import FloatArray
@@ -33,13 +34,25 @@ from stablebert.tasks import DEMO, TASKS
 FULL = [name for name, task in TASKS.items() if not task.few_sample]
 
 LENGTHS = ("3epochs", "longer")
-SEARCH = ("scale=demo", "task=rte,mrpc,stsb,cola", "seed=100..107")
+SEARCH_TASKS = ("rte", "mrpc", "stsb", "cola")
+SEARCH = ("scale=demo", f"task={','.join(SEARCH_TASKS)}", "seed=100..107")
 """Overrides of the searches: tasks, and seeds that no other table reports."""
-RATES = ("optimizer.lr=1.25e-4,2.5e-4,5e-4,1e-3,2e-3",)
-METHOD_RATES = (
-    "method=bitfit,layernorm,head_only,mosbach",
-    "optimizer.lr=6.25e-5,1.25e-4,2.5e-4,5e-4,1e-3,3e-3,1e-2,3e-2,0.1,0.2,0.4",
-)
+RATES = {"bert_adam,standard": "optimizer.lr=1.25e-4,2.5e-4,5e-4,1e-3,2e-3"}
+METHOD_RATES = {
+    "bitfit,layernorm,head_only,mosbach": (
+        "optimizer.lr=6.25e-5,1.25e-4,2.5e-4,5e-4,1e-3,3e-3,1e-2,3e-2,0.1,0.2,0.4"
+    )
+}
+METHOD_SCREENS = {
+    "noisytune": "noise.intensity=0.05,0.15,0.3,0.6",
+    "component_clipping": "optimizer.clip_norm=0.01,0.05,0.1,0.5",
+    "swa": "swa.start=0.25,0.5,0.75,0.9",
+    "sam": "sam.rho=0.02,0.05,0.1,0.2",
+    "lora": "optimizer.lr=1e-3,3e-3,1e-2,3e-2",
+    "ia3": "optimizer.lr=3e-3,1e-2,3e-2,1e-1",
+    "muon": "optimizer.lr=2.5e-4,5e-4,1e-3,2e-3",
+}
+"""Key and values of the search for each method."""
 ALL_TASKS = ("scale=demo", f"task={','.join(FULL)}")
 
 
@@ -113,36 +126,45 @@ def baselines(source: str, models: Sequence[str], runs: Path) -> str:
     }
     rows = []
     for name in FULL:
-        row = [f"demo-{name}", TASKS[name].metric]
+        row = [f"demo-{name}", METRIC_NAMES[TASKS[name].metric]]
         row += [f"{100 * score:.1f}" for score in bag_of_words(name, source)]
         cells = [results[model, name, length] for model in models for length in LENGTHS]
-        row += [f"{cell.test.mean():.1f} ({cell.n})" if cell.n else "-" for cell in cells]
+        row += [_mean_of_all(cell) for cell in cells]
         rows.append(row)
     return markdown_table(head, rows)
 
 
-def rates(overrides: Sequence[str], runs: Path) -> str:
-    """Return a table of validation scores by method and learning rate.
+def search(searches: Mapping[str, str], runs: Path) -> str:
+    """Return a table of validation scores by method and value of a hyperparameter.
 
     Args:
-        overrides: `RATES` or `METHOD_RATES`.
+        searches: Override with the key and its values, by value of `method`.
         runs: Folder of the records.
     """
-    results: dict[tuple[str, float], list[CellResult]] = {}
-    for result in summaries("bias_correction", [*SEARCH, *overrides], runs):
-        if result.n:
-            key = result.cell.method, float(str(result.cell.params["optimizer.lr"]))
-            results.setdefault(key, []).append(result)
-    means = {key: np.mean([result.val.mean() for result in results[key]]) for key in results}
-    best = {method: max(means[key] for key in means if key[0] == method) for method, _ in means}
     rows = []
-    for (method, rate), cells in sorted(results.items()):
-        mean = means[method, rate]
+    for methods, override in searches.items():
+        rows += search_rows(methods, override, runs)
+    tasks = [f"demo-{name}" for name in SEARCH_TASKS]
+    return markdown_table(["method", "setting", *tasks, "mean", "failed", "at chance"], rows)
+
+
+def search_rows(methods: str, override: str, runs: Path) -> list[list[str]]:
+    """Return the rows of `search` for one key; the best mean of each method is bold."""
+    key = override.partition("=")[0]
+    results: dict[tuple[str, float], list[CellResult]] = {}
+    for result in summaries("bias_correction", [*SEARCH, f"method={methods}", override], runs):
+        if result.n:
+            setting = result.cell.method, float(str(result.cell.params[key]))
+            results.setdefault(setting, []).append(result)
+    means = {setting: np.mean([x.val.mean() for x in cells]) for setting, cells in results.items()}
+    best = {method: max(means[x] for x in means if x[0] == method) for method, _ in means}
+    rows = []
+    for (method, value), cells in sorted(results.items()):
+        mean = means[method, value]
         text = f"**{mean:.1f}**" if mean == best[method] else f"{mean:.1f}"
         scores = [_mean_and_deviation(result.val) for result in cells]
-        rows.append([method, f"{rate:g}", *scores, text, *_counts(cells)])
-    tasks = [f"demo-{result.cell.task}" for result in next(iter(results.values()))]
-    return markdown_table(["method", "learning rate", *tasks, "mean", "failed", "at chance"], rows)
+        rows.append([method, f"{key}={value:g}", *scores, text, *_counts(cells)])
+    return rows
 
 
 def depths(runs: Path) -> str:
@@ -177,6 +199,12 @@ def effects(sweep: str, seeds: str, runs: Path) -> str:
     return markdown_table(head, rows)
 
 
+def _mean_of_all(result: CellResult) -> str:
+    """Return the mean test score, with the number of runs if some are missing."""
+    mean = f"{result.test.mean():.1f}" if result.n else "-"
+    return mean if result.is_complete else f"{mean} ({result.n} runs)"
+
+
 def _mean_and_deviation(scores: FloatArray) -> str:
     """Return `mean ± standard deviation`, without the latter for a single score."""
     mean = f"{scores.mean():.1f}"
@@ -191,8 +219,9 @@ def _counts(cells: Sequence[CellResult]) -> list[str]:
 
 
 TABLES: Mapping[str, Callable[[Path], str]] = {
-    "rates": partial(rates, RATES),
-    "method_rates": partial(rates, METHOD_RATES),
+    "rates": partial(search, RATES),
+    "method_rates": partial(search, METHOD_RATES),
+    "method_screens": partial(search, METHOD_SCREENS),
     "depths": depths,
     "table1": partial(effects, "table1", "0..19"),
     "bias_correction": partial(effects, "bias_correction", "0..37"),

@@ -213,12 +213,24 @@ def test_verdicts_on_the_demo_page_are_those_of_the_report(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["rates", "method_rates", "depths", "table1", "bias_correction"])
+@pytest.mark.parametrize(
+    "name", ["rates", "method_rates", "method_screens", "depths", "table1", "bias_correction"]
+)
 def test_tables_on_the_demo_page_are_those_of_the_records(name):
     from benchmarks.demo import TABLES
 
     page = text_of(ROOT / "docs/demo.md")
     assert TABLES[name](ROOT / "results") in page
+
+
+@pytest.mark.slow
+def test_baselines_on_the_demo_page_are_those_of_the_records(tmp_path):
+    from benchmarks.demo import baselines, write_random
+
+    page, random = text_of(ROOT / "docs/demo.md"), tmp_path / "random"
+    write_random(random)
+    assert baselines("demo", [str(random), "demo"], ROOT / "results") in page
+    assert baselines("demo:500:7", ["demo"], ROOT / "results") in page
 
 
 @pytest.mark.slow
