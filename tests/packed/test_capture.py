@@ -1,5 +1,7 @@
 """Batches of a fixed shape: their tokens, and logits and gradients through the padded attention."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,15 @@ from torch.nn import functional as F
 
 from stablebert.config.compose import compose
 from stablebert.errors import ActionableError
+from stablebert.models.adapters import add_adapters
+from stablebert.models.loading import load_model
+from stablebert.models.location import packed_forward
 from stablebert.models.surgery import train_embedding_rows
 from stablebert.packed import attention, forward
 from stablebert.packed.capture import BatchShape, CapturedForward, extend
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.training.build import use_capture
+from tests.helpers.architectures import write_architecture
 from tests.helpers.packing import LENGTHS, packed_and_padded, small_bert
 
 ROWS, LONGEST, TOKENS = len(LENGTHS), max(LENGTHS), sum(LENGTHS)
@@ -27,18 +33,38 @@ def padded_attention(monkeypatch):
     monkeypatch.setattr(forward, "packed_attention", attend)
 
 
+def logits_and_gradients(model, batch):
+    """Return the logits and gradients of a batch as one vector."""
+    model.zero_grad()
+    logits = packed_forward(model)(model, batch, DropoutMasks(0))
+    F.cross_entropy(logits, batch.labels).backward()
+    gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+    return torch.cat([logits.detach().flatten(), *gradients])
+
+
 @pytest.mark.parametrize("tokens", [TOKENS, TOKENS + 31, ROWS * 64], ids=["none", "some", "all"])
 def test_logits_and_gradients_do_not_depend_on_added_tokens(padded_attention, tokens):
     packed, *_ = packed_and_padded()
     model = small_bert(torch.float64).eval()
     train_embedding_rows(model, packed.input_ids.unique())  # without a row for padding
-    results = []
-    for batch in (packed, extend(packed, BatchShape(ROWS, 64, tokens))):
-        model.zero_grad()
-        logits = forward.bert_logits(model, batch, DropoutMasks(0))
-        F.cross_entropy(logits, batch.labels).backward()
-        gradients = [p.grad.flatten() for p in model.parameters()]
-        results.append(torch.cat([logits.detach().flatten(), *gradients]))
+    extended = extend(packed, BatchShape(ROWS, 64, tokens))
+    results = [logits_and_gradients(model, batch) for batch in (packed, extended)]
+    torch.testing.assert_close(*results, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["roberta", "electra", "bert+lora", "bert+ia3"])
+def test_neither_do_those_of_other_architectures_and_adapters(
+    padded_attention, tiny_bert, tmp_path, kind
+):
+    architecture, _, adapter = kind.partition("+")
+    write_architecture(architecture, tmp_path, tiny_bert)
+    model = load_model(tmp_path, num_labels=2, seed=0).double().eval()
+    if adapter:
+        add_adapters(model, kind=adapter)
+    packed, *_ = packed_and_padded(vocabulary=40)
+    packed = replace(packed, token_type_ids=torch.zeros_like(packed.input_ids))  # RoBERTa has one
+    extended = extend(packed, BatchShape(ROWS, 64, TOKENS + 31))
+    results = [logits_and_gradients(model, batch) for batch in (packed, extended)]
     torch.testing.assert_close(*results, rtol=1e-9, atol=1e-10)
 
 
