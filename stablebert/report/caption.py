@@ -157,6 +157,12 @@ def _provenance(rows: Sequence[AnalyzedCell]) -> list[str]:
     precisions = {record.precision for record in records}
     if len(precisions) > 1 and "trainer.precision" not in varying_keys:
         lines.append("Cells ran in different precisions, which may explain their differences.")
+    packings = _count_values(record.packing for record in records)
+    if len(packings) > 1:
+        lines.append(
+            f"Cells ran in different packings, {', '.join(packings)}; runs of one seed then draw "
+            "different dropout masks."
+        )
     return [
         *lines,
         *_mixed_versions(rows),

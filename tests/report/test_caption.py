@@ -93,6 +93,15 @@ def test_cells_of_different_precision_get_a_warning(tmp_path, precision, warned)
     assert ("in different precisions" in report(cells, records, tmp_path)) is warned
 
 
+@pytest.mark.parametrize(("packing", "warned"), [("packed", True), ("padded", False)])
+def test_cells_of_different_packing_get_a_warning(tmp_path, packing, warned):
+    cells = [make_cell(), make_cell(method="reinit")]
+    records = [make_record(cells[0], s) for s in (0, 1)]
+    records += [make_record(cells[1], s, packing=packing) for s in (0, 1)]
+    line = "different packings, padded (2 runs), packed (2 runs); runs of one seed then draw"
+    assert (line in report(cells, records, tmp_path)) is warned
+
+
 def test_the_correction_for_a_search_is_explained(tmp_path):
     cell = replace(make_cell(method="llrd"), settings=2)
     line = "Settings of llrd were selected by validation score: their p-values are multiplied"
