@@ -25,6 +25,7 @@ from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.glue.sources import resolve
 from stablebert.glue.splits import split_rows
 from stablebert.report.caption import METRIC_NAMES
+from stablebert.report.cells import task_title
 from stablebert.report.expected import read_sweep_records
 from stablebert.report.join import CellResult, join_records
 from stablebert.report.statistics.scores import FloatArray
@@ -162,16 +163,21 @@ def search_rows(methods: str, override: str, runs: Path) -> list[list[str]]:
     for (method, value), cells in sorted(results.items()):
         mean = means[method, value]
         text = f"**{mean:.1f}**" if mean == best[method] else f"{mean:.1f}"
-        scores = [_mean_and_deviation(result.val) for result in cells]
-        rows.append([method, f"{key}={value:g}", *scores, text, *_counts(cells)])
+        scores = [mean_and_deviation(result.val) for result in cells]
+        rows.append([method, f"{key}={value:g}", *scores, text, *counts_of(cells)])
     return rows
 
 
 def depths(runs: Path) -> str:
     """Return a table of mean validation scores by task and depth of re-initialization."""
+    return depth_table(summaries("reinit_depth", [*ALL_TASKS, "seed=100..102"], runs))
+
+
+def depth_table(cells: Iterable[CellResult]) -> str:
+    """Return a table of mean validation scores with a column per depth, the best in bold."""
     results: dict[str, dict[str, float]] = {}
-    for result in summaries("reinit_depth", [*ALL_TASKS, "seed=100..102"], runs):
-        scores = results.setdefault(f"demo-{result.cell.task}", {})
+    for result in cells:
+        scores = results.setdefault(task_title(result.cell.task, result.cell.scale), {})
         scores[str(result.cell.params["reinit.num_layers"])] = result.val.mean()
     rows = []
     for task, scores in results.items():
@@ -192,7 +198,7 @@ def effects(sweep: str, seeds: str, runs: Path) -> str:
     for result in summaries(sweep, [*ALL_TASKS, f"seed={seeds}"], runs):
         results.setdefault((result.cell.method, result.cell.length), []).append(result)
     rows = [
-        [*row, *(_mean_and_deviation(result.test) for result in cells), *_counts(cells)]
+        [*row, *(mean_and_deviation(result.test) for result in cells), *counts_of(cells)]
         for row, cells in results.items()
     ]
     head = ["method", "length", *(f"demo-{name}" for name in FULL), "failed", "at chance"]
@@ -205,13 +211,13 @@ def _mean_of_all(result: CellResult) -> str:
     return mean if result.is_complete else f"{mean} ({result.n} runs)"
 
 
-def _mean_and_deviation(scores: FloatArray) -> str:
+def mean_and_deviation(scores: FloatArray) -> str:
     """Return `mean ± standard deviation`, without the latter for a single score."""
     mean = f"{scores.mean():.1f}"
     return f"{mean} ± {scores.std(ddof=1):.1f}" if len(scores) > 1 else mean
 
 
-def _counts(cells: Sequence[CellResult]) -> list[str]:
+def counts_of(cells: Sequence[CellResult]) -> list[str]:
     """Return the numbers of runs that failed and that are at chance, each `K of N`."""
     n = sum(result.n for result in cells)
     counts = sum(result.failed for result in cells), sum(result.at_chance for result in cells)

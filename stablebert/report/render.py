@@ -82,14 +82,17 @@ def _text_table(table: Table) -> str:
 def render_markdown(document: Document) -> str:
     """Render a document as GitHub-flavored Markdown, with the caption as a list."""
     parts = [f"# {_markdown(document.title)}"]
-    for table in document.tables:
-        rule = [":--" if i < table.labels else "--:" for i in range(len(table.head))]
-        head = [_markdown(name) for name in table.head]
-        body = [[_markdown_entry(entry) for entry in row] for row in table.rows]
-        lines = ["| " + " | ".join(line) + " |" for line in (head, rule, *body)]
-        parts.append("\n".join([f"**{_markdown(table.title)}**", "", *lines]))
+    parts += [f"**{_markdown(t.title)}**\n\n{render_markdown_table(t)}" for t in document.tables]
     parts.append("\n".join(f"* {_markdown_item(line)}" for line in document.caption))
     return "\n\n".join(parts) + "\n"
+
+
+def render_markdown_table(table: Table) -> str:
+    """Render a table without its title as GitHub-flavored Markdown."""
+    rule = [":--" if i < table.labels else "--:" for i in range(len(table.head))]
+    head = [_markdown(name) for name in table.head]
+    body = [[_markdown_entry(entry) for entry in row] for row in table.rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *body))
 
 
 def _markdown(text: str) -> str:

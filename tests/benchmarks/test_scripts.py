@@ -15,6 +15,7 @@ from benchmarks import (
     gpu,
     methods,
     monitors,
+    results,
     synthetic,
     table,
 )
@@ -26,7 +27,10 @@ def table_rows(capsys):
     return [line.strip("| ").split(" | ") for line in lines if line[:1] == "|"]
 
 
-SCRIPTS = [ablation, before_after, bench, costs, demo, gpu, methods, monitors, synthetic, table]
+SCRIPTS = [
+    *(ablation, before_after, bench, costs, demo, gpu, methods, monitors, results),
+    *(synthetic, table),
+]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -37,7 +41,9 @@ def test_help_describes_every_argument(script, capsys):
     assert capsys.readouterr().out.startswith(f"usage: python -m {script.__name__} ")
 
 
-@pytest.mark.parametrize("script", [ablation, bench, costs, demo, methods, monitors, table])
+@pytest.mark.parametrize(
+    "script", [ablation, bench, costs, demo, methods, monitors, results, table]
+)
 def test_ctrl_c_ends_a_script_without_a_traceback(script):
     last_line = Path(script.__file__).read_text().splitlines()[-1]
     assert last_line == f'    sys.exit(run_script(main, name="python -m {script.__name__}"))'

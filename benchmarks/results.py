@@ -1,0 +1,339 @@
+"""Print the tables of docs/results.md from the committed records of DistilBERT on real GLUE.
+
+Neither the data nor the model is needed: the records identify both.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.demo import counts_of, depth_table, markdown_table, mean_and_deviation
+from stablebert.config.sweep import read_sweep
+from stablebert.optim.bias_ratio import analytic_bias_ratio
+from stablebert.optim.schedule import linear_warmup
+from stablebert.report.analyses.base import Basis, Request
+from stablebert.report.analyses.registry import ANALYSES
+from stablebert.report.cells import task_title
+from stablebert.report.compare import Comparison, analyze_cells
+from stablebert.report.expected import expected_cells
+from stablebert.report.join import CellResult, join_records
+from stablebert.report.paper import paper_score
+from stablebert.report.render import Table, render_markdown_table
+from stablebert.report.sentences import summarize_findings
+from stablebert.report.statistics.rates import rate_curve
+from stablebert.report.tables import (
+    comparison_tables,
+    format_interval,
+    format_p,
+    paper_layout_tables,
+    row_labels,
+)
+from stablebert.runs.identities import Identities
+from stablebert.runs.record import RunRecord, parse_record
+from stablebert.signals import run_script
+
+FILES = ("rate", "reinit_depth", "bias_correction", "rate_optimizer", "table1")
+TASKS = ("cola_1k", "stsb_1k", "sst2_1k")
+"""Tasks that `standard` learns."""
+DROPPED = ("rte_1k", "mrpc_1k")
+"""Tasks on which `standard` stays at chance."""
+PAIR = ("cola_1k", "stsb_1k")
+"""Tasks of the comparison of optimizers."""
+SELECTION = "seed=100..102"
+"""Seeds of all choices, which no other table reports."""
+RATE = "optimizer.lr=1e-4"
+RATES = "optimizer.lr=1.25e-5,2.5e-5,5e-5,1e-4,2e-4,4e-4"
+OPTIMIZER_RATES = "optimizer.lr=6.25e-6,1.25e-5,2.5e-5,5e-5,1e-4,2e-4,4e-4"
+DEPTHS = {"cola_1k": 1, "stsb_1k": 2, "sst2_1k": 2}
+"""Numbers of re-initialized layers that validation selected."""
+WIDE = 5.0
+"""Loss of mean validation score, in points, that a wide range of rates allows."""
+
+
+# ---------------------------------------------------------------- tables of the page
+
+
+def effects(folder: Path) -> str:
+    """Return the effects of the paper's Table 1 and of bias correction, next to ours."""
+    groups = [
+        fixed_rate_cells(folder),
+        [*standard_cells(folder, "seed=0..19"), *reinit_cells(folder)],
+        [*standard_cells(folder, "seed=0..9"), *longer_cells(folder)],
+    ]
+    rows = []
+    for row in chain.from_iterable(analyze_cells(cells, mark_by="test") for cells in groups):
+        if isinstance(c := row.comparison, Comparison):
+            pair = [
+                paper_score(cell, table="table1", reference="BERT")
+                for cell in (c.baseline, row.cell)
+            ]
+            scores = [float(number.value) for number in pair if number]
+            rows.append(
+                [
+                    task_title(row.cell.task, row.cell.scale),
+                    *(f"{cell.method} {cell.length}" for cell in (row.cell, c.baseline)),
+                    str(row.result.n),
+                    f"{scores[1] - scores[0]:+.1f}" if len(scores) == 2 else "-",
+                    format_interval(c.difference, "+"),
+                    format_p(c.p_holm),
+                    c.mean_verdict or "inconclusive",
+                    c.spread_verdict or "inconclusive",
+                ]
+            )
+    head = ["task", "runs", "against", "seeds", "paper's Δ", "our Δ [95% CI]", "p Holm"]
+    return markdown_table([*head, "mean", "spread"], rows)
+
+
+def rates(folder: Path) -> str:
+    """Return a table of validation scores of `standard` by learning rate."""
+    by_rate: dict[float, dict[str, CellResult]] = {}
+    overrides = ("method=standard", SELECTION, RATES)
+    for result in select_cells(folder, "bias_correction", (*TASKS, *DROPPED), *overrides):
+        by_rate.setdefault(rate_of(result), {})[result.cell.task] = result
+    means = {
+        rate: float(np.mean([own[task].val.mean() for task in TASKS]))
+        for rate, own in by_rate.items()
+    }
+    rows = [
+        [
+            f"{rate:g}",
+            *(mean_and_deviation(own[task].val) for task in TASKS),
+            bold(f"{means[rate]:.1f}", means[rate] == max(means.values())),
+            *(mean_and_deviation(own[task].val) for task in DROPPED),
+            counts_of([own[task] for task in DROPPED])[1],
+        ]
+        for rate, own in by_rate.items()
+    ]
+    head = ["learning rate", *titles(TASKS), "mean of the three", *titles(DROPPED)]
+    return markdown_table([*head, f"{' and '.join(titles(DROPPED))} at chance"], rows)
+
+
+def depths(folder: Path) -> str:
+    """Return a table of validation scores by task and depth of re-initialization."""
+    return depth_table(select_cells(folder, "reinit_depth", TASKS, SELECTION, RATE))
+
+
+def bias_correction(folder: Path) -> str:
+    """Return the report on BERTAdam and Adam at one learning rate."""
+    return effect(fixed_rate_cells(folder), "bias_correction")
+
+
+def optimizers(folder: Path) -> str:
+    """Return scores by optimizer and learning rate, and optimizers at the best rate of each."""
+    cells = optimizer_cells(folder)
+    curves = [f"{task_title(task, 'mini')}:\n\n{rate_table(cells, task)}" for task in PAIR]
+    basis = Basis(rows=analyze_cells(cells, mark_by="val"), request=Request())
+    findings = ANALYSES["rates"].analyze(basis)
+    tables = map(render_markdown_table, findings.tables[1:])
+    sentences = [f"* {line}" for line in findings.sentences if line.startswith("Each at its own")]
+    ratio = f"* Mean bias ratio, weighted by the learning rate: {mean_bias_ratio(96):.1f}."
+    return "\n\n".join([*curves, *tables, "\n".join([*sentences, ratio])])
+
+
+def rescaled(folder: Path) -> str:
+    """Return the differences between rescaled BERTAdam and Adam at every learning rate."""
+    cells = optimizer_cells(folder, "method=standard,bert_adam_rescaled")
+    (table,) = comparison_tables(analyze_cells(cells, mark_by="val"))
+    columns = [0, *(table.head.index(name) for name in ("optimizer.lr", "Δ mean [95% CI]"))]
+    columns += [table.head.index(name) for name in ("p Welch", "p Holm")]
+    head, *rows = ([row[i] for i in columns] for row in (table.head, *table.rows))
+    return render_markdown_table(Table(title="", head=head, rows=rows, labels=2))
+
+
+def reinit(folder: Path) -> str:
+    """Return the report on Re-init at the depths that validation selected."""
+    return effect([*standard_cells(folder, "seed=0..19"), *reinit_cells(folder)], "table1")
+
+
+def longer(folder: Path) -> str:
+    """Return the report on longer training."""
+    return effect([*standard_cells(folder, "seed=0..9"), *longer_cells(folder)], "table1")
+
+
+def instability(folder: Path) -> str:
+    """Return test-set noise, disagreement of seeds, and the cost of a good run."""
+    cells = [*fixed_rate_cells(folder), *reinit_cells(folder), *longer_cells(folder)]
+    basis = Basis(rows=analyze_cells(cells, mark_by="test"), request=Request(roots=[folder]))
+    names = ("noise", "disagreement", "cost")
+    return "\n\n".join(show(t) for name in names for t in ANALYSES[name].analyze(basis).tables)
+
+
+def summary(folder: Path) -> str:
+    """Return test scores, failed runs and runs at chance by method, the table of the README."""
+    groups: dict[str, list[CellResult]] = {}
+    for result in [*fixed_rate_cells(folder), *reinit_cells(folder)]:
+        groups.setdefault(result.cell.method, []).append(result)
+    rows = [
+        [method, str(own[0].n), *(mean_and_deviation(r.test) for r in own), *counts_of(own)]
+        for method, own in groups.items()
+    ]
+    head = ["method", "seeds", *titles(TASKS), "failed runs", "at chance"]
+    return markdown_table(head, rows)
+
+
+TABLES: Mapping[str, Callable[[Path], str]] = {
+    "effects": effects,
+    "rates": rates,
+    "depths": depths,
+    "bias_correction": bias_correction,
+    "optimizers": optimizers,
+    "rescaled": rescaled,
+    "reinit": reinit,
+    "longer": longer,
+    "instability": instability,
+    "summary": summary,
+}
+"""Parts of the page by name, given the folder of the records."""
+
+
+# ---------------------------------------------------------------- cells
+
+
+def fixed_rate_cells(folder: Path) -> list[CellResult]:
+    """Return BERTAdam and Adam at the rate of `standard`."""
+    return plain_cells(folder, "bias_correction", TASKS, "seed=0..49", RATE)
+
+
+def standard_cells(folder: Path, seeds: str) -> list[CellResult]:
+    """Return `standard` with three epochs and some of its seeds."""
+    return plain_cells(folder, "bias_correction", TASKS, "method=standard", seeds, RATE)
+
+
+def reinit_cells(folder: Path) -> list[CellResult]:
+    """Return Re-init, each task at its own depth."""
+    cells: list[CellResult] = []
+    for task, depth in DEPTHS.items():
+        overrides = ("method=reinit", "length=3epochs", RATE, f"reinit.num_layers={depth}")
+        cells += plain_cells(folder, "table1", [task], *overrides)
+    return cells
+
+
+def longer_cells(folder: Path) -> list[CellResult]:
+    """Return `standard` with 800 steps."""
+    overrides = ("method=standard", "length=longer", "seed=0..9", RATE)
+    return plain_cells(folder, "table1", TASKS, *overrides)
+
+
+def optimizer_cells(folder: Path, *overrides: str) -> list[CellResult]:
+    """Return optimizers at all their learning rates."""
+    return select_cells(folder, "rate_optimizer", PAIR, *overrides, "seed=0..4", OPTIMIZER_RATES)
+
+
+def plain_cells(
+    folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
+) -> list[CellResult]:
+    """Return cells whose names are their method and length, whatever their overrides."""
+    cells = select_cells(folder, sweep, tasks, *overrides)
+    return [replace(result, cell=replace(result.cell, params={})) for result in cells]
+
+
+def select_cells(
+    folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
+) -> list[CellResult]:
+    """Return cells of a narrowed sweep with their runs.
+
+    Raises:
+        SystemExit: If a run is missing.
+    """
+    records, identities = load_records(folder)
+    fixed = ("scale=mini", "data.source=GLUE", "model.name=DISTILBERT", f"task={','.join(tasks)}")
+    cells = expected_cells(read_sweep(sweep).narrow([*fixed, *overrides]), identities)
+    results = join_records(cells, records).results
+    if missing := [result.cell.task for result in results if not result.is_complete]:
+        raise SystemExit(f"{sweep} {' '.join(overrides)}: runs missing in {folder}: {missing}")
+    return results
+
+
+@cache
+def load_records(folder: Path) -> tuple[list[RunRecord], Identities]:
+    """Return the records of this page alone, which identify one model and one data set per task."""
+    files = [folder / "mini" / f"{name}.jsonl" for name in FILES]
+    lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
+    records = [parse_record(line) for line in lines]
+    return records, Identities(records)
+
+
+# ---------------------------------------------------------------- parts of tables
+
+
+def effect(cells: Sequence[CellResult], name: str) -> str:
+    """Return a report's scores, its tests and paired tests, and its verdicts."""
+    rows = analyze_cells(cells, mark_by="test")
+    paired = ANALYSES["paired"].analyze(Basis(rows=rows, request=Request()))
+    tables = [*paper_layout_tables(rows, name), *comparison_tables(rows), *paired.tables]
+    sentences = summarize_findings(rows, row_labels([row.cell for row in rows]))
+    return "\n\n".join([*map(show, tables), "\n".join(f"* {line}" for line in sentences)])
+
+
+def show(table: Table) -> str:
+    """Return a table of a report in Markdown, below its title."""
+    return f"{table.title}:\n\n{render_markdown_table(table)}"
+
+
+def rate_table(cells: Iterable[CellResult], task: str) -> str:
+    """Return validation scores by method and learning rate, with runs at chance."""
+    methods: dict[str, list[CellResult]] = {}
+    for result in cells:
+        if result.cell.task == task:
+            methods.setdefault(result.cell.method, []).append(result)
+    rows = []
+    for method, own in methods.items():
+        runs = [rate_of(result) for result in own for _ in range(result.n)]
+        curve = rate_curve(runs, np.concatenate([result.val for result in own]), tolerance=WIDE)
+        texts = []
+        for result in own:
+            text = bold(mean_and_deviation(result.val), rate_of(result) == curve.best)
+            chance = f"<br>at chance {result.at_chance}/{result.n}" if result.at_chance else ""
+            texts.append(text + chance)
+        rows.append([method, *texts, f"{curve.low:g} to {curve.high:g}"])
+    head = [f"{rate_of(result):g}" for result in next(iter(methods.values()))]
+    return markdown_table(["validation", *head, f"within {WIDE:g} points"], rows)
+
+
+def mean_bias_ratio(steps: int) -> float:
+    """Return the mean analytic bias ratio over a run, weighted by the learning rate."""
+    weights = [linear_warmup(step, total=steps, warmup=0.1) for step in range(steps)]
+    ratios = [analytic_bias_ratio(step + 1, (0.9, 0.999)) for step in range(steps)]
+    return float(np.average(ratios, weights=weights))
+
+
+def rate_of(result: CellResult) -> float:
+    """Return the learning rate of a cell whose sweep sets it."""
+    return float(str(result.cell.params["optimizer.lr"]))
+
+
+def titles(tasks: Iterable[str]) -> list[str]:
+    """Return the names of tasks in tables."""
+    return [task_title(task, "mini") for task in tasks]
+
+
+def bold(text: str, condition: bool) -> str:
+    """Return a text in bold if a condition holds."""
+    return f"**{text}**" if condition else text
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and print a part of the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.results", description="Print the tables of docs/results.md."
+    )
+    parser.add_argument("part", choices=TABLES, help="part of the page")
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("results"),
+        metavar="FOLDER",
+        help="folder with mini/*.jsonl (default: results)",
+    )
+    args = parser.parse_args(argv)
+    print(TABLES[args.part](args.runs))
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, name="python -m benchmarks.results"))
