@@ -45,7 +45,7 @@ REFUSED = {
         "swa.start=0.05 is during the warm-up, optimizer.warmup=0.1; choose at least 0.1"),
     "adapters_have_no_pretrained_weights": ("method=lora+mixout",
         "mixout.p=0.1: adapter.kind=lora has no pre-trained weights to mix with; drop one"),
-    "muon_has_matrices": ("method=ia3+muon",
+    "muon_has_matrices": ("scale=mini method=ia3+muon",
         "optimizer.matrices=muon: adapter.kind=ia3 trains vectors, no matrices; drop one"),
     "rank_is_of_lora": ("method=ia3 adapter.rank=4",
         "adapter.rank=4 has no effect without adapter.kind=lora; drop it"),
