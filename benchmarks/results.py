@@ -130,7 +130,7 @@ def optimizers(folder: Path) -> str:
     curves = [f"{task_title(task, 'mini')}:\n\n{rate_table(cells, task)}" for task in PAIR]
     basis = Basis(rows=analyze_cells(cells, mark_by="val"), request=Request())
     findings = ANALYSES["rates"].analyze(basis)
-    tables = map(render_markdown_table, findings.tables[1:])
+    tables = map(show, findings.tables[1:])
     sentences = [f"* {line}" for line in findings.sentences if line.startswith("Each at its own")]
     ratio = f"* Mean bias ratio, weighted by the learning rate: {mean_bias_ratio(96):.1f}."
     return "\n\n".join([*curves, *tables, "\n".join([*sentences, ratio])])
@@ -140,10 +140,11 @@ def rescaled(folder: Path) -> str:
     """Return the differences between rescaled BERTAdam and Adam at every learning rate."""
     cells = optimizer_cells(folder, "method=standard,bert_adam_rescaled")
     (table,) = comparison_tables(analyze_cells(cells, mark_by="val"))
-    columns = [0, *(table.head.index(name) for name in ("optimizer.lr", "Δ mean [95% CI]"))]
-    columns += [table.head.index(name) for name in ("p Welch", "p Holm")]
-    head, *rows = ([row[i] for i in columns] for row in (table.head, *table.rows))
-    return render_markdown_table(Table(title="", head=head, rows=rows, labels=2))
+    names = ("task", "optimizer.lr", "Δ mean [95% CI]", "p Welch", "p Holm")
+    columns = [table.head.index(name) for name in names]
+    head = [table.head[i] for i in columns]
+    rows = [[row[i] for i in columns] for row in table.rows]
+    return render_markdown_table(replace(table, head=head, rows=rows, labels=2))
 
 
 def reinit(folder: Path) -> str:

@@ -125,6 +125,8 @@ def _remarks(basis: Basis) -> list[str]:
     lines = []
     if len(devices := dict.fromkeys(record.device for record in records)) > 1:
         lines.append(f"Hours are not comparable: runs used {', '.join(devices)}.")
+    if len(packings := dict.fromkeys(record.packing for record in records)) > 1:
+        lines.append(f"Hours are not comparable: training steps were {', '.join(packings)}.")
     if any(record.start for record in records):
         lines.append("Hours do not include the intermediate runs that other runs start from.")
     used = {id(result) for result in usable}

@@ -141,3 +141,14 @@ def test_a_target_that_is_no_score_is_refused(text, capsys):
     with pytest.raises(SystemExit):
         main(["report", "table1", f"--target={text}"])
     assert f"{text!r}: expected a score x 100 from -100 to 100" in capsys.readouterr().err
+
+
+def test_cells_with_different_packings_are_named(tmp_path):
+    cells = [make_cell(seeds=range(5)), make_cell(seeds=range(5), length="longer")]
+    packings = zip(cells, ("packed", "captured"), strict=True)
+    records = [
+        make_record(cell, s, packing=packing) for cell, packing in packings for s in range(5)
+    ]
+    request = Request(names=["cost"])
+    text = write_report(cells, records, out=tmp_path, name="t", request=request)
+    assert "Hours are not comparable: training steps were packed, captured.\n" in text
