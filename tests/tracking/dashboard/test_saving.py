@@ -145,7 +145,8 @@ def mirrored_run(_session_server, tiny_bert, tiny_glue, tmp_path_factory):
     _session_server.reset()
     run = [
         *("task=rte", "scale=mini", f"data.source={tiny_glue}", f"model.name={tiny_bert}"),
-        *("trainer.max_steps=10", f"paths.runs={home}", f"paths.cache={home}/cache"),
+        *("trainer.max_steps=10", "monitor.representation_change=true"),
+        *(f"paths.runs={home}", f"paths.cache={home}/cache"),
         *("wandb.mode=online", "wandb.entity=ent", "wandb.project=proj", "wandb.tags=[table1]"),
     ]
     command = [sys.executable, "-m", "stablebert", "train", *run]
