@@ -198,11 +198,30 @@ def test_numbers_in_the_readme_are_those_of_the_records():
         assert chances == f"{sum(map(is_at_chance, own.values()))} of {len(own)}"
 
 
+FURTHER = "\n## Further analyses\n"
+
+
+@pytest.mark.slow
+def test_numbers_of_the_further_analyses_are_those_of_the_report(tmp_path, capsys):
+    from stablebert.cli.main import main
+
+    section = text_of(ROOT / "docs/demo.md").partition(FURTHER)[2]
+    parts = section.split("    stablebert ")[1:]
+    assert len(parts) == 3
+    for part in parts:
+        command, _, prose = part.partition("\n\n")
+        main([*command.replace("\\\n", " ").split(), "--out", str(tmp_path)])
+        report = capsys.readouterr().out
+        numbers = re.findall(r"[+-]?\b\d+\.\d+(?![\de])|\d+%", prose)
+        assert numbers
+        assert [number for number in numbers if number not in report] == []
+
+
 @pytest.mark.slow
 def test_verdicts_on_the_demo_page_are_those_of_the_report(tmp_path, capsys):
     from stablebert.cli.main import main
 
-    page = " ".join(text_of(ROOT / "docs/demo.md").split())
+    page = " ".join(text_of(ROOT / "docs/demo.md").partition(FURTHER)[0].split())
     commands = re.findall(r"stablebert report (.*?seed=\S+)", page)
     assert len(commands) == 2
     for command in commands:
