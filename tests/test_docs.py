@@ -210,11 +210,21 @@ def test_numbers_of_the_further_analyses_are_those_of_the_report(tmp_path, capsy
     assert len(parts) == 3
     for part in parts:
         command, _, prose = part.partition("\n\n")
+        prose = " ".join(prose.split())
+        means = re.findall(r"\d+\.\d ± \d+\.\d", prose)
+        number = r"([+-]\d+\.\d)"
+        triples = re.findall(rf"{number}[ ,(]+{number} to {number}", prose)
+        differences = [f"{value} [{low}, {high}]" for value, low, high in triples]
+        shares = "".join(re.findall(r"\d+%", prose.partition("With 90%")[0]))
+        shares = [
+            f"{a} seed_init, {b} seed_data, {c} residual"
+            for a, b, c in re.findall(r"(\d+%)(\d+%)(\d+%)", shares)
+        ]
         main([*command.replace("\\\n", " ").split(), "--out", str(tmp_path)])
         report = capsys.readouterr().out
-        numbers = re.findall(r"[+-]?\b\d+\.\d+(?![\de])|\d+%", prose)
-        assert numbers
-        assert [number for number in numbers if number not in report] == []
+        statements = [*means, *differences, *shares]
+        assert len(statements) >= 2
+        assert [statement for statement in statements if statement not in report] == []
 
 
 @pytest.mark.slow
