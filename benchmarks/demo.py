@@ -28,7 +28,7 @@ from stablebert.report.caption import METRIC_NAMES
 from stablebert.report.cells import task_title
 from stablebert.report.expected import read_sweep_records
 from stablebert.report.join import CellResult, join_records
-from stablebert.report.statistics.scores import FloatArray
+from stablebert.report.tables import format_mean_sd
 from stablebert.signals import run_script
 from stablebert.tasks import DEMO, TASKS
 
@@ -162,8 +162,8 @@ def search_rows(methods: str, override: str, runs: Path) -> list[list[str]]:
     rows = []
     for (method, value), cells in sorted(results.items()):
         mean = means[method, value]
-        text = f"**{mean:.1f}**" if mean == best[method] else f"{mean:.1f}"
-        scores = [mean_and_deviation(result.val) for result in cells]
+        text = bold(f"{mean:.1f}", mean == best[method])
+        scores = [format_mean_sd(result.val) for result in cells]
         rows.append([method, f"{key}={value:g}", *scores, text, *counts_of(cells)])
     return rows
 
@@ -182,7 +182,7 @@ def depth_table(cells: Iterable[CellResult]) -> str:
     rows = []
     for task, scores in results.items():
         best = max(scores.values())
-        rows.append([task, *(f"**{x:.1f}**" if x == best else f"{x:.1f}" for x in scores.values())])
+        rows.append([task, *(bold(f"{x:.1f}", x == best) for x in scores.values())])
     return markdown_table(["task", *next(iter(results.values()))], rows)
 
 
@@ -198,7 +198,7 @@ def effects(sweep: str, seeds: str, runs: Path) -> str:
     for result in summaries(sweep, [*ALL_TASKS, f"seed={seeds}"], runs):
         results.setdefault((result.cell.method, result.cell.length), []).append(result)
     rows = [
-        [*row, *(mean_and_deviation(result.test) for result in cells), *counts_of(cells)]
+        [*row, *(format_mean_sd(result.test) for result in cells), *counts_of(cells)]
         for row, cells in results.items()
     ]
     head = ["method", "length", *(f"demo-{name}" for name in FULL), "failed", "at chance"]
@@ -211,10 +211,9 @@ def _mean_of_all(result: CellResult) -> str:
     return mean if result.is_complete else f"{mean} ({result.n} runs)"
 
 
-def mean_and_deviation(scores: FloatArray) -> str:
-    """Return `mean ± standard deviation`, without the latter for a single score."""
-    mean = f"{scores.mean():.1f}"
-    return f"{mean} ± {scores.std(ddof=1):.1f}" if len(scores) > 1 else mean
+def bold(text: str, condition: bool) -> str:
+    """Return a text in bold if a condition holds."""
+    return f"**{text}**" if condition else text
 
 
 def counts_of(cells: Sequence[CellResult]) -> list[str]:

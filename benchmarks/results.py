@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.demo import counts_of, depth_table, markdown_table, mean_and_deviation
+from benchmarks.demo import bold, counts_of, depth_table, markdown_table
 from stablebert.config.sweep import read_sweep
 from stablebert.optim.bias_ratio import analytic_bias_ratio
 from stablebert.optim.schedule import linear_warmup
@@ -30,6 +30,7 @@ from stablebert.report.statistics.rates import rate_curve
 from stablebert.report.tables import (
     comparison_tables,
     format_interval,
+    format_mean_sd,
     format_p,
     paper_layout_tables,
     row_labels,
@@ -103,9 +104,9 @@ def rates(folder: Path) -> str:
     rows = [
         [
             f"{rate:g}",
-            *(mean_and_deviation(own[task].val) for task in TASKS),
+            *(format_mean_sd(own[task].val) for task in TASKS),
             bold(f"{means[rate]:.1f}", means[rate] == max(means.values())),
-            *(mean_and_deviation(own[task].val) for task in DROPPED),
+            *(format_mean_sd(own[task].val) for task in DROPPED),
             counts_of([own[task] for task in DROPPED])[1],
         ]
         for rate, own in by_rate.items()
@@ -171,7 +172,7 @@ def summary(folder: Path) -> str:
     for result in [*fixed_rate_cells(folder), *reinit_cells(folder)]:
         groups.setdefault(result.cell.method, []).append(result)
     rows = [
-        [method, str(own[0].n), *(mean_and_deviation(r.test) for r in own), *counts_of(own)]
+        [method, str(own[0].n), *(format_mean_sd(r.test) for r in own), *counts_of(own)]
         for method, own in groups.items()
     ]
     head = ["method", "seeds", *titles(TASKS), "failed runs", "at chance"]
@@ -289,7 +290,7 @@ def rate_table(cells: Iterable[CellResult], task: str) -> str:
         curve = rate_curve(runs, np.concatenate([result.val for result in own]), tolerance=WIDE)
         texts = []
         for result in own:
-            text = bold(mean_and_deviation(result.val), rate_of(result) == curve.best)
+            text = bold(format_mean_sd(result.val), rate_of(result) == curve.best)
             chance = f"<br>at chance {result.at_chance}/{result.n}" if result.at_chance else ""
             texts.append(text + chance)
         rows.append([method, *texts, f"{curve.low:g} to {curve.high:g}"])
@@ -312,11 +313,6 @@ def rate_of(result: CellResult) -> float:
 def titles(tasks: Iterable[str]) -> list[str]:
     """Return the names of tasks in tables."""
     return [task_title(task, "mini") for task in tasks]
-
-
-def bold(text: str, condition: bool) -> str:
-    """Return a text in bold if a condition holds."""
-    return f"**{text}**" if condition else text
 
 
 def main(argv: Sequence[str] | None = None) -> None:

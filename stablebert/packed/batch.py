@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stablebert.packed.buckets import Buckets
+from stablebert.packed.buckets import Buckets, round_up
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ class PackedBatch:
         if dtype not in self._biases:
             # rows of the buffer are aligned, or torch would copy it to such rows in every layer
             rows, length = self.attention_mask.shape
-            buffer = torch.zeros(
-                rows, -(-length // 16) * 16, dtype=dtype, device=self.starts.device
-            )
+            buffer = torch.zeros(rows, round_up(length, 16), dtype=dtype, device=self.starts.device)
             bias = buffer[:, :length].masked_fill_(~self.attention_mask, -math.inf)
             self._biases[dtype] = bias[:, None, None]
         return self._biases[dtype]

@@ -8,13 +8,15 @@ long per element, and over a multiple of 16 less in total than over slightly few
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 MULTIPLE = 16
+
+_Numbers = TypeVar("_Numbers", int, np.ndarray)
 
 
 class Buckets:
@@ -47,7 +49,7 @@ class Buckets:
         self.head_size, self.first_only = head_size, first_only
         self._hidden = heads * head_size
         ends = np.repeat(lengths, heads)  # every row once per head
-        padded = -(-ends // MULTIPLE) * MULTIPLE
+        padded = round_up(ends, MULTIPLE)
         self._shapes: list[tuple[int, int, int]] = []
         self.biases: list[Tensor] = []
         for length, group in groupby(padded.tolist()):
@@ -118,3 +120,8 @@ def _part(x: Tensor, start: int, n: int, rows: int, columns: int) -> Tensor:
     """Return `(n, rows, columns)` from an element of a contiguous tensor on: slice and view."""
     strides = rows * columns, columns, 1
     return x.as_strided((n, rows, columns), strides, x.storage_offset() + start)
+
+
+def round_up(numbers: _Numbers, step: int) -> _Numbers:
+    """Return the next multiple of a step, for an integer or for each of an array."""
+    return -(-numbers // step) * step

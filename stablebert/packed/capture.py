@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from stablebert.errors import ActionableError
 from stablebert.packed.attention import attention_kernels
 from stablebert.packed.batch import PackedBatch
+from stablebert.packed.buckets import round_up
 from stablebert.packed.dropout import DropoutMasks
 
 PackedForward = Callable[[Any, PackedBatch, DropoutMasks], Tensor]
@@ -49,8 +50,8 @@ class BatchShape:
             BatchShape(rows=2, length=48, tokens=96)
         """
         sizes = [(len(lengths), int(lengths.sum())) for lengths in batches]
-        rows, length = sizes[0][0], _round_up(longest, 16)
-        return cls(rows, length, min(_round_up(max(t for _, t in sizes), 64), rows * length))
+        rows, length = sizes[0][0], round_up(longest, 16)
+        return cls(rows, length, min(round_up(max(t for _, t in sizes), 64), rows * length))
 
     def fits(self, batch: PackedBatch) -> bool:
         """Return whether a batch can be extended to this shape."""
@@ -59,10 +60,6 @@ class BatchShape:
             and batch.lengths[0] <= self.length
             and len(batch.input_ids) <= self.tokens
         )
-
-
-def _round_up(number: int, step: int) -> int:
-    return -(-number // step) * step
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The validation score of a run after a fraction of its steps, stored for seed pruning."""
 
 from dataclasses import asdict, dataclass
-from typing import get_type_hints
 
 from stablebert.filesystem import read_bytes
 from stablebert.runs.files import write_json
@@ -9,7 +8,7 @@ from stablebert.runs.record import RecordError
 from stablebert.runs.run import Run, early_score_file
 from stablebert.runs.strict_json import (
     CHANGED,
-    describe_mismatches,
+    check_fields,
     parse_object,
     pop_digest,
     with_digest,
@@ -60,11 +59,7 @@ def _parse_early_score(text: bytes, run: Run) -> EarlyScore:
     identity = _identity(run)
     if any(data.pop(name, value) != value for name, value in identity.items()):  # older: no names
         raise ValueError("the score of another run")
-    hints = get_type_hints(EarlyScore)
-    if data.keys() != hints.keys():
-        raise ValueError(f"not an early score; differs in {sorted(data.keys() ^ hints.keys())}")
-    if invalid := describe_mismatches(data, hints):
-        raise ValueError(f"invalid values: {', '.join(invalid)}")
+    check_fields(data, EarlyScore, "an early score")
     score = EarlyScore(**data)
     if not (1 <= score.step <= score.steps and -1 <= score.val_score <= 1 and score.seconds >= 0):
         raise ValueError(f"values out of range: {score}")

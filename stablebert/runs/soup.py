@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_type_hints
 
 from stablebert.filesystem import read_bytes
 from stablebert.runs.files import write_json
@@ -12,7 +11,7 @@ from stablebert.runs.record import Metrics, RecordError, RunRecord
 from stablebert.runs.seeds import Seeds
 from stablebert.runs.strict_json import (
     CHANGED,
-    describe_mismatches,
+    check_fields,
     parse_object,
     pop_digest,
     with_digest,
@@ -81,11 +80,7 @@ def read_soup(path: Path, *, config_id: str, seeds: Iterable[Seeds]) -> Soup | N
 def _parse_soup(text: bytes) -> Soup:
     data = parse_object(text)
     has_changed = pop_digest(data)
-    hints = get_type_hints(Soup)
-    if data.keys() != hints.keys():
-        raise ValueError(f"not a soup; differs in {sorted(data.keys() ^ hints.keys())}")
-    if invalid := describe_mismatches(data, hints):
-        raise ValueError(f"invalid values: {', '.join(invalid)}")
+    check_fields(data, Soup, "a soup")
     soup = Soup(**data)
     if has_changed:
         raise ValueError(CHANGED)

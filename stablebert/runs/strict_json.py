@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import NoneType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 DIGEST = "digest"
 """Key of an object's digest."""
@@ -77,6 +77,24 @@ def describe_mismatches(data: Mapping[str, Any], hints: Mapping[str, Any]) -> li
         for name, value in data.items()
         if name in hints and not _test_of(hints[name])(value)
     ]
+
+
+def check_fields(data: Mapping[str, Any], cls: type, name: str) -> None:
+    """Check that the keys and values of a JSON object are those of a dataclass.
+
+    Args:
+        data: The object.
+        cls: The dataclass, whose fields have the types that `describe_mismatches` knows.
+        name: Name of the dataclass in messages, with its article.
+
+    Raises:
+        ValueError: If a key is missing or unknown, or a value has another type.
+    """
+    hints = get_type_hints(cls)
+    if data.keys() != hints.keys():
+        raise ValueError(f"not {name}; differs in {sorted(data.keys() ^ hints.keys())}")
+    if invalid := describe_mismatches(data, hints):
+        raise ValueError(f"invalid values: {', '.join(invalid)}")
 
 
 def shorten(value: object) -> str:
