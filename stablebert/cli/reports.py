@@ -22,11 +22,11 @@ from stablebert.report.analyses.base import Request
 from stablebert.report.analyses.registry import ANALYSES, parse_names
 from stablebert.report.collect import write_records
 from stablebert.report.expected import check_folders, read_sweep_records
+from stablebert.report.load import load_report
 from stablebert.report.predictions import collected_file, load_predictions, write_predictions
 from stablebert.report.records import ReportError, read_records
-from stablebert.report.search import best_of_search, search_sweeps
 from stablebert.report.selection import write_selection
-from stablebert.report.sweep_report import write_report
+from stablebert.report.sweep_report import render_report, save_report
 from stablebert.report.table3 import write_table3
 from stablebert.runs.record import RunRecord
 from stablebert.text import count_of
@@ -45,29 +45,16 @@ def report(argv: Sequence[str]) -> int:
             raise _nothing_found(options, [runs, *folders], "train a run with `stablebert train`")
         return 0
     sweep = read_sweep(options.sweep).narrow(options.overrides)
-    basis = read_sweep_records(sweep, *folders)
-    cells, notes = basis.cells, basis.notes
-    searches = [read_sweep_records(search, *folders) for search in search_sweeps(sweep)]
-    if searches:
-        candidates = [cell for search in searches for cell in search.cells]
-        cells, choices = best_of_search(cells, candidates, basis.records)
-        notes = [*notes, *choices]
-    text = write_report(
-        cells,
-        basis.records,
-        name=sweep.name,
-        out=options.out,
-        notes=notes,
-        request=Request(
-            names=options.analysis,
-            roots=[*sweep.roots, *folders],
-            margin=options.margin or Request.margin,
-            target=options.target,
-        ),
+    request = Request(
+        names=options.analysis,
+        roots=[*sweep.roots, *folders],
+        margin=options.margin or Request.margin,
+        target=options.target,
     )
-    print(text)
-    expected_keys = {(cell.config_id, seeds) for cell in cells for seeds in cell.seeds}
-    if expected_keys.isdisjoint(record.key for record in basis.records):
+    loaded = load_report(sweep, folders, request=request)
+    save_report(loaded, options.out)
+    print(render_report(loaded, options.out))
+    if not any(result.n for result in loaded.basis.results):
         advice = f"train its runs with `{grid_command(options)}`"
         raise _nothing_found(options, [*sweep.roots, *folders], advice)
     return 0
