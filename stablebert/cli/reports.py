@@ -22,8 +22,9 @@ from stablebert.report.analyses.base import Request
 from stablebert.report.analyses.registry import ANALYSES, parse_names
 from stablebert.report.collect import write_records
 from stablebert.report.expected import check_folders, read_sweep_records
+from stablebert.report.histories import COLLECTED_HISTORIES, load_histories
 from stablebert.report.load import load_report
-from stablebert.report.predictions import collected_file, load_predictions, write_predictions
+from stablebert.report.predictions import COLLECTED_PREDICTIONS, load_predictions
 from stablebert.report.records import ReportError, read_records
 from stablebert.report.selection import write_selection
 from stablebert.report.sweep_report import render_report, save_report
@@ -140,7 +141,7 @@ def select(argv: Sequence[str]) -> int:
 
 
 def collect(argv: Sequence[str]) -> int:
-    """Write records to one file, one line each, and their predictions next to .jsonl."""
+    """Write records to one file, one line each; predictions and histories next to .jsonl."""
     parser = command_parser("collect")
     parser.add_argument("file", type=Path)
     parser.add_argument("folders", nargs="*", type=Path, default=[])
@@ -169,19 +170,27 @@ def collect(argv: Sequence[str]) -> int:
         raise ReportError(f"{origin}: no records; {options.file} is not written")
     notes = []
     if options.file.suffix == ".jsonl":
-        notes = _collect_predictions(records, collected_file(options.file), folders)
+        notes = _collect_companions(records, options.file, folders)
     write_records(records, options.file)
     print_errors(notes)
     print(f"{count_of(len(records), 'record')}: {options.file}")
     return 1 if refusals else 0
 
 
-def _collect_predictions(
+def _collect_companions(
     records: Sequence[RunRecord], file: Path, folders: Sequence[Path]
 ) -> list[str]:
-    """Write the predictions of records in some folders to one file; return their problems."""
+    """Write the predictions and the histories of records to files next to `file`.
+
+    Returns:
+        Problems with them.
+    """
     predictions, problems = load_predictions(records, *folders)
     if predictions:
-        write_predictions(predictions, file)
-        print(f"predictions of {count_of(len(predictions), 'run')}: {file}")
-    return problems
+        path = COLLECTED_PREDICTIONS.write(predictions, file)
+        print(f"predictions of {count_of(len(predictions), 'run')}: {path}")
+    histories, more_problems = load_histories(records, *folders)
+    if histories:
+        path = COLLECTED_HISTORIES.write(histories, file)
+        print(f"histories of {count_of(len(histories), 'run')}: {path}")
+    return [*problems, *more_problems]

@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import NoneType
 from typing import Any, Literal, Protocol
 
 from stablebert.config.schema import RunConfig
@@ -17,9 +16,9 @@ from stablebert.config.serialize import as_dict
 from stablebert.errors import mask_credentials
 from stablebert.filesystem import read_bytes
 from stablebert.runs.files import HISTORY, PREDICTIONS, RESULT
+from stablebert.runs.history import parse_line
 from stablebert.runs.record import RunRecord, serialize_record
 from stablebert.runs.seeds import Seeds
-from stablebert.runs.strict_json import parse_object
 from stablebert.tracking.client import usage_problem
 from stablebert.tracking.outage import remember_failure, seconds_since_failure, take_turn
 from stablebert.version import versions
@@ -84,7 +83,7 @@ class Mirror:
 
     def __init__(self, start: Callable[[], Any]):
         self.broken = False
-        self._step, self._line = 0, dict[str, float]()
+        self._step, self._line = 0, dict[str, float | None]()
         self._run = self._attempt(start)
         # A preempted run starts over; the rows that W&B already has are not sent again.
         self._rows_to_skip = 0 if self._run is None else self._run.starting_step
@@ -104,7 +103,7 @@ class Mirror:
             )
             return None
 
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
+    def log(self, metrics: Mapping[str, float | None], step: int) -> None:
         """Collect metrics of an optimizer step; the row is sent when the next step begins."""
         if step != self._step:
             self._flush()
@@ -180,7 +179,7 @@ def mirror_finished_run(record: RunRecord, run: MirroredRun) -> None:
     mirror.finish(record, run)
 
 
-def _read_history(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
+def _read_history(path: Path) -> Iterator[tuple[int, dict[str, float | None]]]:
     """Yield step and metrics of every line of a history; warn of lines that are damaged."""
     try:
         lines = read_bytes(path).splitlines()
@@ -189,15 +188,9 @@ def _read_history(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
         return
     for number, line in enumerate(lines, start=1):
         try:
-            metrics = parse_object(line)
-            step = metrics.pop("step")
-        except (ValueError, KeyError) as error:
+            yield parse_line(line)
+        except ValueError as error:
             log.warning("%s:%d: damaged, left out of the mirror: %s", path, number, error)
-            continue
-        if type(step) is int and all(type(x) in (int, float, NoneType) for x in metrics.values()):
-            yield step, metrics
-        else:
-            log.warning("%s:%d: damaged, left out of the mirror", path, number)
 
 
 def mirror_refusal(error: BaseException) -> None:

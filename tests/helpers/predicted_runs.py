@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stablebert.report.predictions import collected_file, write_predictions
+from stablebert.report.predictions import COLLECTED_PREDICTIONS
 from stablebert.report.statistics.metrics import predictions_of_runs, score_runs
 from stablebert.runs.predictions import RowPredictions, digest_of
 from stablebert.tasks import TASKS
@@ -55,5 +55,5 @@ def store_predictions(root, predictions):
     lines = root / "all.jsonl"
     lines.parent.mkdir(exist_ok=True)
     lines.touch()
-    write_predictions(predictions, collected_file(lines))
+    COLLECTED_PREDICTIONS.write(predictions, lines)
     return root

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stablebert.cli.main import main
-from stablebert.report.predictions import collected_file, load_predictions
+from stablebert.report.predictions import COLLECTED_PREDICTIONS, load_predictions
 from stablebert.report.records import read_records
 from stablebert.runs.predictions import RowPredictions, digest_of, serialize_predictions
 from tests.helpers.processes import imports_of
@@ -43,6 +43,7 @@ def load(*roots):
     return {seeds.data: digest_of(content) for (_, seeds), content in runs.items()}, problems
 
 
+collected_file = COLLECTED_PREDICTIONS.collected_file
 DIGESTS = {seed: digest_of(make_predictions(seed)) for seed in range(3)}
 
 

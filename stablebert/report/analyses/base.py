@@ -10,11 +10,13 @@ from stablebert.report.cells import Cell, varying_parameters
 from stablebert.report.compare import AnalyzedCell, Comparison
 from stablebert.report.export import key_columns, key_values
 from stablebert.report.files import csv_text
+from stablebert.report.histories import load_histories
 from stablebert.report.join import CellResult
 from stablebert.report.predictions import load_predictions
 from stablebert.report.render import Table
 from stablebert.report.statistics.scores import Interval
 from stablebert.report.tables import row_labels
+from stablebert.runs.history import History
 from stablebert.runs.predictions import RunPredictions
 from stablebert.runs.record import Key
 
@@ -61,6 +63,12 @@ class Basis:
         """Predictions by run, and problems with them; files are read at the first use."""
         records = [record for result in self.results for record in result.records]
         return load_predictions(records, *self.request.roots)
+
+    @cached_property
+    def histories(self) -> tuple[dict[Key, History], list[str]]:
+        """Histories by run, and problems with them; files are read at the first use."""
+        records = [record for result in self.results for record in result.records]
+        return load_histories(records, *self.request.roots)
 
     @cached_property
     def cell_predictions(self) -> list[CellPredictions]:
