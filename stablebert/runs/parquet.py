@@ -122,6 +122,6 @@ def part_ranges(
 def _decode(column: "pa.Array", codes: np.ndarray) -> list[str | int]:
     """Return the values that codes of a column represent: of numbers, the codes themselves."""
     if not hasattr(column, "dictionary"):
-        return codes.tolist()
+        return list(codes.tolist())
     texts = column.dictionary.to_pylist()
     return [texts[code] for code in codes.tolist()]
