@@ -147,17 +147,17 @@ def _provenance(rows: Sequence[AnalyzedCell]) -> list[str]:
     facts = {
         "scale": list(dict.fromkeys(cell.scale for cell in cells)),
         "fixed": [f"{key}={parameter_text(cells[0], key)}" for key in fixed_keys],
-        "model": _count_values(_shorten(r.model) for r in records),
-        "data": _count_values(_shorten(r.data) for r in records),
-        "precision": _count_values(r.precision for r in records),
-        "device": _count_values(r.device for r in records),
-        "commit": _count_values(r.versions.get("commit") or "unknown" for r in records),
+        "model": count_values(shorten_identity(r.model) for r in records),
+        "data": count_values(shorten_identity(r.data) for r in records),
+        "precision": count_values(r.precision for r in records),
+        "device": count_values(r.device for r in records),
+        "commit": count_values(r.versions.get("commit") or "unknown" for r in records),
     }
     lines = [f"{name}: {', '.join(values)}" for name, values in facts.items() if values]
     precisions = {record.precision for record in records}
     if len(precisions) > 1 and "trainer.precision" not in varying_keys:
         lines.append("Cells ran in different precisions, which may explain their differences.")
-    packings = _count_values(record.packing for record in records)
+    packings = count_values(record.packing for record in records)
     if len(packings) > 1:
         lines.append(
             f"Cells ran in different packings, {', '.join(packings)}; runs of one seed then draw "
@@ -177,12 +177,12 @@ def _mixed_versions(rows: Sequence[AnalyzedCell]) -> list[str]:
         for package in PACKAGES:
             versions = [r.versions.get(package) or "unknown" for r in row.result.records]
             if len(set(versions)) > 1:
-                counts = ", ".join(_count_values(versions))
+                counts = ", ".join(count_values(versions))
                 lines.append(f"mixed versions: {describe_cell(row.cell)}: {package} {counts}")
     return lines
 
 
-def _count_values(values: Iterable[str]) -> list[str]:
+def count_values(values: Iterable[str]) -> list[str]:
     """Return distinct values, the most frequent first, with counts if there are several."""
     ranking = Counter(values).most_common()
     if len(ranking) == 1:
@@ -191,7 +191,7 @@ def _count_values(values: Iterable[str]) -> list[str]:
     return texts + ([f"and {len(ranking) - MAX_VALUES} more"] if len(ranking) > MAX_VALUES else [])
 
 
-def _shorten(identity: str) -> str:
+def shorten_identity(identity: str) -> str:
     """Cut a digest or commit to 12 digits: `sha256:0123456789ab`, `nyu-mll/glue@0123456789ab`."""
     for mark in ("sha256:", "@"):
         before, separator, digits = identity.partition(mark)

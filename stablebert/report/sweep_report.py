@@ -94,7 +94,7 @@ def build_report(
     join_result = join_records(cells, records)
     paper_layout = has_paper_layout(cells)
     rows = analyze_cells(join_result.results, mark_by="test" if paper_layout else "val")
-    basis = Basis(rows=rows, request=request or Request())
+    basis = Basis(rows=rows, request=request or Request(), name=name)
     return SweepReport(
         name=name,
         basis=basis,

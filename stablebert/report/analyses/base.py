@@ -42,6 +42,8 @@ class Basis:
     rows: Sequence[AnalyzedCell]
     """All cells of the report."""
     request: Request
+    name: str = ""
+    """Name of the report, such as `table2`."""
 
     @property
     def results(self) -> list[CellResult]:

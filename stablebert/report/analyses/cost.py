@@ -21,7 +21,7 @@ _Task = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Target:
+class Target:
     """The validation score to reach on a task, x 100."""
 
     value: float
@@ -30,9 +30,11 @@ class _Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _CellCost:
+class CellCost:
+    """What it costs to reach the target with the runs of a cell."""
+
     result: CellResult
-    target: _Target
+    target: Target
     cost: Cost
     seconds: float
     """Mean duration of a run."""
@@ -49,14 +51,7 @@ def _usable(basis: Basis) -> list[CellResult]:
 
 
 def _analyze(basis: Basis) -> Findings:
-    targets = _targets(basis)
-    costs = []
-    for result in _usable(basis):
-        seconds = [sum(record.seconds.values()) for record in result.records]
-        target = targets[_task(result)]
-        cost = cost_of_target(result.val, seconds, target=target.value, confidence=CONFIDENCE)
-        mean = sum(seconds) / len(seconds)
-        costs.append(_CellCost(result=result, target=target, cost=cost, seconds=mean))
+    costs = costs_of(basis)
     return Findings(
         tables=[_table(costs, basis.labels)],
         sentences=[*_sentences(costs, basis.labels), *_DEFINITIONS, *_remarks(basis)],
@@ -64,18 +59,31 @@ def _analyze(basis: Basis) -> Findings:
     )
 
 
+def costs_of(basis: Basis) -> list[CellCost]:
+    """Return the costs of every cell with enough runs."""
+    targets = _targets(basis)
+    costs = []
+    for result in _usable(basis):
+        seconds = [sum(record.seconds.values()) for record in result.records]
+        target = targets[_task(result)]
+        cost = cost_of_target(result.val, seconds, target=target.value, confidence=CONFIDENCE)
+        mean = sum(seconds) / len(seconds)
+        costs.append(CellCost(result=result, target=target, cost=cost, seconds=mean))
+    return costs
+
+
 def _task(result: CellResult) -> _Task:
     return result.cell.scale, result.cell.task
 
 
-def _targets(basis: Basis) -> Mapping[_Task, _Target]:
+def _targets(basis: Basis) -> Mapping[_Task, Target]:
     """Return the target of each task: the user's, or the best mean validation score."""
-    targets: dict[_Task, _Target] = {}
+    targets: dict[_Task, Target] = {}
     for result in _usable(basis):
         if basis.request.target is not None:
-            targets[_task(result)] = _Target(value=basis.request.target, best=None)
+            targets[_task(result)] = Target(value=basis.request.target, best=None)
             continue
-        target = _Target(value=float(result.val.mean()), best=result)
+        target = Target(value=float(result.val.mean()), best=result)
         own = targets.setdefault(_task(result), target)
         targets[_task(result)] = max(own, target, key=lambda t: t.value)
     return targets
@@ -84,9 +92,9 @@ def _targets(basis: Basis) -> Mapping[_Task, _Target]:
 # ---------------------------------------------------------------- sentences
 
 
-def _sentences(costs: Sequence[_CellCost], labels: Sequence[str]) -> list[str]:
+def _sentences(costs: Sequence[CellCost], labels: Sequence[str]) -> list[str]:
     """Return one sentence per task."""
-    tasks: dict[_Task, list[_CellCost]] = {}
+    tasks: dict[_Task, list[CellCost]] = {}
     for cost in costs:
         tasks.setdefault(_task(cost.result), []).append(cost)
     sentences = []
@@ -139,7 +147,7 @@ def _remarks(basis: Basis) -> list[str]:
 # ---------------------------------------------------------------- table and numbers
 
 
-def _table(costs: Sequence[_CellCost], labels: Sequence[str]) -> Table:
+def _table(costs: Sequence[CellCost], labels: Sequence[str]) -> Table:
     rows = []
     for c in costs:
         p = c.cost.probability
@@ -174,7 +182,7 @@ def _format_number(x: float, digits: int) -> str:
     return f"{x:.{digits}g}" if x < 10**digits else f"{x:.0f}"
 
 
-def _numbers(c: _CellCost) -> list[Number]:
+def _numbers(c: CellCost) -> list[Number]:
     return numbers_by_name(
         c.result.cell,
         {

@@ -37,7 +37,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Row:
+class CellMeasures:
     """A cell and its measures, by name; those that its task does not have are absent."""
 
     cell: Cell
@@ -45,16 +45,21 @@ class _Row:
 
 
 def _analyze(basis: Basis) -> Findings:
-    rows = [
-        _Row(cell=predictions.result.cell, measures=_measure(predictions))
-        for predictions in basis.cell_predictions
-        if predictions.is_finite.sum() >= _MIN_RUNS
-    ]
+    rows = measures_of(basis)
     return Findings(
         tables=[_table(rows, basis)] if rows else [],
         sentences=[*_conclusions(rows, basis), *_DEFINITIONS, *problems_with_predictions(basis)],
         numbers=[number for row in rows for number in numbers_by_name(row.cell, row.measures)],
     )
+
+
+def measures_of(basis: Basis) -> list[CellMeasures]:
+    """Return the measures of every cell with enough runs whose predictions are finite."""
+    return [
+        CellMeasures(cell=predictions.result.cell, measures=_measure(predictions))
+        for predictions in basis.cell_predictions
+        if predictions.is_finite.sum() >= _MIN_RUNS
+    ]
 
 
 def _measure(predictions: CellPredictions) -> dict[str, float]:
@@ -90,7 +95,7 @@ _GAINS = {
 }
 
 
-def _conclusions(rows: Sequence[_Row], basis: Basis) -> list[str]:
+def _conclusions(rows: Sequence[CellMeasures], basis: Basis) -> list[str]:
     """Return a sentence on the ensembles per row of the report."""
     findings = []
     for row in rows:
@@ -113,7 +118,7 @@ _DEFINITIONS = (
 )
 
 
-def _table(rows: Sequence[_Row], basis: Basis) -> Table:
+def _table(rows: Sequence[CellMeasures], basis: Basis) -> Table:
     names = [name for name in _COLUMNS if any(name in row.measures for row in rows)]
     return Table(
         title="Disagreement of predictions over seeds, and their ensemble (test score x 100)",

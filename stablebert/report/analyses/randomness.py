@@ -59,7 +59,7 @@ class _Grid:
 
 
 def _obstacle(basis: Basis) -> str:
-    results = [result for result in basis.results if _is_grid(result.cell)]
+    results = [result for result in basis.results if is_seed_grid(result.cell)]
     if not results:
         return (
             "needs every combination of several seed_init and seed_data, such as in the sweep "
@@ -70,7 +70,7 @@ def _obstacle(basis: Basis) -> str:
     return "; ".join(map(_describe_incomplete, results))
 
 
-def _is_grid(cell: Cell) -> bool:
+def is_seed_grid(cell: Cell) -> bool:
     """Return whether the seeds of a cell are all pairs of two or more values each."""
     init_seeds, data_seeds = (
         {getattr(seeds, key) for seeds in cell.seeds} for key in ("init", "data")
@@ -87,7 +87,7 @@ def _describe_incomplete(result: CellResult) -> str:
 
 
 def _analyze(basis: Basis) -> Findings:
-    candidates = [result for result in basis.results if _is_grid(result.cell)]
+    candidates = [result for result in basis.results if is_seed_grid(result.cell)]
     grids = [_arrange(r, score) for r in candidates if r.is_complete for score in ("val", "test")]
     grids = _correct(grids)
     labels = basis.labels

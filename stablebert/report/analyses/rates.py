@@ -38,8 +38,8 @@ CORRECTED = ("standard", "adamd", "bert_adam_rescaled")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tuning:
-    """One method at several learning rates."""
+class Tuning:
+    """A method at several learning rates."""
 
     results: list[CellResult]
     """Cells with runs, ascending by rate."""
@@ -49,10 +49,12 @@ class _Tuning:
 
     @property
     def failed(self) -> int:
+        """Number of failed runs."""
         return sum(result.failed for result in self.results)
 
     @property
     def n(self) -> int:
+        """Number of runs."""
         return sum(result.n for result in self.results)
 
 
@@ -60,8 +62,8 @@ class _Tuning:
 class _Comparison:
     """Two methods at the best learning rate of each."""
 
-    base: _Tuning
-    other: _Tuning
+    base: Tuning
+    other: Tuning
     p_holm: float | None = None
     """`p` after the correction over all comparisons."""
 
@@ -101,11 +103,11 @@ class _Comparison:
 def _obstacle(basis: Basis) -> str:
     if RATE not in varying_parameters(basis.cells):
         return f"needs several values of {RATE}, such as in the sweep rate_optimizer"
-    return "" if _tunings(basis) else f"needs runs at two values of {RATE} or more"
+    return "" if tunings_of(basis) else f"needs runs at two values of {RATE} or more"
 
 
 def _analyze(basis: Basis) -> Findings:
-    tunings = _tunings(basis)
+    tunings = tunings_of(basis)
     comparisons = _compare(tunings)
     labels = [label for label in basis.labels if label != RATE]
     verdicts = ("significantly higher on", "significantly lower on", "inconclusive on")
@@ -130,7 +132,7 @@ def _analyze(basis: Basis) -> Findings:
     )
 
 
-def _tunings(basis: Basis) -> list[_Tuning]:
+def tunings_of(basis: Basis) -> list[Tuning]:
     """Return the methods (and what else distinguishes cells) with runs at two rates or more."""
     keys = [key for key in varying_parameters(basis.cells) if key != RATE]
     groups: dict[tuple[str, ...], list[CellResult]] = {}
@@ -138,32 +140,33 @@ def _tunings(basis: Basis) -> list[_Tuning]:
         groups.setdefault(identity_of(result.cell, keys), []).append(result)
     tunings = []
     for group in groups.values():
-        results = sorted((r for r in group if r.n), key=lambda r: _rate(r.cell))
-        if len({_rate(r.cell) for r in results}) < 2:
+        results = sorted((r for r in group if r.n), key=lambda r: rate_of(r.cell))
+        if len({rate_of(r.cell) for r in results}) < 2:
             continue
         curve = rate_curve(
-            [_rate(r.cell) for r in results for _ in range(r.n)],
+            [rate_of(r.cell) for r in results for _ in range(r.n)],
             np.concatenate([r.val for r in results]),
             tolerance=TOLERANCE,
         )
-        best = next(r for r in results if _rate(r.cell) == curve.best)
+        best = next(r for r in results if rate_of(r.cell) == curve.best)
         search = replace(
             best.cell,
             settings=best.cell.settings * len(group),
             open_settings=sum(not r.is_complete for r in group),
         )
-        tunings.append(_Tuning(results=results, curve=curve, best=replace(best, cell=search)))
+        tunings.append(Tuning(results=results, curve=curve, best=replace(best, cell=search)))
     return tunings
 
 
-def _rate(cell: Cell) -> float:
+def rate_of(cell: Cell) -> float:
+    """Return the learning rate of a cell."""
     return float(parse_value(parameter_text(cell, RATE), RATE))
 
 
 # ---------------------------------------------------------------- comparisons
 
 
-def _compare(tunings: Sequence[_Tuning]) -> list[_Comparison]:
+def _compare(tunings: Sequence[Tuning]) -> list[_Comparison]:
     """Compare every method with bert_adam, or with standard if there is no bert_adam."""
     cells = [tuning.best.cell for tuning in tunings]
     method = "bert_adam" if any(c.method == "bert_adam" for c in cells) else "standard"
@@ -183,9 +186,9 @@ def _compare(tunings: Sequence[_Tuning]) -> list[_Comparison]:
 # ---------------------------------------------------------------- sentences
 
 
-def _method_sentences(tunings: Sequence[_Tuning], labels: Sequence[str]) -> list[str]:
+def _method_sentences(tunings: Sequence[Tuning], labels: Sequence[str]) -> list[str]:
     """Return one sentence per row: its best rates, and its failed runs across all rates."""
-    groups: dict[str, list[_Tuning]] = {}
+    groups: dict[str, list[Tuning]] = {}
     for tuning in tunings:
         groups.setdefault(row_name(tuning.best.cell, labels), []).append(tuning)
     sentences = []
@@ -251,11 +254,11 @@ _DEFINITIONS = (
 # ---------------------------------------------------------------- tables and numbers
 
 
-def _scores_table(tunings: Sequence[_Tuning], labels: Sequence[str]) -> Table:
+def _scores_table(tunings: Sequence[Tuning], labels: Sequence[str]) -> Table:
     rows = []
     for tuning in tunings:
         for result in tuning.results:
-            rate = _rate(result.cell)
+            rate = rate_of(result.cell)
             texts = [format_mean_sd(result.test), f"{result.n} of {len(result.cell.seeds)}"]
             texts += [f"{count}/{result.n}" for count in (result.failed, result.at_chance)]
             rows.append(
@@ -271,7 +274,7 @@ def _scores_table(tunings: Sequence[_Tuning], labels: Sequence[str]) -> Table:
     return Table(title=title, head=head, rows=rows, labels=1 + len(labels))
 
 
-def _best_table(tunings: Sequence[_Tuning], labels: Sequence[str]) -> Table:
+def _best_table(tunings: Sequence[Tuning], labels: Sequence[str]) -> Table:
     rows = []
     for t in tunings:
         edge = ("edge of the grid",) if t.curve.best_is_at_edge else ()
@@ -312,7 +315,7 @@ def _comparison_table(comparisons: Sequence[_Comparison], labels: Sequence[str])
     return Table(title=title, head=head, rows=rows, labels=1 + len(labels))
 
 
-def _numbers(tuning: _Tuning) -> list[Number]:
+def _numbers(tuning: Tuning) -> list[Number]:
     numbers: list[Number] = []
     for r in tuning.results:
         val, test = describe_scores(r.val), describe_scores(r.test)

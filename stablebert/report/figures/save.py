@@ -1,0 +1,55 @@
+"""Files of figures: SVG, PDF, and PNG."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from stablebert.report.extra import require_packages
+from stablebert.report.figures.base import Figure, Specification
+from stablebert.runs.files import write_bytes
+
+Format = Literal["svg", "pdf", "png"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+PNG_SCALE = 2.0
+"""Pixels of a PNG file per pixel of the specification."""
+
+
+def save_figures(
+    figures: Iterable[Figure], name: str, out: Path, formats: Sequence[Format] = FORMATS
+) -> list[Path]:
+    """Write figures as `<name>-<figure>.<format>`, on a white background; return the files.
+
+    Args:
+        figures: Figures of one report.
+        name: Name of the report.
+        out: Folder of the files.
+        formats: Formats to write.
+
+    Raises:
+        ReportError: If vl-convert or Altair is not installed.
+    """
+    require_packages("altair", "vl_convert", purpose="Figures")
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for figure in figures:
+        for format_name in formats:
+            files.append(out / f"{name}-{figure.name}.{format_name}")
+            write_bytes(files[-1], render_figure(figure.specification, format_name))
+    return files
+
+
+def render_figure(specification: Specification, format_name: Format) -> bytes:
+    """Return the content of a figure's file; the network is not used."""
+    import vl_convert
+
+    from stablebert.report.figures.style import LIGHT
+
+    no_urls: list[str] = []
+    if format_name == "svg":
+        text = vl_convert.vegalite_to_svg(specification, config=LIGHT, allowed_base_urls=no_urls)
+        return text.encode()
+    if format_name == "pdf":
+        return vl_convert.vegalite_to_pdf(specification, config=LIGHT, allowed_base_urls=no_urls)
+    return vl_convert.vegalite_to_png(
+        specification, config=LIGHT, scale=PNG_SCALE, allowed_base_urls=no_urls
+    )
