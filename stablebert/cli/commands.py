@@ -37,6 +37,7 @@ _ALL = [
     Command("grid", "sweeps", "Train the missing runs of a sweep: SWEEP KEY=VALUES...",
             advice_after_stop="finished runs are kept; rerun the command to resume"),
     Command("report", "reports", "Print a sweep's table; write Markdown, CSV and LaTeX."),
+    Command("show", "show", "Show one run: scores, curves, errors. Or compare two: RUN vs RUN."),
     Command("soup", "soups", "Score the mean weights of a sweep's runs: SWEEP KEY=VALUES...",
             advice_after_stop="finished soups are kept; rerun the command to resume"),
     Command("select", "reports", "Write the best settings of a search to conf/selected.yaml."),

@@ -8,7 +8,7 @@ from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
 from stablebert.config.files import documented_keys
 from stablebert.config.merge import SELECTORS
-from stablebert.config.serialize import flat_values
+from stablebert.config.serialize import flat_values, format_value
 from stablebert.config.values import choices_of, describe_allowed_overrides
 from stablebert.errors import ConfigError
 
@@ -60,18 +60,9 @@ def describe_keys(command: Command, overrides: Sequence[str]) -> str:
         "",
     ]
     for key, comment in documented_keys():
-        lines += [f"{key}={_format_value(values[key])}", f"    {comment}"]
+        lines += [f"{key}={format_value(values[key])}", f"    {comment}"]
         lines += [f"    takes {describe_allowed_overrides(key)}"]
     return "\n".join(lines)
-
-
-def _format_value(value: object) -> str:
-    """Return a value as typed on the command line."""
-    if value is None:
-        return "null"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_format_value, value))}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def program_version() -> str:

@@ -31,6 +31,15 @@ def _plain(value: Any) -> Any:
     return as_dict(value) if is_dataclass(value) else value
 
 
+def format_value(value: object) -> str:
+    """Return a value as typed on the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(format_value, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def to_yaml(cfg: RunConfig) -> str:
     """Return a configuration as YAML; equal configurations give the same text."""
     text: str = yaml.dump(as_dict(cfg), Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -112,7 +112,9 @@ class DemoSource(Source):
         return pa.table({**columns, "label": labels}, schema=schema_of(self.task))
 
 
-def resolve(source: str | Path, task: Task, revision: str | None = None) -> Source:
+def resolve(
+    source: str | Path, task: Task, revision: str | None = None, *, download: bool = True
+) -> Source:
     """Find the files of a task and identify their content.
 
     Args:
@@ -120,6 +122,7 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
             TSV download (`RTE/train.tsv`); or `demo`, `demo:ROWS`, `demo:ROWS:SEED`, generated.
         task: The task; the 1k versions read the full task's files.
         revision: Commit, tag or branch of the hub's dataset; ignored for a folder, which has none.
+        download: False accepts only what the hub's cache has, and uses no network.
 
     Raises:
         DataError: If the source is not a folder, has neither layout, lacks a split, or is the demo,
@@ -127,7 +130,7 @@ def resolve(source: str | Path, task: Task, revision: str | None = None) -> Sour
         stablebert.hub.HubError: If the hub cannot deliver the files.
     """
     if str(source) == "hub":
-        folder = hub.fetch_glue(task.config, revision)
+        folder = hub.fetch_glue(task.config, revision, download=download)
         files = {s: hub.shards(folder / task.config, s) for s in ("train", task.dev_split)}
         list_files = partial(hub.find_glue_files, config=task.config)
         return Source(task, hub.identify_snapshot(hub.GLUE, folder, list_files), files)

@@ -79,7 +79,7 @@ def stack_predictions(
         if (part := _part_at_best(predictions.get(record.key, {})))
     }
     first = next(iter(parts.values()), None)
-    strangers = [i for i, part in parts.items() if first and not _have_equal_rows(first, part)]
+    strangers = [i for i, part in parts.items() if first and not have_equal_rows(first, part)]
     members = {i: part for i, part in parts.items() if i not in strangers}
     return CellPredictions(
         result=result,
@@ -101,7 +101,8 @@ def _part_at_best(predictions: RunPredictions) -> RowPredictions | None:
     return None
 
 
-def _have_equal_rows(a: RowPredictions, b: RowPredictions) -> bool:
+def have_equal_rows(a: RowPredictions, b: RowPredictions) -> bool:
+    """Return whether predictions are of the same rows of the same data."""
     return (
         a.source == b.source
         and a.logits.shape == b.logits.shape

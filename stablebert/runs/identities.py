@@ -33,9 +33,11 @@ class Identities:
 
     Args:
         records: Finished runs.
+        download: False uses no network: what is neither here nor in the hub's cache is assumed.
     """
 
-    def __init__(self, records: Iterable[RunRecord]):
+    def __init__(self, records: Iterable[RunRecord], *, download: bool = True):
+        self._download = download
         self._counts: dict[Group, Counter[str]] = {}
         self._addresses: dict[str, set[str]] = {}
         for record in records:
@@ -81,12 +83,14 @@ class Identities:
             start=self.run(intermediate) if intermediate else None,
             data=self._content(
                 ("data", GLUE if data.source == "hub" else data.source, data.revision, task),
-                lambda: locate_data(data.source, task, data.revision).identity,
+                lambda: (
+                    locate_data(data.source, task, data.revision, download=self._download).identity
+                ),
                 cfg,
             ),
             model=self._content(
                 ("model", model.name, model.revision, ""),
-                lambda: _locate_model(cfg),
+                lambda: _locate_model(cfg, download=self._download),
                 cfg,
             ),
         )
@@ -120,8 +124,8 @@ def _may_be_at(addresses: Iterable[str], name: str, revision: str | None) -> boo
     return not parts or any(p[0] == name and revision in (None, p[1]) for p in parts)
 
 
-def _locate_model(cfg: RunConfig) -> str:
+def _locate_model(cfg: RunConfig, *, download: bool) -> str:
     """Return the identity of a configuration's model, which must have the settings it needs."""
-    folder, content = locate_model(cfg.model.name, cfg.model.revision)
+    folder, content = locate_model(cfg.model.name, cfg.model.revision, download=download)
     check_recognition(cfg, folder)
     return content.identity

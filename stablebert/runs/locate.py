@@ -37,8 +37,9 @@ def locate(cfg: RunConfig) -> LocatedRun:
         ActionableError: If the method needs peft or a newer version of torch.
     """
     _require_packages(cfg)
-    source = locate_data(cfg.data.source, TASKS[cfg.task].config, cfg.data.revision)
-    model, content = locate_model(cfg.model.name, cfg.model.revision)
+    task = TASKS[cfg.task].config
+    source = locate_data(cfg.data.source, task, cfg.data.revision, download=True)
+    model, content = locate_model(cfg.model.name, cfg.model.revision, download=True)
     check_recognition(cfg, model)
     intermediate = prerequisite(cfg)
     start = locate(intermediate) if intermediate else None
@@ -76,38 +77,44 @@ def identify(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run
 
 # Cached per process: the runs of a grid share a few files of up to a gigabyte.
 @cache
-def locate_data(source: str, config: str, revision: str | None) -> Source:
+def locate_data(source: str, config: str, revision: str | None, *, download: bool) -> Source:
     """Find the data of a task.
 
     Args:
         source: Value of `data.source`.
         config: Name of the task's full version, as in GLUE.
         revision: Commit or tag of the hub's data; None for the latest.
+        download: False accepts only what the hub's cache has, and uses no network.
 
     Raises:
         DataError: If the data are missing.
         HubError: If they cannot be downloaded.
     """
-    return resolve(source, TASKS[config], revision)
+    return resolve(source, TASKS[config], revision, download=download)
 
 
 @cache
-def locate_model(name: str, revision: str | None) -> tuple[Path, Content]:
+def locate_model(name: str, revision: str | None, *, download: bool) -> tuple[Path, Content]:
     """Find a model: its local folder and its content.
 
     Args:
         name: Value of `model.name`.
         revision: Commit or tag of the hub's model; None for the latest.
+        download: As in `locate_data`.
 
     Raises:
         HubError: If it cannot be downloaded, or a folder is incomplete.
     """
     if folder := model_folder(name):
         identity = f"sha256:{digest(model_files(folder))}"
-        is_demo = name == DEMO or locate_model(DEMO, None)[1].identity == f"{DEMO} {identity}"
+        is_demo = name == DEMO or _demo_identity() == f"{DEMO} {identity}"
         return folder, Content(f"{DEMO} {identity}" if is_demo else identity)
-    snapshot = fetch_model(name, revision)
+    snapshot = fetch_model(name, revision, download=download)
     return snapshot, identify_snapshot(name, snapshot, find_model_files)
+
+
+def _demo_identity() -> str:
+    return locate_model(DEMO, None, download=False)[1].identity
 
 
 def cache_folder(path: str | None) -> Path:

@@ -43,7 +43,7 @@ def hub(tiny_glue, tiny_bert, tmp_path):
 def contents(hub, client):
     """The contents of data and model that the hub serves now."""
     client.reload()
-    return resolve("hub", TASKS["rte"]).content, locate_model("me/bert", None)[1]
+    return resolve("hub", TASKS["rte"]).content, locate_model("me/bert", None, download=True)[1]
 
 
 def addresses(hub):
@@ -62,7 +62,7 @@ def test_a_snapshot_has_the_identity_of_a_folder_with_the_same_files(hub, client
     folder = resolve(hub.served / "glue", TASKS["rte"]).content
     assert (data.identity, model.identity) == (
         folder.identity,
-        locate_model(str(hub.served / "bert"), None)[1].identity,
+        locate_model(str(hub.served / "bert"), None, download=True)[1].identity,
     )
 
 

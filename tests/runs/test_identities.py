@@ -181,11 +181,11 @@ def test_all_seeds_of_a_cell_are_identified_at_once(monkeypatch):
 def test_the_content_of_the_pinned_revision_is_located(monkeypatch, tiny_bert):
     calls = []
 
-    def locate_data(source, task, revision):
+    def locate_data(source, task, revision, *, download):
         calls.append((source, task, revision))
         return SimpleNamespace(identity=DATA)
 
-    def locate_model(name, revision):
+    def locate_model(name, revision, *, download):
         calls.append((name, revision))
         return tiny_bert, Content(MODEL)
 

@@ -1,0 +1,66 @@
+"""What a run predicts, row by row: counts by class, losses, and the rows with the highest loss."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stablebert.report.statistics.scores import FloatArray
+from stablebert.runs.predictions import RowPredictions
+
+
+def predict(part: RowPredictions) -> FloatArray:
+    """Return the class of the largest logit, or the score of a regression.
+
+    Returns:
+        Predictions, `(N,)`; NaN for a row with a logit that is not finite.
+    """
+    logits = part.logits.astype(np.float64)
+    values = logits[:, 0] if logits.shape[1] == 1 else logits.argmax(axis=1)
+    return np.where(np.isfinite(logits).all(axis=1), values, np.nan)
+
+
+def row_losses(part: RowPredictions) -> FloatArray:
+    """Return the cross-entropy of each row, or the squared error of a regression.
+
+    Returns:
+        Losses, `(N,)`; NaN for a row with a logit that is not finite.
+    """
+    logits, labels = part.logits.astype(np.float64), part.labels.astype(np.float64)
+    is_finite = np.isfinite(logits).all(axis=1, keepdims=True)
+    logits = np.where(is_finite, logits, np.nan)
+    if logits.shape[1] == 1:
+        return np.square(logits[:, 0] - labels)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    true = np.take_along_axis(shifted, labels.astype(np.intp)[:, None], axis=1)[:, 0]
+    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - true)
+
+
+def hardest_rows(losses: FloatArray, n: int) -> NDArray[np.intp]:
+    """Return the positions of the n highest losses, highest first; NaN is the highest."""
+    return np.argsort(np.where(np.isnan(losses), -np.inf, -losses), kind="stable")[:n]
+
+
+def count_pairs(labels: FloatArray, predictions: FloatArray, k: int) -> NDArray[np.intp]:
+    """Return how many rows of each class have which prediction.
+
+    Args:
+        labels: Classes from 0 to k - 1, `(N,)`.
+        predictions: Classes, `(N,)`; NaN for none.
+        k: Number of classes.
+
+    Returns:
+        Counts by label and prediction, `(k, k + 1)`; the last column is that of no prediction.
+    """
+    columns = np.where(np.isnan(predictions), k, predictions).astype(np.intp)
+    counts = np.zeros((k, k + 1), dtype=np.intp)
+    np.add.at(counts, (labels.astype(np.intp), columns), 1)
+    return counts
+
+
+def bin_scores(scores: FloatArray, low: int, high: int) -> FloatArray:
+    """Return the unit interval of each score, from 0; scores out of range are in the outer ones.
+
+    Example:
+        >>> bin_scores(np.array([-0.3, 0.99, 1.0, 5.0]), 0, 5).tolist()
+        [0.0, 0.0, 1.0, 4.0]
+    """
+    return np.clip(np.floor(scores - low), 0, high - low - 1)

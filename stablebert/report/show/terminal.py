@@ -1,0 +1,105 @@
+"""A view as text that fits a terminal."""
+
+from collections.abc import Mapping
+
+from stablebert.report.render import Table
+from stablebert.report.show.blocks import Block, DataRow, DataRows, Facts, Panels, Quote, View
+from stablebert.report.show.columns import column_count, fit, wrap
+from stablebert.report.show.plots import draw_panel
+from stablebert.text import escape_controls
+
+MIN_WIDTH = 40
+TWO_PANELS = 110
+"""Columns from which two panels are next to each other."""
+TEXT_LINES = 3
+"""Greatest number of lines of a row's text."""
+
+
+def render_view(view: View, *, width: int, color: bool, ascii_only: bool = False) -> str:
+    """Render a view.
+
+    Args:
+        view: The view.
+        width: Columns of the terminal; fewer than 40 count as 40.
+        color: Whether to color the plots.
+        ascii_only: Whether to draw the plots with ASCII characters only.
+
+    Raises:
+        ReportError: If there are plots and plotext is not installed.
+    """
+    width = max(width, MIN_WIDTH)
+    parts = [wrap(view.title, width)]
+    for block in view.blocks:
+        if isinstance(block, Panels):
+            parts += _panels(block, width, color=color, ascii_only=ascii_only)
+        else:
+            parts.append(_lines(block, width))
+    if view.notes:
+        parts.append([line for n in view.notes for line in wrap(f"* {n}", width, indent="  ")])
+    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+def _lines(block: Block, width: int) -> list[str]:
+    """Return the lines of a block that is not a plot."""
+    match block:
+        case Facts():
+            return _facts(block.texts, width)
+        case Table():
+            return [*wrap(block.title, width), *_table(block, width)]
+        case DataRows():
+            rows = [line for row in block.rows for line in _data_row(row, width)]
+            return [
+                *wrap(block.title, width),
+                *rows,
+                *(wrap(block.note, width) if block.note else []),
+            ]
+        case Quote():
+            texts = [wrap(f"    {x}", width, indent="      ") for x in block.text.splitlines()]
+            return [*wrap(block.title, width), *(line for lines in texts for line in lines)]
+        case _:
+            raise TypeError(type(block).__name__)
+
+
+def _facts(texts: Mapping[str, str], width: int) -> list[str]:
+    size = min(max(map(column_count, texts)), width // 2)
+    lines = []
+    for name, text in texts.items():
+        names = [fit(name, size)]
+        for line in wrap(text, width - size - 2):
+            lines.append(f"{names.pop() if names else ' ' * size}  {line}".rstrip())
+    return lines
+
+
+def _table(table: Table, width: int) -> list[str]:
+    """Return the lines of a table; texts in the widest columns are cut until it fits."""
+    lines = [table.head, *([entry.text for entry in row] for row in table.rows)]
+    lines = [list(map(escape_controls, line)) for line in lines]
+    sizes = [max(map(column_count, column)) for column in zip(*lines, strict=True)]
+    while sum(sizes) + 2 * (len(sizes) - 1) > width and max(sizes) > 3:
+        sizes[sizes.index(max(sizes))] -= 1
+    output = [
+        "  ".join(
+            fit(text, size, right=i >= table.labels)
+            for i, (text, size) in enumerate(zip(line, sizes, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    output.insert(1, "-" * max(map(column_count, output)))
+    return output
+
+
+def _data_row(row: DataRow, width: int) -> list[str]:
+    facts = ", ".join(f"{name} {text}" for name, text in row.facts.items())
+    lines = wrap(f"  {facts}", width, indent="    ")
+    for name, text in row.texts.items():
+        lines += wrap(f"    {name}: {text}", width, indent="      ", most=TEXT_LINES)
+    return lines
+
+
+def _panels(block: Panels, width: int, *, color: bool, ascii_only: bool) -> list[list[str]]:
+    """Return the lines of panels, two of them side by side if there is room."""
+    columns = 2 if width >= TWO_PANELS else 1
+    size = (width - 2 * (columns - 1)) // columns
+    drawn = [draw_panel(p, size, color=color, ascii_only=ascii_only) for p in block.panels]
+    rows = [drawn[i : i + columns] for i in range(0, len(drawn), columns)]
+    return [["  ".join(lines).rstrip() for lines in zip(*row, strict=True)] for row in rows]
