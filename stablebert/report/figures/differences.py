@@ -40,9 +40,9 @@ def _draw(basis: Basis) -> Sequence[Figure]:
                 describe_runs(results),
                 _count_verdicts([c for c, _ in comparisons]),
                 largest_difference(basis.rows, basis.labels),
-                _about_the_paper(rows, basis.cells),
+                _about_the_paper(rows),
             ),
-            specification=_specification(rows, [r for _, r in comparisons], baseline),
+            specification=_specification(rows, [result for _, result in comparisons]),
         )
     ]
 
@@ -72,9 +72,7 @@ def _paper_difference(cell: Cell, baseline: Cell, basis: Basis) -> float | None:
     return round(float(number.value) - float(base.value), 4) if number and base else None
 
 
-def _specification(
-    rows: Sequence[Row], results: Sequence[CellResult], baseline: str
-) -> Specification:
+def _specification(rows: Sequence[Row], results: Sequence[CellResult]) -> Specification:
     order = list(dict.fromkeys(str(row["row"]) for row in rows))
     shapes = {OURS: "circle", PAPER: "triangle-up"}
     if not any(row["source"] == PAPER for row in rows):
@@ -125,7 +123,7 @@ def _count_verdicts(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def _about_the_paper(rows: Sequence[Row], cells: Sequence[Cell]) -> str:
+def _about_the_paper(rows: Sequence[Row]) -> str:
     """Return a sentence on how many of the paper's differences have the same sign as ours."""
     ours, paper = (
         {
@@ -139,8 +137,8 @@ def _about_the_paper(rows: Sequence[Row], cells: Sequence[Cell]) -> str:
         return ""
     same = sum(ours[key] * value > 0 for key, value in paper.items())
     return (
-        f"Triangles: differences of the means that the paper prints; {same} of {len(paper)} have "
-        "the same sign as these."
+        "Triangles: differences of the means that the paper prints, which have the same sign in "
+        f"{same} of {count_of(len(paper), 'comparison')}."
     )
 
 

@@ -1,7 +1,7 @@
 """The figures of a report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stablebert.report.extra import require_packages
 from stablebert.report.figures.base import Figure
@@ -38,5 +38,10 @@ def draw_figures(report: SweepReport) -> Drawings:
         if reason := kind.obstacle(report.basis):
             obstacles[name] = reason
         else:
-            figures[name] = kind.draw(report.basis)
+            figures[name] = [_describe(figure) for figure in kind.draw(report.basis)]
     return Drawings(figures=figures, obstacles=obstacles)
+
+
+def _describe(figure: Figure) -> Figure:
+    """Return a figure whose specification has its title, which screen readers read."""
+    return replace(figure, specification={**figure.specification, "description": figure.title})

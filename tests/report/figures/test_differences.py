@@ -55,7 +55,7 @@ def test_methods_that_the_paper_lacks_have_no_difference_of_the_paper(figure):
     [
         "Of 2 comparisons, 1 significantly higher, 0 significantly lower, 1 inconclusive",
         "Largest difference of mean test scores: reinit on RTE against standard, +10.0 points",
-        "Triangles: differences of the means that the paper prints; 1 of 1 have the same sign",
+        "that the paper prints, which have the same sign in 1 of 1 comparison.",
     ],
 )
 def test_the_caption_states_what_stands_out(figure, text):
@@ -64,7 +64,7 @@ def test_the_caption_states_what_stands_out(figure, text):
 
 def test_a_difference_of_the_other_sign_than_the_papers_is_counted():
     figure = draw_one(DIFFERENCES, make({"reinit": -0.1}))
-    assert "0 of 1 have the same sign" in figure.caption
+    assert "the same sign in 0 of 1 comparison." in figure.caption
 
 
 def test_the_baseline_is_in_the_title(figure):

@@ -66,6 +66,11 @@ def test_columns_that_are_drawn_have_names_without_dots_or_brackets(drawings):
                 assert all(re.fullmatch(r"\w*", f.get("field", "")) for f in fields)
 
 
+def test_screen_readers_find_the_title(drawings):
+    for figure in drawings.all_figures:
+        assert figure.specification["description"] == figure.title
+
+
 def test_captions_are_sentences(drawings):
     for figure in drawings.all_figures:
         assert re.fullmatch(r"[A-Z].*\.", figure.caption)
