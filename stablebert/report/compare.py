@@ -154,7 +154,7 @@ def compare_with_baselines(results: Sequence[CellResult]) -> list[Comparison | O
         reason = obstacle_between(base, result)
         entries.append(Obstacle(baseline=baseline, reason=reason) if reason else base)
     pairs = [(e, r) for e, r in zip(entries, results, strict=True) if isinstance(e, CellResult)]
-    comparisons = iter(_compare(pairs))
+    comparisons = iter(compare_pairs(pairs))
     return [next(comparisons) if isinstance(e, CellResult) else e for e in entries]
 
 
@@ -181,8 +181,12 @@ def baseline_of(cell: Cell, cells: Sequence[Cell], parameters: Sequence[str]) ->
     return min(candidates, key=lambda c: c.length != "3epochs", default=None)
 
 
-def _compare(pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]:
-    """Compare pairs of a baseline and another cell, all pairs of a table at once."""
+def compare_pairs(pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]:
+    """Compare pairs of a baseline and another cell, and correct over all of them.
+
+    Args:
+        pairs: Results of a baseline and of a cell, without an obstacle between them.
+    """
     means = [stats.welch_test(a.test, b.test) for a, b in pairs]
     spreads = [stats.brown_forsythe_test(a.test, b.test) for a, b in pairs]
     p_holm = adjust_p_values([test.p for test in means], pairs)

@@ -18,6 +18,7 @@ from stablebert.report.compare import AnalyzedCell, analyze_cells
 from stablebert.report.export import cells_csv, trials_csv
 from stablebert.report.files import save_text
 from stablebert.report.join import JoinedRecords, join_records
+from stablebert.report.macros import macros_tex
 from stablebert.report.records import ReportError
 from stablebert.report.render import Document, Table, render_text, save_document
 from stablebert.report.sentences import summarize_findings
@@ -110,7 +111,8 @@ def save_report(report: SweepReport, out: Path) -> None:
     """Write a report as Markdown, LaTeX, and CSV.
 
     Writes `<name>.md`, `<name>.tex`, `<name>.csv` (one line per cell), `<name>-trials.csv` (the
-    curves of the paper's Figs. 4 and 12), and `<name>-<analysis>.csv` (one line per number).
+    curves of the paper's Figs. 4 and 12), `<name>-macros.tex` (one LaTeX macro per number), and
+    `<name>-<analysis>.csv` (one line per number).
     """
     name, rows, sections = report.name, report.rows, report.sections
     appendices = [sections.document(key, title=name) for key in sections.findings]
@@ -119,6 +121,7 @@ def save_report(report: SweepReport, out: Path) -> None:
     predictions = report.basis.cell_predictions if NOISE.name in sections.findings else ()
     save_text(out / f"{name}.csv", cells_csv(rows, name, predictions))
     save_text(out / f"{name}-trials.csv", trials_csv(rows))
+    save_text(out / f"{name}-macros.tex", macros_tex({name: report}))
 
 
 def render_report(report: SweepReport, out: Path) -> str:

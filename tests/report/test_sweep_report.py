@@ -27,8 +27,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_a_report_has_four_files_and_one_per_analysis(folder):
-    endings = ("-cost.csv", "-equivalence.csv", "-paired.csv", "-trials.csv", ".csv", ".md", ".tex")
+def test_a_report_has_five_files_and_one_per_analysis(folder):
+    endings = ("-cost.csv", "-equivalence.csv", "-macros.tex", "-paired.csv", "-trials.csv")
+    endings += (".csv", ".md", ".tex")
     assert sorted(f.name for f in folder.iterdir()) == [f"table1{ending}" for ending in endings]
 
 

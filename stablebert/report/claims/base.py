@@ -1,0 +1,143 @@
+"""Types of claims, and the rule that turns effects into a verdict.
+
+One rule decides every claim. Each task (or each task and method) is one effect with a two-sided
+p-value, corrected by Holm's method over the effects of the claim. The claim
+
+* holds if the effect is significantly as claimed on half of the tasks or more, and on none
+  significantly the opposite;
+* does not hold if the effect is significantly the opposite on a task: its interval excludes the
+  claim there;
+* is inconclusive otherwise.
+
+A claim about several quantities holds if it holds for each of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from stablebert.report.join import CellResult
+from stablebert.report.statistics.scores import Interval
+from stablebert.report.sweep_report import SweepReport
+
+Reports = Mapping[str, SweepReport]
+"""Reports by the name of their sweep."""
+Outcome = Literal["holds", "does not hold", "inconclusive", "not enough runs"]
+Finding = Literal["as claimed", "opposite", "undecided"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+FINDINGS: tuple[Finding, ...] = get_args(Finding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """An effect that a claim is about, on one task."""
+
+    subject: str
+    """Task, and the model or method if the claim is about several."""
+    quantity: str
+    """Name of what was measured, such as `difference of means`."""
+    value: Interval
+    unit: str
+    """Unit of `value`."""
+    p: float | None
+    """Two-sided p-value after the correction, None if the interval decides."""
+    as_claimed: bool
+    """True if the estimate has the direction of the claim."""
+    significant: bool
+    """True if `p`, or the interval, excludes the other direction."""
+    text: str
+    """The effect as sentences show it: `+1.3 [+0.2, +2.4]`."""
+    detectable: float | None = None
+    """Smallest true effect that these runs would probably show, in the same unit."""
+
+    @property
+    def finding(self) -> Finding:
+        """What the effect shows."""
+        if not self.significant:
+            return "undecided"
+        return "as claimed" if self.as_claimed else "opposite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything that the reports say about a claim."""
+
+    effects: Sequence[Effect] = ()
+    sentence: str = ""
+    """A sentence on the effects."""
+    results: Sequence[CellResult] = ()
+    """The cells that were judged."""
+    obstacles: Mapping[str, str] = field(default_factory=dict)
+    """Reasons why tasks could not be judged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim of the paper."""
+
+    key: str
+    """`C1` to `C15`."""
+    text: str
+    place: str
+    """Where the paper makes it."""
+    sweeps: Sequence[str]
+    """Sweeps that judge it; the first one alone is enough, unless the others are needed too."""
+    test: str
+    """Name of the test."""
+    judge: Callable[[Reports], Evidence]
+    headline: str = ""
+    """Beginning of a sentence that counts tasks, such as `Re-init beats standard`; empty if the
+    claim is not about a direction."""
+    overrides: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Values that the first sweep needs in addition to its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The result of judging a claim."""
+
+    claim: Claim
+    outcome: Outcome
+    sentence: str
+    """Evidence in one sentence or two."""
+    effects: Sequence[Effect]
+    p: float | None
+    """Corrected p-value that decides, None without effects: see `deciding_p`."""
+    n: str
+    """Number of runs per cell, `20` or `8 to 20`; empty without effects."""
+    scale: str
+    model: str
+    command: str
+    """Command that trains missing runs; empty if there are enough."""
+
+
+def outcome_of(effects: Sequence[Effect]) -> Outcome:
+    """Return the verdict on a claim from all its effects."""
+    if not effects:
+        return "not enough runs"
+    findings: dict[str, list[Finding]] = {}
+    for effect in effects:
+        findings.setdefault(effect.quantity, []).append(effect.finding)
+    if any("opposite" in group for group in findings.values()):
+        return "does not hold"
+    shown = all(2 * group.count("as claimed") >= len(group) for group in findings.values())
+    return "holds" if shown else "inconclusive"
+
+
+def deciding_p(effects: Sequence[Effect]) -> float | None:
+    """Return the p-value on which a verdict rests.
+
+    Of a claim that holds, it is the largest of the p-values that it needs (of each quantity the
+    smallest half); of one that does not hold, the smallest of the opposite effects; of an
+    inconclusive one, the smallest of all.
+    """
+    outcome = outcome_of(effects)
+    if outcome == "holds":
+        groups: dict[str, list[float]] = {}
+        for effect in effects:
+            if effect.p is not None:
+                groups.setdefault(effect.quantity, []).append(effect.p)
+        p_values = [sorted(group)[(len(group) - 1) // 2] for group in groups.values()]
+        return max(p_values, default=None)
+    deciding = [e for e in effects if e.finding == "opposite" or outcome == "inconclusive"]
+    return min((e.p for e in deciding if e.p is not None), default=None)

@@ -1,0 +1,123 @@
+"""Effects of one kind of cell against another: means and spreads of test scores."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from stablebert.report.claims.base import FINDINGS, Effect, Evidence, Finding
+from stablebert.report.claims.pairs import Pair, Pairs
+from stablebert.report.compare import Comparison, compare_pairs
+from stablebert.report.sentences import join_verdicts
+from stablebert.report.statistics.scores import Interval, describe_scores, mean_difference
+from stablebert.report.tables import format_interval
+
+POINTS = "points"
+
+
+def judge_contrast(
+    pairs: Pairs,
+    effects_of: Callable[[Pairs], list[Effect]],
+    *,
+    phrase: str,
+    words: tuple[str, str],
+    remark: str = "",
+) -> Evidence:
+    """Return the evidence of all pairs.
+
+    Args:
+        pairs: Baselines and cells.
+        effects_of: Computes one effect per pair.
+        phrase: Beginning of the sentence, such as `Mean test score with Re-init`.
+        words: Words for an effect as claimed and for the opposite, such as `higher` and `lower`.
+        remark: A further sentence.
+    """
+    effects = effects_of(pairs) if pairs.by_subject else []
+    sentences = [describe_effects(effects, phrase, words), describe_power(effects), remark]
+    return Evidence(
+        effects=effects,
+        sentence=" ".join(filter(None, sentences)) if effects else "",
+        results=pairs.results,
+        obstacles=pairs.obstacles,
+    )
+
+
+def mean_effects(pairs: Pairs) -> list[Effect]:
+    """Return differences of mean test scores, where a higher mean is claimed.
+
+    The p-values are Welch's with Holm's correction over the pairs, times 2 because means and
+    spreads are judged.
+    """
+    return [
+        Effect(
+            subject=subject,
+            quantity="difference of means",
+            value=comparison.difference,
+            unit=POINTS,
+            p=comparison.p_holm,
+            as_claimed=comparison.difference.value > 0,
+            significant=bool(comparison.mean_verdict),
+            text=format_interval(comparison.difference, "+"),
+            detectable=comparison.detectable,
+        )
+        for subject, comparison, _ in _comparisons(pairs)
+    ]
+
+
+def spread_effects(pairs: Pairs) -> list[Effect]:
+    """Return differences of spreads over seeds, where a smaller spread is claimed.
+
+    The effect is what the Brown-Forsythe test judges: the difference of the mean distances of runs
+    from the median of their cell.
+    """
+    return [
+        Effect(
+            subject=subject,
+            quantity="difference of spreads",
+            value=_distance_difference(pair),
+            unit=POINTS,
+            p=comparison.p_sd_holm,
+            as_claimed=not comparison.is_wider,
+            significant=bool(comparison.spread_verdict),
+            text="SD {:.1f} instead of {:.1f}".format(
+                *(describe_scores(result.test).sd for result in reversed(pair))
+            ),
+        )
+        for subject, comparison, pair in _comparisons(pairs)
+    ]
+
+
+def _comparisons(pairs: Pairs) -> list[tuple[str, Comparison, Pair]]:
+    own = pairs.by_subject
+    comparisons = compare_pairs(list(own.values()))
+    return list(zip(own, comparisons, own.values(), strict=True))
+
+
+def _distance_difference(pair: Pair) -> Interval:
+    a, b = (abs(result.test - np.median(result.test)) for result in pair)
+    return mean_difference(a, b)
+
+
+def describe_effects(effects: Sequence[Effect], phrase: str, words: tuple[str, str]) -> str:
+    """Return a sentence: `PHRASE: higher on RTE (+1.3 [+0.2, +2.4]); undecided on MRPC (...).`.
+
+    Args:
+        effects: Effects of a claim.
+        phrase: The beginning.
+        words: Words for an effect as claimed and for the opposite.
+    """
+    verdicts: dict[Finding, str] = dict(zip(FINDINGS, (*words, "undecided"), strict=True))
+    groups = {
+        f"{verdict} on": [f"{e.subject} ({e.text})" for e in effects if e.finding == finding]
+        for finding, verdict in verdicts.items()
+    }
+    return join_verdicts(phrase, groups)
+
+
+def describe_power(effects: Sequence[Effect]) -> str:
+    """Return which difference of means the runs could have shown, if they show none."""
+    limits = sorted(e.detectable for e in effects if e.detectable is not None)
+    if not limits or any(e.finding != "undecided" for e in effects):
+        return ""
+    low, high = f"{limits[0]:.1f}", f"{limits[-1]:.1f}"
+    size = f"a difference of {low}" if low == high else f"differences of {low} to {high}"
+    return f"So many runs would probably show {size} points."

@@ -1,0 +1,62 @@
+"""The verdict on longer training."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.helpers.claims import judge, make_report, spaced_scores
+
+SHORT, LONG = spaced_scores(0.60, 0.04, 20), spaced_scores(0.68, 0.005, 20)
+GAIN_SHORT, GAIN_LONG = spaced_scores(0.68, 0.01, 20), spaced_scores(0.69, 0.01, 20)
+
+
+def report(**cells):
+    """Table 1 with given scores of some of its cells, on RTE."""
+    names = {
+        "short": ("standard", "3epochs"),
+        "long": ("standard", "longer"),
+        "reinit_short": ("reinit", "3epochs"),
+        "reinit_long": ("reinit", "longer"),
+    }
+    return make_report("table1", {("rte", *names[cell]): x for cell, x in cells.items()})
+
+
+ALL = {"short": SHORT, "long": LONG, "reinit_short": GAIN_SHORT, "reinit_long": GAIN_LONG}
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        pytest.param({}, "holds", id="mean, spread, and gap as claimed"),
+        pytest.param({"long": spaced_scores(0.68, 0.04, 20)}, "inconclusive", id="equal spreads"),
+        pytest.param({"long": spaced_scores(0.50, 0.005, 20)}, "does not hold", id="lower mean"),
+        pytest.param(
+            {"reinit_long": spaced_scores(0.90, 0.01, 20)}, "does not hold", id="a wider gap"
+        ),
+    ],
+)
+def test_the_verdict_is(changes, outcome):
+    assert judge("C11", report(**ALL | changes)).outcome == outcome
+
+
+def test_it_needs_longer_runs():
+    assert judge("C11", report(short=SHORT, reinit_short=GAIN_SHORT)).outcome == "not enough runs"
+
+
+def test_without_re_init_means_and_spreads_are_judged():
+    verdict = judge("C11", report(short=SHORT, long=LONG))
+    assert {effect.quantity for effect in verdict.effects} == {
+        "difference of means",
+        "difference of spreads",
+    }
+    assert "needs runs of both" in verdict.sentence
+
+
+def test_the_change_of_the_gain_is_the_contrast_of_four_means():
+    effect = judge("C11", report(**ALL)).effects[-1]
+    cells = [100 * np.array(x) for x in (SHORT, GAIN_SHORT, LONG, GAIN_LONG)]
+    parts = np.array([x.var(ddof=1) / 20 for x in cells])
+    df = parts.sum() ** 2 / (parts**2 / 19).sum()
+    value = (69 - 68) - (68 - 60)
+    assert effect.value.value == pytest.approx(value)
+    assert effect.p == pytest.approx(2 * 2 * stats.t.sf(abs(value) / parts.sum() ** 0.5, df))
