@@ -221,7 +221,7 @@ def test_numbers_of_the_further_analyses_are_those_of_the_report(tmp_path, capsy
             for a, b, c in re.findall(r"(\d+%)(\d+%)(\d+%)", shares)
         ]
         main([*command.replace("\\\n", " ").split(), "--out", str(tmp_path)])
-        report = capsys.readouterr().out
+        report = " ".join(capsys.readouterr().out.split())
         statements = [*means, *differences, *shares]
         assert len(statements) >= 2
         assert [statement for statement in statements if statement not in report] == []
@@ -235,7 +235,7 @@ def test_verdicts_on_the_demo_page_are_those_of_the_report(tmp_path, capsys):
     commands = re.findall(r"stablebert report (.*?seed=\S+)", page)
     assert len(commands) == 2
     for command in commands:
-        main(["report", *command.split(), "--out", str(tmp_path)])
+        main(["report", *command.split(), "--full", "--out", str(tmp_path)])
         verdicts = [x for x in capsys.readouterr().out.splitlines() if "significantly higher" in x]
         assert verdicts
         assert [line for line in verdicts if line not in page] == []

@@ -18,10 +18,19 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(prog=f"stablebert {name}", description=COMMANDS[name].summary)
 
 
-def sweep_parser(name: str, *, reads_records: bool = True) -> argparse.ArgumentParser:
-    """Return a parser of a command on a sweep, with its arguments `sweep` and `overrides`."""
+def sweep_parser(
+    name: str, *, reads_records: bool = True, others: str = ""
+) -> argparse.ArgumentParser:
+    """Return a parser of a command on a sweep, with its arguments `sweep` and `overrides`.
+
+    Args:
+        name: Name of the command.
+        reads_records: Whether it reads the committed records.
+        others: What it accepts in place of a sweep, for the help.
+    """
     parser = command_parser(name)
-    parser.add_argument("sweep", help=f"a file, or one of {', '.join(shipped_sweeps())}")
+    sweeps = f"a file, or one of {', '.join(shipped_sweeps())}"
+    parser.add_argument("sweep", help=f"{sweeps}; {others}" if others else sweeps)
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -1,8 +1,11 @@
 """Commands on records: `report`, `select` and `collect`."""
 
 import re
+import shlex
+import shutil
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from stablebert.cli.arguments import (
     grid_command,
     sweep_parser,
 )
+from stablebert.cli.collections import report_all, report_list
 from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
 from stablebert.config.files import CONF
@@ -29,6 +33,7 @@ from stablebert.report.records import ReportError, read_records
 from stablebert.report.selection import write_selection
 from stablebert.report.sweep_report import render_report, save_report
 from stablebert.report.table3 import write_table3
+from stablebert.report.terminal import Advice, render_terminal
 from stablebert.runs.record import RunRecord
 from stablebert.text import count_of
 
@@ -36,6 +41,11 @@ from stablebert.text import count_of
 def report(argv: Sequence[str]) -> int:
     """Print a sweep's table and write it as Markdown, CSV and LaTeX."""
     options = _report_options(argv)
+    width = shutil.get_terminal_size().columns
+    if options.sweep == "list":
+        return report_list(options, width=width)
+    if options.sweep == "all":
+        return report_all(options, _request(options), width=width)
     folders = committed_folders(options)
     if options.sweep == "table3":  # statistics of the data: any runs will do, no sweep needed
         runs = expand_path("paths.runs", compose(options.overrides).paths.runs)
@@ -46,24 +56,35 @@ def report(argv: Sequence[str]) -> int:
             raise _nothing_found(options, [runs, *folders], "train a run with `stablebert train`")
         return 0
     sweep = read_sweep(options.sweep).narrow(options.overrides)
-    request = Request(
-        names=options.analysis,
-        roots=[*sweep.roots, *folders],
-        margin=options.margin or Request.margin,
-        target=options.target,
-    )
+    request = replace(_request(options), roots=[*sweep.roots, *folders])
     loaded = load_report(sweep, folders, request=request)
     save_report(loaded, options.out)
-    print(render_report(loaded, options.out))
+    if options.full:
+        print(render_report(loaded, options.out))
+    else:
+        command = shlex.join(["stablebert", "report", *argv])
+        advice = Advice(full=f"{command} --full", grid=grid_command(options))
+        print(render_terminal(loaded, options.out, width=width, advice=advice))
     if not any(result.n for result in loaded.basis.results):
-        advice = f"train its runs with `{grid_command(options)}`"
-        raise _nothing_found(options, [*sweep.roots, *folders], advice)
+        places = [*sweep.roots, *folders]
+        raise _nothing_found(options, places, f"train its runs with `{grid_command(options)}`")
     return 0
 
 
+def _request(options: Namespace) -> Request:
+    return Request(
+        names=options.analysis, margin=options.margin or Request.margin, target=options.target
+    )
+
+
 def _report_options(argv: Sequence[str]) -> Namespace:
-    parser = sweep_parser("report")
+    others = (
+        "or all: whatever has been run; list: every figure and table of the paper, with its runs; "
+        "table3: the data"
+    )
+    parser = sweep_parser("report", others=others)
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the files")
+    parser.add_argument("--full", action="store_true", help="print everything, however wide")
     summaries = "; ".join(f"{analysis.name}: {analysis.summary}" for analysis in ANALYSES.values())
     parser.add_argument(
         "--analysis",
@@ -90,6 +111,8 @@ def _report_options(argv: Sequence[str]) -> Namespace:
     names = [f"--{name}" for name, value in values.items() if value not in ((), None)]
     if options.sweep == "table3" and names:
         parser.error(f"table3 describes data and has no analyses; remove {', '.join(names)}")
+    if options.sweep in ("all", "list") and (names := [*names, *(["--full"] * options.full)]):
+        parser.error(f"{options.sweep} is about many sweeps; remove {', '.join(names)}")
     return options
 
 

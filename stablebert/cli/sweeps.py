@@ -1,7 +1,9 @@
 """Commands on a sweep: `grid` and `prefetch`."""
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from stablebert.cli import arguments
 from stablebert.cli.arguments import (
@@ -42,8 +44,8 @@ def grid(argv: Sequence[str]) -> int:
     if options.missing_of:
         configs = _missing_of(options.missing_of, configs, records)
     identities = Identities(records)
-    plan = make_plan(configs, records, identities)
-    print_errors([*describe_recognitions(configs), *identities.assumptions])
+    plan = make_plan(configs, records, identities, identify_all=not options.dry_run)
+    print_errors([*describe_recognitions(configs), *identities.assumptions, *plan.reasons])
     runs = plan.missing + (plan.crashed if options.retry_crashed else [])
     runs.sort(key=lambda run: run.seeds)
     uses_gpus = any(run.cfg.trainer.accelerator != "cpu" for run in runs)
@@ -56,6 +58,9 @@ def grid(argv: Sequence[str]) -> int:
         for run in plan.done:  # no process opens them again
             clean_folder(run.folder)
     crashed_before = [] if options.retry_crashed else plan.crashed
+    if plan.unidentified:  # a dry run
+        print(_describe_unidentified(plan, Clock(timing_records), workers))
+        return 0
     if not runs:
         print("nothing to run")
         return 1 if crashed_before and not options.dry_run else 0
@@ -106,9 +111,23 @@ def _grid_parser() -> argparse.ArgumentParser:
 
 def _describe_plan(plan: Plan, *, retry_crashed: bool) -> str:
     hint = " (--retry-crashed runs them)" if plan.crashed and not retry_crashed else ""
+    unknown = f", {len(plan.unidentified)} unknown" if plan.unidentified else ""
     return (
         f"{count_of(plan.total, 'run')}, {len(plan.done)} done, {len(plan.missing)} missing, "
-        f"{len(plan.crashed)} crashed{hint}"
+        f"{len(plan.crashed)} crashed{hint}{unknown}"
+    )
+
+
+def _describe_unidentified(plan: Plan, clock: Clock, workers: int) -> str:
+    """Return the tasks whose runs are unknown, and the time that all runs can take at most."""
+    tasks = Counter(cfg.task for cfg in plan.unidentified)
+    counts = ", ".join(f"{task} {count}" for task, count in tasks.items())
+    runs = [*plan.missing, *plan.crashed]
+    runs += [Run(cfg, config_id="", folder=Path()) for cfg in plan.unidentified]
+    return (
+        f"unknown, because data or model is not available: {counts}\n"
+        f"estimated time of all that may be missing, on {count_of(workers, 'worker')}: "
+        f"{clock.remaining(runs, workers)}"
     )
 
 

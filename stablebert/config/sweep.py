@@ -103,6 +103,18 @@ class Sweep:
             ConfigError: If any is invalid, with every problem of every combination once; or if two
                 differ only in seeds that make no difference.
         """
+        points, problems, repeats = self._compose_all()
+        if problems or repeats:
+            raise ConfigError([f"{self.name}: {item}" for item in problems or repeats[:1]])
+        return points
+
+    @property
+    def valid_points(self) -> list[tuple[dict[str, str], RunConfig]]:
+        """The combinations that are valid, with their configurations."""
+        return self._compose_all()[0]
+
+    def _compose_all(self) -> tuple[list[tuple[dict[str, str], RunConfig]], list[str], list[str]]:
+        """Return the valid points, problems of others, and points that repeat a run."""
         problems: dict[str, None] = {}
 
         def compose_or_note(*overrides: str) -> RunConfig | None:
@@ -144,9 +156,7 @@ class Sweep:
                         f"{names} repeats the run of {first}: seed is only the default of "
                         "seed_init and seed_data; drop it, or the values that repeat a run"
                     )
-        if problems or repeats:
-            raise ConfigError([f"{self.name}: {item}" for item in problems or repeats[:1]])
-        return points
+        return points, [*problems], repeats
 
 
 def _distinct(key: str, texts: Iterable[str]) -> list[str]:

@@ -11,8 +11,8 @@ from stablebert.config.schema import RunConfig
 from stablebert.errors import ConfigError
 from stablebert.runs.claims import ClaimedError, hold_claim
 from stablebert.runs.files import CRASH, RESULT, publish
-from stablebert.runs.identities import Identities
-from stablebert.runs.record import RecordError, RunRecord, read_record
+from stablebert.runs.identities import ContentError, Identities
+from stablebert.runs.record import Key, RecordError, RunRecord, read_record
 from stablebert.runs.run import Run
 
 
@@ -23,15 +23,24 @@ class Plan:
     done: list[Run] = field(default_factory=list)
     missing: list[Run] = field(default_factory=list)
     crashed: list[Run] = field(default_factory=list)
+    unidentified: list[RunConfig] = field(default_factory=list)
+    """Runs whose state is unknown because their data or model is not available."""
+    reasons: list[str] = field(default_factory=list)
+    """Reasons why these are not available."""
 
     @property
     def total(self) -> int:
         """Number of runs."""
-        return len(self.done) + len(self.missing) + len(self.crashed)
+        identified = len(self.done) + len(self.missing) + len(self.crashed)
+        return identified + len(self.unidentified)
 
 
 def make_plan(
-    configs: Iterable[RunConfig], records: Iterable[RunRecord], identities: Identities
+    configs: Iterable[RunConfig],
+    records: Iterable[RunRecord],
+    identities: Identities,
+    *,
+    identify_all: bool = True,
 ) -> Plan:
     """Sort the runs of a sweep by state, each run once.
 
@@ -39,12 +48,23 @@ def make_plan(
         configs: Configurations of the runs.
         records: Finished runs, here or committed; damaged records are not among them.
         identities: Identifies the runs.
+        identify_all: Whether a run that cannot be identified is an error.
 
     Raises:
         ContentError: If a run cannot be identified.
     """
     plan = Plan()
-    runs = {run.key: run for run in map(identities.run, configs)}
+    runs: dict[Key, Run] = {}
+    for cfg in configs:
+        try:
+            run = identities.run(cfg)
+        except ContentError as error:
+            if identify_all:
+                raise
+            plan.unidentified.append(cfg)
+            plan.reasons.extend({str(error).partition("\n")[0]} - {*plan.reasons})
+        else:
+            runs[run.key] = run
     folders: dict[Path, set[str]] = {}  # of each cell: one look instead of three for every run
     finished_keys = {record.key for record in records}
     for run in runs.values():

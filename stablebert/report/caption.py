@@ -47,8 +47,8 @@ def caption_lines(rows: Sequence[AnalyzedCell], join_result: JoinedRecords) -> l
 def _definitions(rows: Sequence[AnalyzedCell]) -> list[str]:
     cells = [row.cell for row in rows]
     lines = [
-        f"{_metrics(cells)}. Mean ± sample standard deviation over seeds of the test score with "
-        "the weights that scored best on validation.",
+        f"{describe_metrics(cells)}. Mean ± sample standard deviation over seeds of the test score "
+        "with the weights that scored best on validation.",
         _run_counts(rows),
     ]
     lines += _rules(rows)
@@ -93,7 +93,7 @@ def _rules(rows: Sequence[AnalyzedCell]) -> list[str]:
     return lines
 
 
-def _metrics(cells: Sequence[Cell]) -> str:
+def describe_metrics(cells: Sequence[Cell]) -> str:
     """Return `Score x 100: accuracy for RTE; F1 for MRPC`."""
     tasks: dict[str, list[str]] = {}
     for cell in cells:
@@ -154,8 +154,22 @@ def _provenance(rows: Sequence[AnalyzedCell]) -> list[str]:
         "commit": count_values(r.versions.get("commit") or "unknown" for r in records),
     }
     lines = [f"{name}: {', '.join(values)}" for name, values in facts.items() if values]
+    return [
+        *lines,
+        *describe_differences(rows),
+        *_mixed_versions(rows),
+        "config: hash of a cell's configuration, as in the folders of its runs and in the CSV.",
+    ]
+
+
+def describe_differences(rows: Sequence[AnalyzedCell]) -> list[str]:
+    """Return a line for each difference between cells, besides their parameters, that counts."""
+    records = [record for row in rows for record in row.result.records]
+    lines = []
     precisions = {record.precision for record in records}
-    if len(precisions) > 1 and "trainer.precision" not in varying_keys:
+    if len(precisions) > 1 and "trainer.precision" not in varying_parameters(
+        [r.cell for r in rows]
+    ):
         lines.append("Cells ran in different precisions, which may explain their differences.")
     packings = count_values(record.packing for record in records)
     if len(packings) > 1:
@@ -163,11 +177,7 @@ def _provenance(rows: Sequence[AnalyzedCell]) -> list[str]:
             f"Cells ran in different packings, {', '.join(packings)}; runs of one seed then draw "
             "different dropout masks."
         )
-    return [
-        *lines,
-        *_mixed_versions(rows),
-        "config: hash of a cell's configuration, as in the folders of its runs and in the CSV.",
-    ]
+    return lines
 
 
 def _mixed_versions(rows: Sequence[AnalyzedCell]) -> list[str]:

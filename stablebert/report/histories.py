@@ -37,10 +37,13 @@ def load_histories(
         history.
     """
     runs, problems = COLLECTED_HISTORIES.load(records, *roots)
-    if absent := len(records) - len(runs):
-        total = count_of(len(records), "record")
-        problems.append(f"without a valid history next to them: {absent} of {total}")
-    return runs, problems
+    return runs, [*problems, *histories_shortage(records, runs)]
+
+
+def histories_shortage(records: Sequence[RunRecord], runs: Mapping[Key, History]) -> list[str]:
+    """Report how many records have no history."""
+    absent, total = len(records) - len(runs), count_of(len(records), "record")
+    return [f"without a valid history next to them: {absent} of {total}"] if absent else []
 
 
 def _parse_run(key: Key, content: bytes) -> Mapping[Key, History]:

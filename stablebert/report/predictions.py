@@ -28,17 +28,27 @@ def load_predictions(
         Predictions by run, and one line per problem: files that are damaged or do not have the
         digest of their record, and the number of records without predictions.
     """
+    runs, problems = read_predictions(records, *roots)
+    return runs, [*problems, *predictions_shortage(records, runs)]
+
+
+def read_predictions(
+    records: Sequence[RunRecord], *roots: Path
+) -> tuple[dict[Key, RunPredictions], list[str]]:
+    """Load predictions as `load_predictions`; absent ones are no problem."""
     candidates = [record for record in records if record.predictions_digest]
-    runs, problems = COLLECTED_PREDICTIONS.load(candidates, *roots)
-    return runs, [*problems, *_shortage(len(records), len(candidates), len(runs))]
+    return COLLECTED_PREDICTIONS.load(candidates, *roots)
 
 
-def _shortage(total: int, candidates: int, found: int) -> list[str]:
+def predictions_shortage(
+    records: Sequence[RunRecord], runs: Mapping[Key, RunPredictions]
+) -> list[str]:
     """Report how many records have no predictions, and why."""
-    older, absent, records = total - candidates, candidates - found, count_of(total, "record")
+    older = sum(record.predictions_digest is None for record in records)
+    absent, total = len(records) - older - len(runs), count_of(len(records), "record")
     reasons = {
-        f"older than {PREDICTIONS}: {older} of {records}; force=true runs them again": older,
-        f"without valid predictions next to them: {absent} of {records}": absent,
+        f"older than {PREDICTIONS}: {older} of {total}; force=true runs them again": older,
+        f"without valid predictions next to them: {absent} of {total}": absent,
     }
     return [reason for reason, number in reasons.items() if number]
 

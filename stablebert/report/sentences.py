@@ -14,14 +14,18 @@ def summarize_findings(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> l
         rows: All cells of the table.
         labels: Parameters that distinguish cells of the same task.
     """
+    return [*summarize_contrasts(rows, labels), *summarize_failures(rows, labels)]
+
+
+def summarize_contrasts(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
+    """Return one sentence per row of the table against its baseline."""
     contrasts: dict[tuple[str, str], dict[str, Comparison | Obstacle]] = {}
     for row in rows:
         if row.comparison:
             key = row_name(row.cell, labels), row_name(row.comparison.baseline, labels)
             title = task_title(row.cell.task, row.cell.scale)
             contrasts.setdefault(key, {})[title] = row.comparison
-    sentences = [_contrast(*key, by_task) for key, by_task in contrasts.items()]
-    return [*sentences, *_failures(rows, labels)]
+    return [_contrast(*key, by_task) for key, by_task in contrasts.items()]
 
 
 def row_name(cell: Cell, labels: Sequence[str]) -> str:
@@ -81,7 +85,7 @@ def join_verdicts(subject: str, groups: Mapping[str, Sequence[str]]) -> str:
     return f"{subject}: {'; '.join(parts)}."
 
 
-def _failures(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
+def summarize_failures(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
     """Return the numbers of failed runs and of runs at chance, row by row."""
     if not any(row.result.n for row in rows):
         return []

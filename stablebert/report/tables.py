@@ -1,6 +1,7 @@
 """Tables of a sweep's report: scores, distributions over seeds, comparisons. Scores are x 100."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import isnan
 
@@ -39,6 +40,40 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
 # ---------------------------------------------------------------- scores
 
 
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """The cells of tasks shown side by side, in the paper's layout."""
+
+    tasks: Sequence[str]
+    labels: Sequence[str]
+    """Heads of the columns that name a row: method and length, and the model where it varies."""
+    rows: Sequence[tuple[Sequence[str], Sequence[AnalyzedCell | None]]]
+    """Names of a row, and its cells by task; None where a task lacks such a cell."""
+
+
+def paper_blocks(rows: Sequence[AnalyzedCell]) -> list[Block]:
+    """Return one block per group of tasks, with (model,) method, and length as rows."""
+    cells = [row.cell for row in rows]
+    by_key = {
+        (c.task, parameter_text(c, MODEL), c.method, c.length): row
+        for c, row in zip(cells, rows, strict=True)
+    }
+    models = dict.fromkeys(parameter_text(c, MODEL) for c in cells)
+    methods = dict.fromkeys(c.method for c in cells)
+    lengths = sorted({c.length for c in cells})  # 3epochs before longer
+    combinations = {key[1:] for key in by_key}
+    row_keys = [key for key in product(models, methods, lengths) if key in combinations]
+    first = 0 if MODEL in varying_parameters(cells) else 1
+    return [
+        Block(
+            tasks=tasks,
+            labels=("model", "method", "length")[first:],
+            rows=[(key[first:], [by_key.get((task, *key)) for task in tasks]) for key in row_keys],
+        )
+        for tasks in _blocks_of_tasks(cells)
+    ]
+
+
 def paper_layout_tables(rows: Sequence[AnalyzedCell], name: str) -> list[Table]:
     """Return one table per block of tasks, with (model,) method, and length as rows.
 
@@ -49,37 +84,27 @@ def paper_layout_tables(rows: Sequence[AnalyzedCell], name: str) -> list[Table]:
         name: Name of the report, such as `table1`.
     """
     cells = [row.cell for row in rows]
-    reference = reference_model(cells)
-    by_key = {
-        (c.task, parameter_text(c, MODEL), c.method, c.length): row
-        for c, row in zip(cells, rows, strict=True)
-    }
-    models = dict.fromkeys(parameter_text(c, MODEL) for c in cells)
-    methods = dict.fromkeys(c.method for c in cells)
-    lengths = sorted({c.length for c in cells})  # 3epochs before longer
-    combinations = {key[1:] for key in by_key}
-    row_keys = [key for key in product(models, methods, lengths) if key in combinations]
-    show_model = MODEL in varying_parameters(cells)
+    scale, reference = cells[0].scale, reference_model(cells)
     tables = []
-    for tasks in _blocks_of_tasks(cells):
+    for block in paper_blocks(rows):
         body = []
-        for model, method, length in row_keys:
-            entries = [Entry(text=model)] if show_model else []
-            entries += [Entry(text=method), Entry(text=length)]
-            for task in tasks:
-                row = by_key.get((task, model, method, length))
+        for names, members in block.rows:
+            entries = [Entry(text=text) for text in names]
+            for row in members:
                 number = row and paper_score(row.cell, table=name, reference=reference)
                 entries.append(_test_entry(row.result, row.marked) if row else EMPTY)
                 entries.append(Entry(text=number.text) if number else EMPTY)
             body.append(entries)
-        head = [
-            *(["model"] if show_model else []),
-            *("method", "length"),
-            *(text for task in tasks for text in _heads(task, cells[0].scale, reference)),
-        ]
-        titles = ", ".join(task_title(task, cells[0].scale) for task in tasks)
-        title = f"Test score x 100: {titles}"
-        tables.append(Table(title=title, head=head, rows=body, labels=2 + show_model))
+        heads = (text for task in block.tasks for text in _heads(task, scale, reference))
+        titles = ", ".join(task_title(task, scale) for task in block.tasks)
+        tables.append(
+            Table(
+                title=f"Test score x 100: {titles}",
+                head=[*block.labels, *heads],
+                rows=body,
+                labels=len(block.labels),
+            )
+        )
     return tables
 
 

@@ -107,7 +107,7 @@ def test_a_report_on_other_seeds_prints_its_table_and_fails(demo_grid, tmp_path,
     capsys.readouterr()
     runs = tmp_path / "runs"
     arguments = [f"{tmp_path}/seeds.yaml", "scale=demo", "task=rte", "seed=7", f"paths.runs={runs}"]
-    assert main(["report", *arguments, "--fresh", "--out", str(tmp_path / "out")]) == 1
+    assert main(["report", *arguments, "--fresh", "--full", f"--out={tmp_path}/out"]) == 1
     output = capsys.readouterr()
     assert "not counted (other configuration or seed): " in output.out
     assert output.err == (
@@ -115,6 +115,19 @@ def test_a_report_on_other_seeds_prints_its_table_and_fails(demo_grid, tmp_path,
         f"train its runs with `stablebert grid {' '.join(arguments)} --fresh`\n"
     )
     assert (tmp_path / "out" / "seeds.csv").is_file()
+
+
+def test_a_dry_run_without_data_or_model_counts_what_is_unknown(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    inputs = ["data.source=/absent", "model.name=/absent", f"paths.runs={tmp_path}"]
+    assert main(["grid", "table1", "task=rte", "seed=0", *inputs, "--fresh", "--dry-run"]) == 0
+    output = capsys.readouterr()
+    assert output.out.startswith(
+        "table1: 4 runs, 0 done, 0 missing, 0 crashed, 4 unknown\n"
+        "unknown, because data or model is not available: rte 4\n"
+        "estimated time of all that may be missing, on "
+    )
+    assert "'/absent' is not a folder" in output.err
 
 
 def test_crashed_runs_are_retried_on_request(demo_grid, capsys):
@@ -300,7 +313,7 @@ def test_committed_records_suffice_for_a_report_without_data_and_model(
     absent, committed, tmp_path, capsys
 ):
     (tmp_path / "none").mkdir()
-    output = read_output(capsys, "report", *absent(), "--out", str(tmp_path / "out"))
+    output = read_output(capsys, "report", *absent(), "--full", f"--out={tmp_path}/out")
     assert "8 of 8 runs: 4 cells, seeds 0..1; 0 missing" in output
     for part in ("data", "model"):
         assert f"{part} is not available; assuming the content that all records of" in output

@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from stablebert.config.sweep import read_sweep
 from stablebert.errors import ConfigError
 from stablebert.grid.plan import Plan, clear_crashes, make_plan, select_shard
 from stablebert.runs.claims import hold_claim
+from stablebert.runs.identities import ContentError
 from stablebert.runs.record import read_record
 from tests.helpers.runs import SWEEP, make_run, make_run_record, names_in, store_run_record
 
@@ -102,6 +104,23 @@ def test_a_forced_run_that_crashed_is_still_done(run):
     store_run_record(run)
     (run.folder / "crash.json").write_text("{}")
     assert plan_of([run]) == Plan(done=[run])
+
+
+def fail_to_identify(cfg):
+    raise ContentError(f"{cfg.task} is not available\nand no record tells what it is")
+
+
+def test_a_run_that_cannot_be_identified_stops_a_plan(run):
+    with pytest.raises(ContentError):
+        make_plan([run.cfg], [], SimpleNamespace(run=fail_to_identify))
+
+
+def test_the_state_of_a_run_that_cannot_be_identified_is_unknown(run):
+    identities = SimpleNamespace(run=fail_to_identify)
+    plan = make_plan([run.cfg] * 2, [], identities, identify_all=False)
+    reason = f"{run.cfg.task} is not available"
+    assert plan == Plan(unidentified=[run.cfg] * 2, reasons=[reason])
+    assert plan.total == 2
 
 
 def test_a_plan_keeps_the_order_of_the_runs(tmp_path):

@@ -21,5 +21,5 @@ def test_table_2_reports_the_best_setting_of_its_searches(tiny_bert, tmp_path, c
     assert main(["grid", *table, "--workers", "1"]) == 0
     assert main(["grid", "mixout", "mixout.p=0.5,0.9", *overrides, "--workers", "1"]) == 0
     capsys.readouterr()
-    assert main(["report", *table]) == 0
+    assert main(["report", *table, "--full"]) == 0
     assert re.search(r"rte mixout: .* best of 3 settings", capsys.readouterr().out)

@@ -123,7 +123,7 @@ class Study:
 
     def read(self):
         """Return what reports and exports show: the cells and the records, by command."""
-        report = self.command("report", "search.yaml")
+        report = self.command("report", "search.yaml", "--full")
         collect = self.command("collect", "all.csv", "runs", "results")
         cells = list(csv.DictReader((self.home / "reports/search.csv").open()))
         rows = list(csv.DictReader((self.home / "all.csv").open()))

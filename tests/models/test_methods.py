@@ -123,7 +123,7 @@ def test_table_7_compares_architectures(folders, small_glue, tmp_path, capsys):
     ]  # fmt: skip
     assert main(["grid", "table7", *overrides, "--workers", "2"]) == 0
     capsys.readouterr()
-    assert main(["report", "table7", *overrides]) == 0
+    assert main(["report", "table7", *overrides, "--full"]) == 0
     out = capsys.readouterr().out
     assert "16 of 16 runs: 8 cells, seeds 0..1; 0 missing" in out
     assert all(str(folders[kind]) in out for kind in kinds)

@@ -150,7 +150,7 @@ def test_the_command_reports_the_best_setting_of_a_search(tmp_path, capsys):
             store_record(
                 tmp_path / "runs", make_record(cell, cfg.seed, val=val, config_id=own, **content)
             )
-    assert main(["report", "table2", *table, "--fresh", "--out", str(tmp_path / "out")]) == 0
+    assert main(["report", "table2", *table, "--fresh", "--full", f"--out={tmp_path}/out"]) == 0
     line = (
         "RTE mixout: mixout.p=0.5, mean validation score 90.0, best of 2 settings with all seeds "
         "(5 in total)"

@@ -66,7 +66,7 @@ def test_five_thousand_records_take_three_seconds(tmp_path):
         record = make_record(cell, cfg.seed, i / 5000, data="d", model="m", config_id=own)
         store_record(tmp_path, record)
     out = ("--out", tmp_path / "out")
-    command = [sys.executable, "-m", "stablebert", "report", "table1", *overrides, *out]
+    command = [sys.executable, "-m", "stablebert", "report", "table1", *overrides, "--full", *out]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

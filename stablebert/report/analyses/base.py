@@ -14,6 +14,7 @@ from stablebert.report.histories import load_histories
 from stablebert.report.join import CellResult
 from stablebert.report.predictions import load_predictions
 from stablebert.report.render import Table
+from stablebert.report.shared import SharedFiles
 from stablebert.report.statistics.scores import Interval
 from stablebert.report.tables import row_labels
 from stablebert.runs.history import History
@@ -33,6 +34,8 @@ class Request:
     """Largest difference of means that does not matter, in points (score x 100)."""
     target: float | None = None
     """Validation score to reach, in points; None for the best mean of each task."""
+    files: SharedFiles | None = None
+    """Files next to the records of several reports; None to read those of one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +67,16 @@ class Basis:
     def predictions(self) -> tuple[dict[Key, RunPredictions], list[str]]:
         """Predictions by run, and problems with them; files are read at the first use."""
         records = [record for result in self.results for record in result.records]
+        if self.request.files:
+            return self.request.files.predictions_of(records)
         return load_predictions(records, *self.request.roots)
 
     @cached_property
     def histories(self) -> tuple[dict[Key, History], list[str]]:
         """Histories by run, and problems with them; files are read at the first use."""
         records = [record for result in self.results for record in result.records]
+        if self.request.files:
+            return self.request.files.histories_of(records)
         return load_histories(records, *self.request.roots)
 
     @cached_property

@@ -1,0 +1,171 @@
+"""`stablebert report all` and `stablebert report list`: every figure and table of the paper."""
+
+import shlex
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stablebert.cli.arguments import committed_folders
+from stablebert.cli.streams import print_errors
+from stablebert.config.schema import RunConfig
+from stablebert.config.sweep import Sweep, read_sweep
+from stablebert.grid.clock import Clock
+from stablebert.grid.executor import CPU_WORKERS
+from stablebert.machine import usable_cores
+from stablebert.report.analyses.base import Request
+from stablebert.report.cells import MODEL
+from stablebert.report.contents import ModelRecords, group_by_model
+from stablebert.report.everything import Collection, read_all_records, read_collections
+from stablebert.report.items import ITEMS, Item, overrides_at
+from stablebert.report.layout import fit_table, wrap
+from stablebert.report.records import ReportError
+from stablebert.report.render import Entry, Table
+from stablebert.report.sweep_report import save_report
+from stablebert.runs.identities import ContentError
+from stablebert.runs.run import Run
+from stablebert.text import count_of, escape_controls
+
+
+def report_all(options: Namespace, request: Request, *, width: int) -> int:
+    """Write every report that the records allow, and print what there is and what is missing."""
+    collections = read_collections(options.overrides, committed_folders(options), request=request)
+    for collection in collections:
+        folder = options.out / collection.name
+        for report in collection.reports.values():
+            save_report(report, folder)
+        print(_describe_collection(collection, folder, width=width))
+    if not collections:
+        raise ReportError("no records; train a run with `stablebert train`")
+    return 0
+
+
+def _describe_collection(collection: Collection, folder: Path, *, width: int) -> str:
+    """Return the reports of a collection, and what is missing."""
+    title = f"{collection.scale}, model {collection.model}: "
+    lines = [wrap(title + count_of(len(collection.records), "run"), width), ""]
+    body = []
+    for name, report in collection.reports.items():
+        results = report.basis.results
+        total = sum(len(result.cell.seeds) for result in results)
+        items = [item.name for item in ITEMS.values() if item.sweep == name]
+        texts = [str(len(results)), f"{sum(result.n for result in results)}/{total}"]
+        body.append([name, *texts, ", ".join(items) or "-"])
+    head = ["sweep", "cells", "runs", "shows"]
+    rows = [[Entry(text=text) for text in line] for line in body]
+    lines += [fit_table(Table(title="", head=head, rows=rows, labels=1), width), ""]
+    commands: dict[str, list[str]] = {}
+    for absent in collection.absent:
+        commands.setdefault(absent.command, []).append(absent.item.name)
+    if commands:
+        lines.append("No runs yet for")
+        lines += [f"  {', '.join(x)}\n    {escape_controls(c)}" for c, x in commands.items()]
+    if collection.problems:
+        lines += [wrap(problem, width) for problem in collection.problems[:_MOST_PROBLEMS]]
+        if (more := len(collection.problems) - _MOST_PROBLEMS) > 0:
+            lines.append(f"and {count_of(more, 'more problem')}")
+    return "\n".join([*lines, "", f"Files: {escape_controls(str(folder))}", ""])
+
+
+_MOST_PROBLEMS = 3
+
+
+# ---------------------------------------------------------------- list
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Progress:
+    """The runs of an item at one scale."""
+
+    item: Item
+    command: str
+    total: int
+    done: int
+    time: str
+    """Estimated time of the missing runs, `unknown` without finished ones at this scale."""
+
+
+def report_list(options: Namespace, *, width: int) -> int:
+    """Print every figure and table with its runs: wanted, done, missing, and their time.
+
+    Nothing is located: records identify the runs, with or without data, hub, and model.
+    """
+    records, _, problems = read_all_records(options.overrides, committed_folders(options))
+    scale, *others = Sweep("list", {}).narrow(options.overrides).parameters.get("scale", ["paper"])
+    if others:
+        raise ReportError(f"scale={','.join([scale, *others])}: `report list` takes one scale")
+    groups = group_by_model(records)
+    group = next((x for x in groups if x.scale == scale), ModelRecords(scale, "", []))
+    clock = Clock(records)
+    entries = [_progress_of(item, group, options.overrides, clock) for item in ITEMS.values()]
+    print(fit_table(_progress_table(entries), width))
+    print()
+    print(_commands(entries))
+    print("\n".join(wrap(line, width) for line in _remarks(group, groups)))
+    print_errors(f"skipped: {problem}" for problem in problems)
+    return 0
+
+
+def _progress_of(
+    item: Item, group: ModelRecords, overrides: Sequence[str], clock: Clock
+) -> _Progress:
+    if not item.sweep:
+        return _Progress(item=item, command="stablebert report all", total=0, done=0, time="-")
+    keys = {text.partition("=")[0] for text in overrides}
+    own = [x for x in overrides_at(item, group.scale) if x.partition("=")[0] not in keys]
+    sweep = read_sweep(item.sweep)
+    names_models = MODEL in sweep.parameters
+    sweep = sweep.narrow(() if names_models else group.overrides).narrow([*own, *overrides])
+    finished = {record.key for record in group.records}
+    runs = [_identify(cfg, group) for _, cfg in sweep.valid_points]
+    missing = [run for run in runs if run.key not in finished]
+    return _Progress(
+        item=item,
+        command=shlex.join(["stablebert", "grid", item.sweep, *own, *overrides]),
+        total=len(runs),
+        done=len(runs) - len(missing),
+        time=clock.remaining(missing, min(usable_cores(), CPU_WORKERS)) if missing else "-",
+    )
+
+
+def _identify(cfg: RunConfig, group: ModelRecords) -> Run:
+    """Identify a run; one whose data no record names has no record, and an empty `config_id`."""
+    try:
+        return group.run(cfg)
+    except ContentError:
+        return Run(cfg, "", Path())
+
+
+def _progress_table(entries: Sequence[_Progress]) -> Table:
+    body = [
+        [
+            *(x.item.label, x.item.title),
+            *((str(n) if x.total else "-") for n in (x.total, x.done, x.total - x.done)),
+            x.time.removesuffix(" until a run has finished"),
+        ]
+        for x in entries
+    ]
+    rows = [[Entry(text=text) for text in line] for line in body]
+    head = ["item", "title", "runs", "done", "missing", "time"]
+    return Table(title="", head=head, rows=rows, labels=2)
+
+
+def _commands(entries: Sequence[_Progress]) -> str:
+    """Return each command once, below the items that it is for."""
+    items: dict[str, list[str]] = {}
+    for entry in entries:
+        items.setdefault(entry.command, []).append(entry.item.label)
+    return "".join(f"{', '.join(x)}\n    {command}\n" for command, x in items.items())
+
+
+def _remarks(group: ModelRecords, groups: Sequence[ModelRecords]) -> Iterator[str]:
+    if group.records:
+        runs = count_of(len(group.records), "record")
+        yield f"Done: among the {runs} of scale {group.scale} with model {group.model}."
+    else:
+        yield f"There are no records of scale {group.scale}, so no run is done."
+    workers = count_of(min(usable_cores(), CPU_WORKERS), "worker")
+    yield f"Time: from finished runs of the same scale, on {workers} of this machine."
+    others = [f"{x.scale} ({x.model}): {len(x.records)}" for x in groups if x is not group]
+    if others:
+        yield f"Other records, for scale=SCALE: {', '.join(others)}."

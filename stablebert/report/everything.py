@@ -1,0 +1,286 @@
+"""Reports on all sweeps that have runs, per scale and model.
+
+They cover what has been run: cells with runs, and the seeds that these share. No data, model, or
+network is needed.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stablebert.config.compose import compose
+from stablebert.config.sweep import Sweep, read_sweep
+from stablebert.errors import ConfigError
+from stablebert.filesystem import expand_path
+from stablebert.report.analyses.base import Request
+from stablebert.report.cells import MODEL, Cell
+from stablebert.report.contents import ModelRecords, group_by_model
+from stablebert.report.expected import check_folders, possible_cells
+from stablebert.report.items import ITEMS, Item, overrides_at
+from stablebert.report.narrowing import (
+    finished_seeds,
+    narrow_cells,
+    replace_depths,
+    runs_of,
+    seeds_in_use,
+)
+from stablebert.report.records import ReportError, read_records
+from stablebert.report.search import SEARCHES, best_of_search
+from stablebert.report.shared import SharedFiles
+from stablebert.report.sweep_report import SweepReport, build_report
+from stablebert.report.tables import has_paper_layout
+from stablebert.runs.record import RunRecord
+from stablebert.tasks import TASKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsentItem:
+    """A figure or table without runs."""
+
+    item: Item
+    reason: str
+    command: str
+    """Command that trains the runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """All reports on the runs of one scale and one model."""
+
+    name: str
+    """Name of its folder: `demo`, or `mini-all-MiniLM-L6-v2-0123456789ab`."""
+    scale: str
+    model: str
+    """Name of the model, or the digits of its content and the name that has its settings."""
+    reports: Mapping[str, SweepReport]
+    """Reports by name of the sweep, in the paper's order; only sweeps with runs."""
+    absent: Sequence[AbsentItem]
+    records: Sequence[RunRecord]
+    """All records of the scale and model, also those that belong to no sweep."""
+    problems: Sequence[str]
+    """Files that could not be read, and sweeps whose report could not be computed."""
+
+
+SWEEPS = (*dict.fromkeys(item.sweep for item in ITEMS.values() if item.sweep), "rate_optimizer")
+"""Names of the sweeps of a collection, in the paper's order."""
+_COMPANIONS = {
+    "reinit_depth": ("method=standard", "length=3epochs"),
+    "weight_change": ("method=standard", "length=3epochs"),
+    "training_length": ("length=3epochs",),
+}
+"""Cells of `table1` that the paper's figures show next to those of a sweep."""
+_ALSO_RUN = {"table4": ("trainer.precision=16-mixed,bf16-mixed,32-true",)}
+"""Values that may have been run instead of a sweep's own: a CPU has no 16-mixed."""
+
+
+def read_collections(
+    overrides: Sequence[str] = (), folders: Sequence[Path] = (), *, request: Request | None = None
+) -> list[Collection]:
+    """Read all records once, and compute the reports of every scale and model that has any.
+
+    Args:
+        overrides: `KEY=VALUES` overrides for every sweep, such as `scale=demo`.
+        folders: Folders of records besides `paths.runs`.
+        request: Options of the analyses; its roots become the folders of the records.
+
+    Raises:
+        ConfigError: If an override is invalid.
+        ReportError: If `paths.runs` is not a folder.
+    """
+    scales = Sweep("all", {}).narrow(overrides).parameters.get("scale")
+    records, places, problems = read_all_records(overrides, folders)
+    files = SharedFiles(records, places)
+    request = replace(request or Request(), roots=places, files=files)
+    groups = group_by_model(records)
+    return [
+        build_collection(group, overrides, groups=groups, request=request, problems=problems)
+        for group in groups
+        if scales is None or group.scale in scales
+    ]
+
+
+def read_all_records(
+    overrides: Sequence[str], folders: Sequence[Path]
+) -> tuple[list[RunRecord], list[Path], list[str]]:
+    """Return all records of `paths.runs` and of other folders, these folders, and problems.
+
+    Raises:
+        ConfigError: If an override is invalid.
+        ReportError: If `paths.runs` is not a folder.
+    """
+    parameters = Sweep("all", {}).narrow(overrides).parameters
+    if models := [text for text in overrides if text.startswith("model.")]:
+        raise ConfigError([f"{text}: the records name their models; drop it" for text in models])
+    default = compose([]).paths.runs
+    roots = [expand_path("paths.runs", x) for x in parameters.get("paths.runs", [default])]
+    check_folders(roots)
+    places = [*roots, *folders]
+    records, problems = read_records(*places)
+    return records, places, problems
+
+
+def read_collection(
+    overrides: Sequence[str] = (),
+    folders: Sequence[Path] = (),
+    *,
+    model: str = "",
+    request: Request | None = None,
+) -> Collection:
+    """Return the collection of one scale and model.
+
+    Args:
+        overrides: As for `read_collections`, such as `["scale=demo"]`.
+        folders: As for `read_collections`.
+        model: Name of the model, as in `Collection.model`; empty for the one with most records.
+        request: As for `read_collections`.
+
+    Raises:
+        ConfigError: As `read_collections`.
+        ReportError: As `read_collections`, or if there are no such records.
+    """
+    collections = read_collections(overrides, folders, request=request)
+    matches = [x for x in collections if model in ("", x.model)]
+    if not matches:
+        names = ", ".join(f"{x.scale} {x.model}" for x in collections) or "none"
+        raise ReportError(f"no records of {' '.join([*overrides, model])}; there are: {names}")
+    return max(matches, key=lambda x: len(x.records))
+
+
+def build_collection(
+    group: ModelRecords,
+    overrides: Sequence[str] = (),
+    *,
+    request: Request,
+    groups: Sequence[ModelRecords] = (),
+    problems: Sequence[str] = (),
+) -> Collection:
+    """Compute the reports of one scale and model.
+
+    Args:
+        group: The records.
+        overrides: `KEY=VALUES` overrides for every sweep.
+        request: Options of the analyses, with the folders of the records as roots.
+        groups: All records. A sweep that names models is reported with the first of its scale.
+        problems: Files that could not be read.
+    """
+    reports, notes = {}, [*problems, *group.notes]
+    siblings = [x for x in groups if x.scale == group.scale]
+    sweeps = list(_SweepCells(group, overrides).of_all_sweeps())
+    if siblings and siblings[0] is group:
+        sweeps += _cells_of_named_models(siblings, overrides)
+    for name, cells, remarks in sweeps:
+        models = siblings if MODEL in read_sweep(name).parameters else [group]
+        records = [record for x in models for record in x.records]
+        try:
+            reports[name] = build_report(cells, records, name=name, notes=remarks, request=request)
+        except ReportError as error:  # runs of one cell differ in precision or packing
+            notes.append(f"{name}: {error}")
+    return Collection(
+        name=group.name,
+        scale=group.scale,
+        model=group.model,
+        reports={name: reports[name] for name in SWEEPS if name in reports},
+        absent=[
+            AbsentItem(item=item, reason="no runs", command=_grid_command(item, group.scale))
+            for item in ITEMS.values()
+            if item.sweep and item.sweep not in reports
+        ],
+        records=group.records,
+        problems=notes,
+    )
+
+
+# ---------------------------------------------------------------- cells that have been run
+
+
+class _SweepCells:
+    """The cells of sweeps that have runs of one scale and model.
+
+    Args:
+        group: The records.
+        overrides: `KEY=VALUES` overrides for every sweep.
+    """
+
+    def __init__(self, group: ModelRecords, overrides: Sequence[str]):
+        self._group = group
+        self._overrides = overrides
+        self._finished = finished_seeds(group.records)
+        tasks = {record.task for record in group.records}
+        names = ",".join(task for task in TASKS if task in tasks)
+        self._widening = [f"scale={group.scale}", f"task={names}", *group.overrides]
+        self._cells: dict[tuple[str, ...], list[Cell]] = {}
+
+    def of_all_sweeps(self) -> Iterator[tuple[str, list[Cell], list[str]]]:
+        """Yield name, cells, and notes of every sweep with runs.
+
+        A task counts only if one of its runs is in no sweep before, Table 1 being the first: most
+        sweeps share the runs of `standard`, which alone do not make a report.
+        """
+        seen: set[object] = set()
+        for name in sorted(SWEEPS, key=lambda name: name != "table1"):
+            if MODEL in read_sweep(name).parameters:
+                continue
+            cells, companions, notes = self._of_sweep(name)
+            runs = runs_of(cells, self._finished)
+            tasks = {task for task, own in runs.items() if own - seen}
+            seen |= {run for own in runs.values() for run in own}
+            if cells := [cell for cell in [*companions, *cells] if cell.task in tasks]:
+                yield name, cells, notes
+
+    def _of_sweep(self, name: str) -> tuple[list[Cell], list[Cell], list[str]]:
+        """Return the cells of a sweep with runs, those of Table 1 next to them, and notes."""
+        finished = self._finished
+        notes: list[str] = []
+        cells = self.possible(name, *_ALSO_RUN.get(name, ()))
+        is_search = not has_paper_layout(cells)
+        if not is_search:
+            depths = self.possible("reinit_depth", "length=3epochs,longer")
+            cells, notes = replace_depths(cells, depths, finished)
+        companions = self.possible("table1", *_COMPANIONS[name]) if name in _COMPANIONS else []
+        candidates = [cell for search in SEARCHES.get(name, ()) for cell in self.possible(search)]
+        all_cells = [*cells, *companions, *candidates]
+        seeds = seeds_in_use(all_cells, finished, is_search=is_search)
+        cells = narrow_cells(cells, seeds, finished)
+        if candidates := narrow_cells(candidates, seeds, finished):
+            cells, choices = best_of_search(cells, candidates, self._group.records)
+            notes = [*notes, *choices]
+        return cells, narrow_cells(companions, seeds, finished), notes
+
+    def possible(self, name: str, *overrides: str) -> list[Cell]:
+        """Return the cells of a sweep that can have runs: its tasks are those of all records."""
+        key = name, *overrides
+        if key not in self._cells:
+            sweep = read_sweep(name).narrow(self._widening).narrow(overrides)
+            self._cells[key] = possible_cells(sweep.narrow(self._overrides), self._group)
+        return self._cells[key]
+
+
+def _cells_of_named_models(
+    groups: Sequence[ModelRecords], overrides: Sequence[str]
+) -> Iterator[tuple[str, list[Cell], list[str]]]:
+    """Yield name, cells, and notes of every sweep that names its models, as Table 7 does.
+
+    Args:
+        groups: All records of a scale; a model is recognized by its address in the records.
+        overrides: `KEY=VALUES` overrides for every sweep.
+    """
+    finished = finished_seeds(record for group in groups for record in group.records)
+    for name in SWEEPS:
+        models = read_sweep(name).parameters.get(MODEL, ())
+        cells = [
+            cell
+            for group in groups
+            for model in models
+            if model in group.addresses
+            for cell in _SweepCells(group, overrides).possible(name, f"{MODEL}={model}")
+        ]
+        seeds = seeds_in_use(cells, finished, is_search=False)
+        if cells := narrow_cells(cells, seeds, finished):
+            yield name, cells, []
+
+
+def _grid_command(item: Item, scale: str) -> str:
+    """Return the command that trains the runs of an item's whole sweep."""
+    whole = replace(item, overrides=())
+    return shlex.join(["stablebert", "grid", item.sweep, *overrides_at(whole, scale)])
