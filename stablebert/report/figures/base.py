@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stablebert.errors import ActionableError
 from stablebert.report.analyses.base import Basis
 
 Specification = dict[str, Any]
@@ -23,6 +24,10 @@ class Figure:
     specification: Specification
 
 
+class UnavailableError(ActionableError):
+    """A figure that the files next to the records do not suffice for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FigureKind:
     """A kind of figure that reports offer."""
@@ -36,4 +41,5 @@ class FigureKind:
     """Returns why the figure cannot be drawn from a report, empty if it can. It must be fast and
     read no file."""
     draw: Callable[[Basis], Sequence[Figure]]
-    """Called only if there is no obstacle."""
+    """Called only if there is no obstacle. It may read files, and raises an `UnavailableError` if
+    they lack what it shows."""

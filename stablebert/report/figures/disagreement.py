@@ -7,7 +7,7 @@ import altair as alt
 
 from stablebert.report.analyses.base import Basis
 from stablebert.report.analyses.disagreement import DISAGREEMENT, measures_of
-from stablebert.report.figures.base import Figure, FigureKind
+from stablebert.report.figures.base import Figure, FigureKind, UnavailableError
 from stablebert.report.figures.captions import compose_caption, describe_runs, name_cell
 from stablebert.report.figures.points import cell_values, method_color
 from stablebert.report.figures.style import Row, draw_panels, panel_width
@@ -59,6 +59,8 @@ def _draw(basis: Basis) -> Sequence[Figure]:
         own = [(result, values) for result, values in cells if measure.key in values]
         if own:
             figures.append(_figure(measure, own, basis.labels))
+    if not figures:
+        raise UnavailableError(f"needs predictions of runs: {'; '.join(basis.predictions[1])}")
     return figures
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stablebert.report.extra import require_packages
-from stablebert.report.figures.base import Figure
+from stablebert.report.figures.base import Figure, UnavailableError
 from stablebert.report.sweep_report import SweepReport
 
 
@@ -37,8 +37,11 @@ def draw_figures(report: SweepReport) -> Drawings:
     for name, kind in FIGURES.items():
         if reason := kind.obstacle(report.basis):
             obstacles[name] = reason
-        else:
+            continue
+        try:
             figures[name] = [_describe(figure) for figure in kind.draw(report.basis)]
+        except UnavailableError as error:
+            obstacles[name] = str(error)
     return Drawings(figures=figures, obstacles=obstacles)
 
 

@@ -6,7 +6,7 @@ import altair as alt
 
 from stablebert.report.analyses.base import Basis
 from stablebert.report.analyses.noise import NOISE
-from stablebert.report.figures.base import Figure, FigureKind, Specification
+from stablebert.report.figures.base import Figure, FigureKind, Specification, UnavailableError
 from stablebert.report.figures.captions import compose_caption, describe_runs, name_cell
 from stablebert.report.figures.points import cell_values, method_color
 from stablebert.report.figures.style import GRAY, Row, draw_panels, panel_width
@@ -20,7 +20,7 @@ _Split = tuple[CellResult, VarianceSplit]
 def _draw(basis: Basis) -> Sequence[Figure]:
     splits = [(p.result, p.split) for p in basis.cell_predictions if p.split]
     if not splits:
-        return []  # the predictions that the records name are absent or damaged
+        raise UnavailableError(f"needs predictions of runs: {'; '.join(basis.predictions[1])}")
     results = [result for result, _ in splits]
     rows = [row for result, split in splits for row in _rows(result, split, basis.labels)]
     return [

@@ -11,7 +11,7 @@ from stablebert.report.join import CellResult
 
 MOST_LINES = 8
 """Most lines of a panel that a reader can tell apart."""
-_LEGEND = alt.Legend(symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1)
+LINE_LEGEND = alt.Legend(symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1)
 
 
 def series_encodings(
@@ -33,14 +33,14 @@ def series_encodings(
     if len(methods) == 1 and len(rows) > 1:
         colors = [SPARE_COLORS[i % len(SPARE_COLORS)] for i in range(len(rows))]
         scale = alt.Scale(domain=rows, range=colors)
-        return [alt.Color("row:N", scale=scale, title=None, legend=_LEGEND)]
+        return [alt.Color("row:N", scale=scale, title=None, legend=LINE_LEGEND)]
     by_method = method_colors(methods)
     scale = alt.Scale(domain=list(by_method), range=list(by_method.values()))
     encodings: list[alt.Color | alt.StrokeDash] = [
-        alt.Color("method:N", scale=scale, title=None, legend=_LEGEND)
+        alt.Color("method:N", scale=scale, title=None, legend=LINE_LEGEND)
     ]
     if len(variants) > 1:
-        encodings.append(alt.StrokeDash("variant:N", sort=variants, title=None, legend=_LEGEND))
+        encodings.append(alt.StrokeDash("variant:N", sort=variants, title=None, legend=LINE_LEGEND))
     return encodings
 
 

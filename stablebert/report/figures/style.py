@@ -107,7 +107,8 @@ def draw_panels(
     Args:
         layers: Contents of a panel, without data. Altair checks them against the schema of
             Vega-Lite.
-        rows: Rows of the data; values are texts, finite numbers, truth values, or None.
+        rows: Rows of the data; values are texts, finite numbers, truth values, or None. Lists stand
+            for one row per element, and take less room; shorter lists of a row end with None.
         width: Width of a panel in pixels, or of a category.
         height: Its height.
         independent: Axes that have a scale of their own in each panel.
@@ -117,9 +118,14 @@ def draw_panels(
     titles = list(dict.fromkeys(str(row[field]) for row in rows))
     n_rows = -(-len(titles) // most)
     facet = alt.Facet(f"{field}:N", title=None, sort=titles)
+    chart = alt.LayerChart(data=_DATA, layer=list(layers), width=width, height=height)
+    lists: dict[str, object] = {
+        name: [] for row in rows for name, value in row.items() if isinstance(value, list)
+    }
+    if lists:  # for all layers: Vega-Lite cannot compile such a transformation of a single one
+        chart = chart.transform_flatten(list(lists))
     facets = (
-        alt.LayerChart(data=_DATA, layer=list(layers), width=width, height=height)
-        .facet(facet, columns=-(-len(titles) // n_rows))
+        chart.facet(facet, columns=-(-len(titles) // n_rows))
         .resolve_scale(
             x="independent" if "x" in independent else "shared",
             y="independent" if "y" in independent else "shared",
@@ -129,7 +135,11 @@ def draw_panels(
     if "y" in independent:  # labels of the axis between the panels must not shift these
         facets = facets.properties(bounds="flush", spacing={"row": 80, "column": 60})
     content: Specification = facets.to_dict()
-    return {**content, "config": dict(CONFIG), "datasets": {_DATA.name: [dict(r) for r in rows]}}
+    return {
+        **content,
+        "config": dict(CONFIG),
+        "datasets": {_DATA.name: [{**lists, **r} for r in rows]},
+    }
 
 
 def method_colors(methods: Iterable[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stablebert.report.figures.base import UnavailableError
 from stablebert.report.figures.disagreement import DISAGREEMENT_KIND
 from tests.helpers.figures import draw_one, make_basis, values_of
 from tests.helpers.predicted_runs import HITS, certain_logits, make_runs, store_predictions
@@ -59,3 +60,10 @@ def test_records_without_predictions_are_an_obstacle():
     cell = make_cell()
     basis = make_basis([cell], [make_record(cell, i) for i in range(2)])
     assert DISAGREEMENT_KIND.obstacle(basis).startswith("needs 2 runs of a cell with predictions")
+
+
+def test_predictions_that_are_absent_are_reported(tmp_path):
+    cell = make_cell(seeds=range(5))
+    records, _ = make_runs(cell, certain_logits(HITS))
+    with pytest.raises(UnavailableError, match="without valid predictions next to them: 5 of 5"):
+        DISAGREEMENT_KIND.draw(make_basis([cell], records, roots=[tmp_path]))

@@ -43,6 +43,12 @@ def test_what_runs_allow_is_drawn(drawings):
     assert {"distribution", "differences", "best_of_k", "cost"} <= drawings.figures.keys()
 
 
+def test_files_that_lack_what_a_figure_shows_are_an_obstacle(drawings):
+    assert drawings.obstacles["convergence"] == (
+        "needs histories of runs: without a valid history next to them: 10 of 10 records"
+    )
+
+
 def test_figures_have_different_names(drawings):
     names = [figure.name for figure in drawings.all_figures]
     assert len(names) == len(set(names))

@@ -4,6 +4,7 @@ from math import sqrt
 
 import pytest
 
+from stablebert.report.figures.base import UnavailableError
 from stablebert.report.figures.noise import NOISE_KIND
 from tests.helpers.figures import draw_one, make_basis, rows_of, values_of
 from tests.helpers.predicted_runs import HITS, certain_logits, make_runs, store_predictions
@@ -64,7 +65,8 @@ def test_records_without_predictions_are_an_obstacle():
 def test_predictions_that_are_absent_give_no_figure(tmp_path):
     cell = make_cell(seeds=range(5))
     records, _ = make_runs(cell, certain_logits(HITS))
-    assert NOISE_KIND.draw(make_basis([cell], records, roots=[tmp_path])) == []
+    with pytest.raises(UnavailableError, match="without valid predictions next to them: 5 of 5"):
+        NOISE_KIND.draw(make_basis([cell], records, roots=[tmp_path]))
 
 
 def test_each_bar_has_both_parts_in_order(figure):

@@ -3,6 +3,7 @@
 import altair as alt
 import pytest
 
+from stablebert.report.figures.save import render_figure
 from stablebert.report.figures.style import (
     DARK,
     FAILED,
@@ -63,3 +64,12 @@ def test_a_specification_is_valid(independent):
 def test_few_panels_are_wider_than_many():
     few, many = ([{"task": str(i)} for i in range(n)] for n in (2, 3))
     assert panel_width(few) > panel_width(many)
+
+
+def test_lists_are_drawn_as_one_row_per_element():
+    """Rendered, as Vega-Lite fails on such a transformation inside the layers of panels."""
+    rows = [{"task": "a", "x": [1, 2], "y": [1, 1]}, {"task": "b", "x": [1, 2], "z": [7]}]
+    layers = [alt.Chart().mark_line().encode(alt.X("x:Q"), alt.Y(f"{name}:Q")) for name in "yz"]
+    specification = draw_panels(*layers, rows=rows, width=100, height=100)
+    assert specification["datasets"]["rows"][1] == {"task": "b", "x": [1, 2], "y": [], "z": [7]}
+    assert render_figure(specification, "svg")
