@@ -45,8 +45,8 @@ def test_a_run_is_shown_with_its_scores_curves_and_predictions(run, capsys):
     assert output.startswith("RTE standard 3epochs seed 1\n")
     for text in (
         "test accuracy        70.0 with the best weights, 70.0 with the last",
-        "majority class       52.5 on test, 52.9 on validation",
-        "validation score x 100, best at step 9",
+        "chance               52.5 on test, 52.9 on validation (majority class)",
+        "validation score x 100  ⠒ run  ▀ chance",
         "not_entailment           1               1  50.0 %",
         "  row 2, loss 2.13, label entailment, predicted not_entailment",
         "no texts: data.source='/absent' is not a folder",

@@ -60,7 +60,7 @@ def wrap(text: str, width: int, *, indent: str = "", most: int | None = None) ->
         prefix = indent if lines else ""
         line = _take(rest, width - column_count(prefix))
         if line == rest:
-            return [*lines, prefix + line]
+            return [*lines, (prefix + line).rstrip()]
         if len(lines) + 1 == most:
             return [*lines, fit(prefix + rest, width).rstrip()]
         space = line.rfind(" ") if rest[len(line)] != " " else len(line)

@@ -23,7 +23,7 @@ class _Kind:
 
 
 _ONE_RUN = [
-    _Kind(title="validation score x 100", names={"val/score": "validation"}, factor=100),
+    _Kind(title="validation score x 100", names={"val/score": "run"}, factor=100),
     _Kind(title="loss", names={"train/loss": "training", "val/loss": "validation"}),
     _Kind(title="learning rate", names={"train/lr": "learning rate"}),
     _Kind(
@@ -44,17 +44,16 @@ def panels_of_run(history: History, record: RunRecord | None) -> list[Panel]:
     """Return the panels of one run; quantities that it did not log are left out."""
     panels = _panels(_ONE_RUN, {"": history})
     if record and panels and panels[0].title == _ONE_RUN[0].title:
-        panels[0] = _with_landmarks(panels[0], record)
+        panels[0] = _with_chance(panels[0], record)
     return panels
 
 
-def _with_landmarks(scores: Panel, record: RunRecord) -> Panel:
-    """Return the panel of validation scores with the best step and the majority class's score."""
+def _with_chance(scores: Panel, record: RunRecord) -> Panel:
+    """Return the panel of validation scores with that of the majority class."""
     (line,) = scores.lines
     ends = line.x[[0, -1]]
-    majority = Line(name="majority class", x=ends, y=np.full(2, 100 * record.majority["val"]))
-    title = f"{scores.title}, best at step {record.val_best_step}"
-    return replace(scores, title=title, lines=[line, majority])
+    chance = Line(name="chance", x=ends, y=np.full(2, 100 * record.majority["val"]))
+    return replace(scores, lines=[line, chance])
 
 
 def panels_of_runs(histories: Mapping[str, History]) -> list[Panel]:

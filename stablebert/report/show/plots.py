@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from stablebert.report.records import ReportError
+from stablebert.report.extra import require_packages
 from stablebert.report.show.blocks import Panel
 from stablebert.report.show.columns import fit
 from stablebert.text import escape_controls
@@ -31,7 +31,9 @@ def draw_panel(panel: Panel, width: int, *, color: bool, ascii_only: bool = Fals
     Raises:
         ReportError: If plotext is not installed.
     """
-    plotext = _plotext()
+    require_packages("plotext", purpose="Plots")
+    import plotext
+
     figure = plotext.figure
     plotext.terminal.limit(False, False)
     figure.clear()
@@ -44,7 +46,7 @@ def draw_panel(panel: Panel, width: int, *, color: bool, ascii_only: bool = Fals
     for line, (marker, sample), shade in zip(panel.lines, markers, _COLORS, strict=False):
         style = plotext.marker(marker, shade) if color else plotext.marker(marker)
         figure.draw(figure.signal(line.x.tolist(), line.y.tolist(), marker=style).lines())
-        samples.append(f"   {sample} {line.name}")
+        samples.append(f"  {sample} {line.name}")
     _set_ticks(figure, panel, width)
     text = figure.build().string(colorless=not color)
     figure.clear()
@@ -52,14 +54,6 @@ def draw_panel(panel: Panel, width: int, *, color: bool, ascii_only: bool = Fals
         text = text.translate(_ASCII)
     legend = "".join(samples) if len(samples) > 1 else ""
     return [fit(panel.title + legend, width), *text.splitlines()]
-
-
-def _plotext() -> Any:
-    try:
-        import plotext
-    except ImportError:
-        raise ReportError("plots need plotext: pip install 'stablebert[report]'") from None
-    return plotext
 
 
 def _set_ticks(figure: Any, panel: Panel, width: int) -> None:

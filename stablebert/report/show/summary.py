@@ -42,7 +42,7 @@ def _outcome(state: str, record: RunRecord) -> dict[str, str]:
         else "NaN in all evaluations"
     )
     chance = {name: points(record.majority[name]) for name in ("test", "val")}
-    facts["majority class"] = f"{chance['test']} on test, {chance['val']} on validation"
+    facts["chance"] = f"{chance['test']} on test, {chance['val']} on validation (majority class)"
     return facts
 
 

@@ -9,7 +9,7 @@ from stablebert.report.show.plots import draw_panel
 from stablebert.text import escape_controls
 
 MIN_WIDTH = 40
-TWO_PANELS = 110
+TWO_PANELS = 90
 """Columns from which two panels are next to each other."""
 TEXT_LINES = 3
 """Greatest number of lines of a row's text."""

@@ -32,8 +32,7 @@ def view_run(run: ShownRun, *, rows: int = ROWS, source: str | None = None) -> V
         blocks.append(Panels(panels=panels))
     if run.test:
         blocks.append(count_table(run, run.test))
-        if rows:
-            blocks.append(hardest(run, run.test, n=rows, source=source))
+        blocks.append(hardest(run, run.test, n=rows, source=source))
     return View(title=run.name, blocks=blocks, notes=run.notes)
 
 
@@ -61,7 +60,7 @@ def view_two_runs(a: ShownRun, b: ShownRun, *, rows: int = ROWS, source: str | N
             notes.append("A and B were tested on different rows, which are not compared")
     if panels := panels_of_runs({name: run.history for name, run in runs.items()}):
         blocks.append(Panels(panels=panels))
-    if rows and a.test and b.test and have_equal_rows(a.test, b.test):
+    if a.test and b.test and have_equal_rows(a.test, b.test):
         blocks.append(most_different_rows([a, b], [a.test, b.test], n=rows, source=source))
     return View(title="Two runs", blocks=blocks, notes=notes)
 
