@@ -30,7 +30,7 @@ def difference_table(a: ShownRun, b: ShownRun) -> Table | None:
         if first.get(key) != second.get(key)
     ]
     title = "Differences of configuration and circumstances"
-    return Table(title=title, head=["", "A", "B"], rows=rows, labels=3) if rows else None
+    return Table(title=title, head=["key", "A", "B"], rows=rows, labels=3) if rows else None
 
 
 def _settings(run: ShownRun, has_config: bool) -> dict[str, str]:
@@ -62,7 +62,7 @@ def score_table(a: RunRecord, b: RunRecord) -> Table:
         "seconds of training": tuple(f"{r.seconds.get('train', 0):.1f}" for r in (a, b)),
     }
     rows += [_row(name, *map(str, values), "") for name, values in texts.items()]
-    return Table(title="Scores x 100", head=["", "A", "B", "B - A"], rows=rows, labels=1)
+    return Table(title="Scores x 100", head=["score", "A", "B", "B - A"], rows=rows, labels=1)
 
 
 def _score_row(name: str, a: float | None, b: float | None) -> list[Entry]:
