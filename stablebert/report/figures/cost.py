@@ -1,7 +1,6 @@
 """Time until a run reaches a score, and scores against the time of a run."""
 
 from collections.abc import Sequence
-from math import isfinite
 
 import altair as alt
 
@@ -52,22 +51,17 @@ def _draw(basis: Basis) -> Sequence[Figure]:
 
 
 def _row(cost: CellCost, labels: Sequence[str]) -> Row:
-    minutes = cost.cost.hours
+    hours = cost.cost.hours
     return {
         **cell_values(cost.result.cell, labels),
-        "minutes": _finite(60 * minutes.value),
-        "low": _finite(60 * minutes.low),
-        "high": _finite(60 * minutes.high),
+        "minutes": round(60 * hours.value, 6),
+        "low": round(60 * hours.low, 6),
+        "high": round(60 * hours.high, 6),
         "reached": f"{cost.cost.successes} of {count_of(cost.cost.n, 'run')}",
         "target": round(cost.target.value, 4),
         "seconds": round(cost.seconds, 4),
         "score": round(describe_scores(cost.result.test).mean, 4),
     }
-
-
-def _finite(x: float) -> float | None:
-    """Return a number that JSON can hold, None for infinity."""
-    return round(x, 6) if isfinite(x) else None
 
 
 def _time_to_target(rows: Sequence[Row], costs: Sequence[CellCost]) -> Specification:

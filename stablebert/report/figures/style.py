@@ -5,6 +5,7 @@ Specifications hold no color of text or background, so that a page can switch be
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any, Literal
 
 import altair as alt
@@ -107,8 +108,9 @@ def draw_panels(
     Args:
         layers: Contents of a panel, without data. Altair checks them against the schema of
             Vega-Lite.
-        rows: Rows of the data; values are texts, finite numbers, truth values, or None. Lists stand
-            for one row per element, and take less room; shorter lists of a row end with None.
+        rows: Rows of the data: texts, numbers, truth values, and None. Numbers that are not finite
+            become None, which is not drawn. Lists stand for one row per element, and take less
+            room; shorter lists of a row end with None.
         width: Width of a panel in pixels, or of a category.
         height: Its height.
         independent: Axes that have a scale of their own in each panel.
@@ -135,11 +137,15 @@ def draw_panels(
     if "y" in independent:  # labels of the axis between the panels must not shift these
         facets = facets.properties(bounds="flush", spacing={"row": 80, "column": 60})
     content: Specification = facets.to_dict()
-    return {
-        **content,
-        "config": dict(CONFIG),
-        "datasets": {_DATA.name: [{**lists, **r} for r in rows]},
-    }
+    data = [{key: _json_value(x) for key, x in {**lists, **row}.items()} for row in rows]
+    return {**content, "config": dict(CONFIG), "datasets": {_DATA.name: data}}
+
+
+def _json_value(value: object) -> object:
+    """Return a value that JSON can represent: None for a number that is not finite."""
+    if isinstance(value, list):
+        return [_json_value(x) for x in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def method_colors(methods: Iterable[str]) -> dict[str, str]:

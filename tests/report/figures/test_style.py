@@ -61,6 +61,14 @@ def test_a_specification_is_valid(independent):
     alt.Chart.from_dict(draw(["a", "b"], independent=independent), validate=True)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_not_drawn(number):
+    specification = draw_panels(
+        alt.Chart().mark_point(), rows=[{"task": "a", "x": number}], width=100, height=100
+    )
+    assert specification["datasets"] == {"rows": [{"task": "a", "x": None}]}
+
+
 def test_few_panels_are_wider_than_many():
     few, many = ([{"task": str(i)} for i in range(n)] for n in (2, 3))
     assert panel_width(few) > panel_width(many)
