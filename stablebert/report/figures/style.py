@@ -28,7 +28,7 @@ METHOD_COLORS = {
     "bert_adam_rescaled": SKY,
 }
 """Colors that methods have in every figure: those of Okabe and Ito, for all kinds of vision."""
-SPARE_COLORS = ("#AA4499", "#999933", "#44AA99", "#CC6677", "#6699CC", "#B8860B", "#661100")
+SPARE_COLORS = ("#AA4499", "#999933", "#44AA99", "#CC6677", "#6699CC", "#B8860B", "#A0522D")
 """Colors of other methods, in the order of their appearance (after Paul Tol's "muted")."""
 
 MAX_COLUMNS = 4
