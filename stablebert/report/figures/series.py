@@ -1,16 +1,19 @@
 """Lines of figures: their colors and dashes."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 
 from stablebert.report.cells import parameter_text
 from stablebert.report.figures.points import cell_values
-from stablebert.report.figures.style import SPARE_COLORS, method_colors
+from stablebert.report.figures.style import METHOD_COLORS, SPARE_COLORS, method_colors
 from stablebert.report.join import CellResult
 
 MOST_LINES = 8
 """Most lines of a panel that a reader can tell apart."""
+MOST_DASHES = 2
+"""Most dashes that a reader can tell apart in a small panel."""
 LINE_LEGEND = alt.Legend(symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1)
 
 
@@ -20,7 +23,8 @@ def series_encodings(
     """Return the encodings of lines, one per row of the report.
 
     Lines have the color of their method and, if these are the same in several rows, a dash for the
-    other parameters. Lines of a single method have a color per row.
+    other parameters. With a single method, or more dashes than `MOST_DASHES`, each row has a color
+    of its own; a method with one row keeps its color.
 
     Args:
         results: Results of the cells to show.
@@ -30,9 +34,9 @@ def series_encodings(
     methods, rows, variants = (
         list(dict.fromkeys(value[key] for value in values)) for key in ("method", "row", "variant")
     )
-    if len(methods) == 1 and len(rows) > 1:
-        colors = [SPARE_COLORS[i % len(SPARE_COLORS)] for i in range(len(rows))]
-        scale = alt.Scale(domain=rows, range=colors)
+    if len(rows) > 1 and (len(methods) == 1 or len(variants) > MOST_DASHES):
+        colors = _row_colors({value["row"]: value["method"] for value in values})
+        scale = alt.Scale(domain=rows, range=[colors[row] for row in rows])
         return [alt.Color("row:N", scale=scale, title=None, legend=LINE_LEGEND)]
     by_method = method_colors(methods)
     scale = alt.Scale(domain=list(by_method), range=list(by_method.values()))
@@ -42,6 +46,18 @@ def series_encodings(
     if len(variants) > 1:
         encodings.append(alt.StrokeDash("variant:N", sort=variants, title=None, legend=LINE_LEGEND))
     return encodings
+
+
+def _row_colors(methods: Mapping[str, str]) -> dict[str, str]:
+    """Return the color of each row, given its method."""
+    counts = Counter(methods.values())
+    own = {
+        row: METHOD_COLORS[method]
+        for row, method in methods.items()
+        if counts[method] == 1 and method in METHOD_COLORS
+    }
+    others = [row for row in methods if row not in own]
+    return own | {row: SPARE_COLORS[i % len(SPARE_COLORS)] for i, row in enumerate(others)}
 
 
 def too_many_lines(results: Sequence[CellResult], labels: Sequence[str]) -> str:

@@ -27,3 +27,12 @@ def test_rows_of_one_method_have_different_colors():
     (color,) = encode(cells, ["reinit.num_layers"])
     assert color["field"] == "row"
     assert len(set(color["scale"]["range"])) == 3
+
+
+def test_more_variants_than_two_have_different_colors():
+    depths = [("standard", 0), ("reinit", 1), ("reinit", 3), ("reinit", 6)]
+    cells = [make_cell(method=method, **{"reinit.num_layers": n}) for method, n in depths]
+    (color,) = encode(cells, ["method", "reinit.num_layers"])
+    assert color["field"] == "row"
+    assert color["scale"]["range"][0] == METHOD_COLORS["standard"]
+    assert len(set(color["scale"]["range"])) == 4
