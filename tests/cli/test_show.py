@@ -137,7 +137,7 @@ def test_a_trained_run_is_shown_by_its_arguments(task, run_arguments, capsys):
     output, record = capsys.readouterr().out, record_of(arguments)
     assert f"place                {folder_of(arguments)}"[:40] in output
     assert f"{100 * record.test_at_best:.1f} with the best weights" in output
-    for title in ("validation score", "loss", "learning rate", "bias ratio", "weight change"):
+    for title in ("validation score", "loss", "learning rate", "bias ratio", "final weight change"):
         assert any(line.startswith(title) for line in output.splitlines())
     assert output.count("    sentence1: ") == output.count("    sentence2: ") == 5
     assert "no texts" not in output

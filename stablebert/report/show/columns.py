@@ -1,37 +1,20 @@
-"""Text in terminal columns: its width, cut, padded and wrapped.
+"""Text cut, padded and wrapped to a number of columns, also within words and in wide characters.
 
 All texts may come from elsewhere, so characters on which a terminal may act are escaped first.
 """
 
-import unicodedata
-
+from stablebert.report.layout import width_of
 from stablebert.text import escape_controls
 
 ELLIPSIS = "…"
 
 
-def column_count(text: str) -> int:
-    """Return the columns that a text takes in a terminal.
-
-    Example:
-        >>> column_count("abc"), column_count("日本"), column_count("e\u0301")
-        (3, 4, 1)
-    """
-    return len(text) if text.isascii() else sum(map(_columns_of, text))
-
-
-def _columns_of(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Return a text cut or padded to a number of columns, on the left or on the right."""
     text = escape_controls(text)
-    if column_count(text) > width:
+    if width_of(text) > width:
         text = _take(text, max(width - 1, 0)) + ELLIPSIS
-    padding = " " * (width - column_count(text))
+    padding = " " * (width - width_of(text))
     return padding + text if right else text + padding
 
 
@@ -39,7 +22,7 @@ def _take(text: str, width: int) -> str:
     """Return the longest start of a text that takes at most some columns."""
     used = 0
     for i, character in enumerate(text):
-        used += _columns_of(character)
+        used += width_of(character)
         if used > width:
             return text[:i]
     return text
@@ -58,7 +41,7 @@ def wrap(text: str, width: int, *, indent: str = "", most: int | None = None) ->
     rest = escape_controls(text)
     while True:
         prefix = indent if lines else ""
-        line = _take(rest, width - column_count(prefix))
+        line = _take(rest, width - width_of(prefix))
         if line == rest:
             return [*lines, (prefix + line).rstrip()]
         if len(lines) + 1 == most:

@@ -123,5 +123,5 @@ def most_different_rows(
         }
         for i, label, a, b in zip(positions, labels, *names, strict=True)
     ]
-    title = f"The {len(facts)} test rows whose losses differ most (rows of {first.source}, from 0)"
+    title = f"Test rows whose losses differ most (numbers in {first.source}, from 0)"
     return with_texts(title, facts, runs[0], first, first.rows[positions], source)

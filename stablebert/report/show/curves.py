@@ -98,5 +98,5 @@ def _weight_change(histories: Mapping[str, History]) -> list[Panel]:
             x, y = np.array(list(ends), np.float64), np.array(list(ends.values()))
             lines.append(Line(name=run or "weight change", x=x, y=y))
     names = [key.removeprefix(prefix).removeprefix("layer_") for key in layers]
-    title = "weight change per layer, last step"
+    title = "final weight change by layer"
     return [Panel(title=title, x_title="layer", lines=lines, names=names)] if lines else []

@@ -39,7 +39,7 @@ def count_table(run: ShownRun, part: RowPredictions) -> Table:
     rows = []
     for i, name in enumerate(names):
         own = counts[i] if has_gaps else counts[i, :-1]
-        entries = [Entry(text=str(n), marked=i == j) for j, n in enumerate(own)]
+        entries = [Entry(text=str(n)) for n in own]
         total = counts[i].sum()
         right = f"{100 * counts[i, i] / total:.1f} %" if total else "-"
         rows.append([Entry(text=name), *entries, Entry(text=right)])
@@ -95,7 +95,7 @@ def hardest(run: ShownRun, part: RowPredictions, *, n: int, source: str | None) 
         }
         for i, label, prediction in zip(positions, labels, predictions, strict=True)
     ]
-    title = f"The {len(facts)} test rows with the highest loss (rows of {part.source}, from 0)"
+    title = f"Test rows with the highest loss (numbers in {part.source}, from 0)"
     return with_texts(title, facts, run, part, part.rows[positions], source)
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
+from stablebert.report.layout import NARROWEST, fit_table, width_of
 from stablebert.report.render import Table
 from stablebert.report.show.blocks import Block, DataRow, DataRows, Facts, Panels, Quote, View
-from stablebert.report.show.columns import column_count, fit, wrap
+from stablebert.report.show.columns import fit, wrap
 from stablebert.report.show.plots import draw_panel
-from stablebert.text import escape_controls
 
-MIN_WIDTH = 40
 TWO_PANELS = 90
 """Columns from which two panels are next to each other."""
 TEXT_LINES = 3
@@ -27,7 +26,7 @@ def render_view(view: View, *, width: int, color: bool, ascii_only: bool = False
     Raises:
         ReportError: If there are plots and plotext is not installed.
     """
-    width = max(width, MIN_WIDTH)
+    width = max(width, NARROWEST)
     parts = [wrap(view.title, width)]
     for block in view.blocks:
         if isinstance(block, Panels):
@@ -45,7 +44,7 @@ def _lines(block: Block, width: int) -> list[str]:
         case Facts():
             return _facts(block.texts, width)
         case Table():
-            return [*wrap(block.title, width), *_table(block, width)]
+            return [*wrap(block.title, width), fit_table(block, width)]
         case DataRows():
             rows = [line for row in block.rows for line in _data_row(row, width)]
             return [
@@ -61,31 +60,13 @@ def _lines(block: Block, width: int) -> list[str]:
 
 
 def _facts(texts: Mapping[str, str], width: int) -> list[str]:
-    size = min(max(map(column_count, texts)), width // 2)
+    size = min(max(map(width_of, texts)), width * 3 // 5)
     lines = []
     for name, text in texts.items():
         names = [fit(name, size)]
         for line in wrap(text, width - size - 2):
             lines.append(f"{names.pop() if names else ' ' * size}  {line}".rstrip())
     return lines
-
-
-def _table(table: Table, width: int) -> list[str]:
-    """Return the lines of a table; texts in the widest columns are cut until it fits."""
-    lines = [table.head, *([entry.text for entry in row] for row in table.rows)]
-    lines = [list(map(escape_controls, line)) for line in lines]
-    sizes = [max(map(column_count, column)) for column in zip(*lines, strict=True)]
-    while sum(sizes) + 2 * (len(sizes) - 1) > width and max(sizes) > 3:
-        sizes[sizes.index(max(sizes))] -= 1
-    output = [
-        "  ".join(
-            fit(text, size, right=i >= table.labels)
-            for i, (text, size) in enumerate(zip(line, sizes, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    output.insert(1, "-" * max(map(column_count, output)))
-    return output
 
 
 def _data_row(row: DataRow, width: int) -> list[str]:

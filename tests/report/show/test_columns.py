@@ -2,23 +2,16 @@
 
 import pytest
 
-from stablebert.report.show.columns import column_count, fit, wrap
+from stablebert.report.layout import width_of
+from stablebert.report.show.columns import fit, wrap
 
 WIDE = "日本語のテキスト"
-
-
-@pytest.mark.parametrize(
-    ("text", "columns"),
-    [("", 0), ("abc", 3), (WIDE, 16), ("e\u0301", 1), ("한글", 4), ("\uff21", 2)],
-)
-def test_columns_are_those_of_a_terminal(text, columns):
-    assert column_count(text) == columns
 
 
 @pytest.mark.parametrize("text", ["abc", "a" * 50, WIDE * 9, "e\u0301" * 30, "\x1b[31m" * 9])
 @pytest.mark.parametrize("width", [1, 2, 7, 8])
 def test_a_fitted_text_takes_exactly_its_columns(text, width):
-    assert column_count(fit(text, width)) == width
+    assert width_of(fit(text, width)) == width
 
 
 def test_a_cut_text_ends_in_an_ellipsis():
@@ -32,7 +25,7 @@ def test_a_number_is_padded_on_its_left():
 
 @pytest.mark.parametrize("text", ["one two three four", "x" * 99, f"a {WIDE * 5} b", " ", ""])
 def test_wrapped_lines_are_not_wider_than_the_terminal(text):
-    assert all(column_count(line) <= 12 for line in wrap(text, 12, indent="  "))
+    assert all(width_of(line) <= 12 for line in wrap(text, 12, indent="  "))
 
 
 def test_lines_are_wrapped_between_words_and_indented():

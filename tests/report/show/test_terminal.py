@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from stablebert.report.layout import width_of
 from stablebert.report.records import ReportError
 from stablebert.report.render import Entry, Table
 from stablebert.report.show.blocks import (
@@ -18,7 +19,6 @@ from stablebert.report.show.blocks import (
     Quote,
     View,
 )
-from stablebert.report.show.columns import column_count
 from stablebert.report.show.plots import HEIGHT, draw_panel
 from stablebert.report.show.terminal import render_view
 
@@ -45,7 +45,7 @@ def make_view(text="text", panels=1):
         title=text,
         head=[text, "A", "B"],
         rows=[[Entry(text=text), Entry(text="1"), Entry(text=text)]],
-        labels=1,
+        labels=3,
     )
     row = DataRow(facts={"row": "1", "label": text}, texts={"sentence1": text})
     blocks = [
@@ -62,7 +62,7 @@ def make_view(text="text", panels=1):
 @pytest.mark.parametrize("text", ["text", *HOSTILE])
 def test_no_line_is_wider_than_the_terminal(text, width):
     lines = render_view(make_view(text, panels=3), width=width, color=False).splitlines()
-    assert max(map(column_count, lines)) <= width
+    assert max(map(width_of, lines)) <= width
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -92,7 +92,7 @@ def test_every_part_of_a_view_is_printed():
 
 
 def test_a_table_is_aligned():
-    rows = [[Entry(text="a"), Entry(text="1")], [Entry(text="bb", marked=True), Entry(text="22")]]
+    rows = [[Entry(text="a"), Entry(text="1")], [Entry(text="bb"), Entry(text="22")]]
     table = Table(title="Title", head=["", "number"], rows=rows, labels=1)
     lines = render_view(View(title="x", blocks=[table]), width=80, color=False).splitlines()
     assert lines[2:] == ["Title", "    number", "----------", "a        1", "bb      22"]
@@ -112,7 +112,7 @@ def test_a_long_text_of_a_row_is_cut_after_three_lines():
 def test_a_panel_has_ten_lines_of_its_width(color):
     lines = draw_panel(make_panel(), 70, color=color)
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
-    assert [column_count(line) for line in plain] == [70] * HEIGHT
+    assert [width_of(line) for line in plain] == [70] * HEIGHT
 
 
 def test_color_codes_are_only_printed_on_request():
