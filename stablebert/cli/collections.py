@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stablebert.cli.arguments import committed_folders
+from stablebert.cli.figures import write_figures
 from stablebert.cli.streams import print_errors
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep, read_sweep
@@ -34,6 +35,8 @@ def report_all(options: Namespace, request: Request, *, width: int) -> int:
         folder = options.out / collection.name
         for report in collection.reports.values():
             save_report(report, folder)
+            if options.figures:
+                write_figures(report, folder, options.figures)
         print(_describe_collection(collection, folder, width=width))
     if not collections:
         raise ReportError("no records; train a run with `stablebert train`")

@@ -17,6 +17,7 @@ from stablebert.cli.arguments import (
     sweep_parser,
 )
 from stablebert.cli.collections import report_all, report_list
+from stablebert.cli.figures import add_figures_option, write_figures
 from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
 from stablebert.config.files import CONF
@@ -65,6 +66,8 @@ def report(argv: Sequence[str]) -> int:
         command = shlex.join(["stablebert", "report", *argv])
         advice = Advice(full=f"{command} --full", grid=grid_command(options))
         print(render_terminal(loaded, options.out, width=width, advice=advice))
+    if options.figures:
+        print(write_figures(loaded, options.out, options.figures))
     if not any(result.n for result in loaded.basis.results):
         places = [*sweep.roots, *folders]
         raise _nothing_found(options, places, f"train its runs with `{grid_command(options)}`")
@@ -100,6 +103,7 @@ def _report_options(argv: Sequence[str]) -> Namespace:
         help="difference of mean scores x 100 that does not matter, for equivalence (default: "
         f"{Request.margin})",
     )
+    add_figures_option(parser)
     parser.add_argument(
         "--target",
         type=_score,
@@ -111,6 +115,8 @@ def _report_options(argv: Sequence[str]) -> Namespace:
     names = [f"--{name}" for name, value in values.items() if value not in ((), None)]
     if options.sweep == "table3" and names:
         parser.error(f"table3 describes data and has no analyses; remove {', '.join(names)}")
+    if options.sweep in ("table3", "list") and options.figures:
+        parser.error(f"{options.sweep} has no figures; remove --figures")
     if options.sweep in ("all", "list") and (names := [*names, *(["--full"] * options.full)]):
         parser.error(f"{options.sweep} is about many sweeps; remove {', '.join(names)}")
     return options

@@ -11,6 +11,8 @@ NEEDLESS = {"datasets", "matplotlib", "nltk", "pandas", "sklearn", "tensorboard"
 """Packages that no command needs, except `datasets` to tokenize."""
 TRAINING = {"torch", "lightning", "transformers", "torchmetrics", "pyarrow", "wandb"}
 NUMBERS = {"numpy", "scipy"}
+DRAWING = {"altair", "vl_convert", "jinja2", "plotext"}
+"""Packages of the extra `stablebert[report]`."""
 
 
 @pytest.mark.slow
@@ -18,9 +20,9 @@ NUMBERS = {"numpy", "scipy"}
     ("arguments", "unwanted"),
     [
         (["--help"], TRAINING | NEEDLESS | NUMBERS | {"rich"}),
-        (["train", "--help"], TRAINING | NEEDLESS | NUMBERS | {"rich"}),
+        (["train", "--help"], TRAINING | NEEDLESS | DRAWING | NUMBERS | {"rich"}),
         (["config", "task=rte"], TRAINING | NEEDLESS | NUMBERS | {"rich"}),
-        (["report", "--help"], TRAINING | NEEDLESS | {"rich"}),
+        (["report", "--help"], TRAINING | NEEDLESS | DRAWING | {"rich"}),
         (["soup", "--help"], TRAINING | NEEDLESS | {"rich"}),
     ],
 )
@@ -37,7 +39,7 @@ def test_a_grid_is_planned_without_packages_that_train(sweep_arguments):
 @pytest.mark.slow
 def test_a_report_is_computed_without_packages_that_train(sweep_arguments, tmp_path):
     used = imports_of("report", *sweep_arguments(), f"--out={tmp_path}/report")
-    assert not (TRAINING | NEEDLESS) & used
+    assert not (TRAINING | NEEDLESS | DRAWING) & used
 
 
 @pytest.mark.slow
