@@ -70,8 +70,12 @@ _COMPANIONS = {
     "training_length": ("length=3epochs",),
 }
 """Cells of `table1` that the paper's figures show next to those of a sweep."""
-_ALSO_RUN = {"table4": ("trainer.precision=16-mixed,bf16-mixed,32-true",)}
-"""Values that may have been run instead of a sweep's own: a CPU has no 16-mixed."""
+_ALSO_RUN = {
+    "table4": ("trainer.precision=16-mixed,bf16-mixed,32-true",),
+    "reinit_depth": ("reinit.num_layers=0,1,2,3,4,5,6",),
+}
+"""Values that may have been run besides a sweep's own: a CPU has no 16-mixed, and a depth of 0
+re-initializes the pooler alone."""
 
 
 def read_collections(

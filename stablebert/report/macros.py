@@ -49,9 +49,10 @@ def macros_tex(reports: Mapping[str, NamedRows]) -> str:
     r"""Return a LaTeX file that defines one macro per number of the reports' cells.
 
     A name consists of task, method, and quantity, and of further parameters where cells of a report
-    differ: `\stablebertRteReinitLongerNumLayersFiveMean`. Three epochs are not named. If a name
-    would have the numbers of different runs or comparisons, the sweep follows the parameters, and
-    the configuration as a last resort. Digits are spelled: names of macros consist of letters.
+    differ: `\stablebertRteReinitLongerNumLayersFiveMean`. Three epochs are not named; a task of the
+    demo is `DemoRte`. If a name would have the numbers of different runs or comparisons, the sweep
+    follows the parameters, and the configuration as a last resort. Digits are spelled: names of
+    macros consist of letters.
 
     Args:
         reports: Reports by the name of their sweep.
@@ -92,7 +93,8 @@ def _numbers(report: NamedRows) -> Iterator[_Number]:
 
 
 def _cell_name(cell: Cell, parameters: Sequence[str]) -> str:
-    texts = [cell.task, cell.method, *([cell.length] if cell.length != "3epochs" else [])]
+    task = f"{cell.scale} {cell.task}" if cell.scale == "demo" else cell.task
+    texts = [task, cell.method, *([cell.length] if cell.length != "3epochs" else [])]
     for key in parameters:
         if (value := parameter_text(cell, key)) != "-":
             texts.append(f"{key.rpartition('.')[2]} {value}")

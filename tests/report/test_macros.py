@@ -78,6 +78,11 @@ def test_cells_that_differ_in_a_parameter_are_told_apart_by_it():
     assert "stablebertRteReinitNumLayersOneTwoMean" in values
 
 
+def test_tasks_of_the_demo_are_not_named_like_the_real_ones():
+    values = values_of(make_report("t", {("rte", "standard", "3epochs"): HIGH}, scale="demo"))
+    assert "stablebertDemoRteStandardMean" in values
+
+
 def test_equal_runs_in_two_sweeps_have_one_macro():
     other = make_report("table2", {("rte_1k", "standard", "3epochs"): LOW})
     assert values_of(TABLE, other).keys() == values_of(TABLE).keys()

@@ -69,6 +69,8 @@ class Evidence:
     """The cells that were judged."""
     obstacles: Mapping[str, str] = field(default_factory=dict)
     """Reasons why tasks could not be judged."""
+    flags: Sequence[str] = ()
+    """Flags of the command that trains what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,17 +129,20 @@ def outcome_of(effects: Sequence[Effect]) -> Outcome:
 def deciding_p(effects: Sequence[Effect]) -> float | None:
     """Return the p-value on which a verdict rests.
 
-    Of a claim that holds, it is the largest of the p-values that it needs (of each quantity the
-    smallest half); of one that does not hold, the smallest of the opposite effects; of an
-    inconclusive one, the smallest of all.
+    Of a claim that does not hold, it is the smallest of the opposite effects. Otherwise it is the
+    level at which the claim would hold: the largest p-value of the half of the tasks that shows it
+    best, an estimate in the other direction counting as 1, and the largest of several quantities.
     """
-    outcome = outcome_of(effects)
-    if outcome == "holds":
-        groups: dict[str, list[float]] = {}
-        for effect in effects:
-            if effect.p is not None:
-                groups.setdefault(effect.quantity, []).append(effect.p)
-        p_values = [sorted(group)[(len(group) - 1) // 2] for group in groups.values()]
-        return max(p_values, default=None)
-    deciding = [e for e in effects if e.finding == "opposite" or outcome == "inconclusive"]
-    return min((e.p for e in deciding if e.p is not None), default=None)
+    if outcome_of(effects) == "does not hold":
+        opposite = [e.p for e in effects if e.finding == "opposite" and e.p is not None]
+        return min(opposite, default=None)
+    groups: dict[str, list[float]] = {}
+    for effect in effects:
+        if effect.p is not None:
+            groups.setdefault(effect.quantity, []).append(effect.p if effect.as_claimed else 1.0)
+    return max((sorted(own)[(len(own) - 1) // 2] for own in groups.values()), default=None)
+
+
+def format_margin(margin: float) -> str:
+    """Return a margin with its unit: `1 point`, `0.5 points`."""
+    return f"{margin:g} point{'' if margin == 1 else 's'}"

@@ -38,8 +38,9 @@ def _own_values(sweep: str, reports: Reports, defaults: Values) -> dict[str, Seq
     if report := reports.get(sweep):
         values = _values_of(report.basis.results)
         for key in {"method", "length"} & values.keys() & defaults.keys():
-            # the other values are those of cells that a report shows for comparison
-            values[key] = [x for x in values[key] if x in defaults[key]] or values[key]
+            # a report leaves out cells without runs, and may show some of other sweeps
+            if set(values[key]) & set(defaults[key]):
+                values[key] = defaults[key]
         return values | _seeds(report.basis.results, defaults)
     others = [_values_of(other.basis.results) for other in reports.values()]
     if not others:

@@ -6,7 +6,7 @@ import numpy as np
 
 from stablebert.report.claims.base import FINDINGS, Effect, Evidence, Finding
 from stablebert.report.claims.pairs import Pair, Pairs
-from stablebert.report.compare import Comparison, compare_pairs
+from stablebert.report.compare import Comparison
 from stablebert.report.sentences import join_verdicts
 from stablebert.report.statistics.scores import Interval, describe_scores, mean_difference
 from stablebert.report.tables import format_interval
@@ -88,8 +88,7 @@ def spread_effects(pairs: Pairs) -> list[Effect]:
 
 def _comparisons(pairs: Pairs) -> list[tuple[str, Comparison, Pair]]:
     own = pairs.by_subject
-    comparisons = compare_pairs(list(own.values()))
-    return list(zip(own, comparisons, own.values(), strict=True))
+    return list(zip(own, pairs.comparisons, own.values(), strict=True))
 
 
 def _distance_difference(pair: Pair) -> Interval:
@@ -120,4 +119,4 @@ def describe_power(effects: Sequence[Effect]) -> str:
         return ""
     low, high = f"{limits[0]:.1f}", f"{limits[-1]:.1f}"
     size = f"a difference of {low}" if low == high else f"differences of {low} to {high}"
-    return f"So many runs would probably show {size} points."
+    return f"These runs would probably show {size} points."

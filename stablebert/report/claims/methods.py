@@ -1,6 +1,6 @@
 """The claim that earlier remedies gain little (Table 2)."""
 
-from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
+from stablebert.report.claims.base import Claim, Effect, Evidence, Reports, format_margin
 from stablebert.report.claims.contrasts import POINTS, describe_effects
 from stablebert.report.claims.pairs import Pair, Pairs, cells_with, pair_cells, results_of
 from stablebert.report.compare import adjust_p_values
@@ -33,7 +33,7 @@ def _judge(reports: Reports) -> Evidence:
     margin = reports[_SWEEP].basis.request.margin
     pairs = Pairs(by_subject=by_subject, obstacles=obstacles)
     effects = _effects(pairs, margin)
-    points = f"{margin:g} point{'' if margin == 1 else 's'}"
+    points = format_margin(margin)
     return Evidence(
         effects=effects,
         sentence=describe_effects(

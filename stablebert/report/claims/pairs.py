@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from stablebert.report.cells import MODEL, Cell, parameter_text, task_title, varying_parameters
 from stablebert.report.claims.base import Reports
-from stablebert.report.compare import obstacle_between
+from stablebert.report.compare import Comparison, compare_pairs, obstacle_between
 from stablebert.report.join import CellResult
 
 Selector = Callable[[Cell], bool]
@@ -19,6 +20,11 @@ class Pairs:
 
     by_subject: Mapping[str, Pair]
     obstacles: Mapping[str, str]
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Comparisons of all pairs, in order, with one correction over all of them."""
+        return compare_pairs(list(self.by_subject.values()))
 
     @property
     def results(self) -> list[CellResult]:
@@ -55,20 +61,22 @@ def pair_cells(
         other: Selects the cells to compare with them.
         own: Parameters in which the two kinds differ, besides method and length.
     """
-    candidates = [r for r in results if base(r.cell) or other(r.cell)]
+    others = [r for r in results if other(r.cell)]
+    candidates = [*others, *(r for r in results if base(r.cell))]
     parameters = varying_parameters([r.cell for r in candidates])
     shared = [key for key in parameters if key not in own]
 
     def key_of(cell: Cell) -> tuple[str, ...]:
         return (cell.task, cell.scale, *(parameter_text(cell, key) for key in shared))
 
+    own_keys = [key for key in own if len({parameter_text(r.cell, key) for r in others}) > 1]
     bases = {key_of(r.cell): r for r in candidates if base(r.cell)}
     pairs: dict[str, Pair] = {}
     obstacles: dict[str, str] = {}
-    for result in candidates:
-        if not other(result.cell) or not (match := bases.get(key_of(result.cell))):
+    for result in others:
+        if not (match := bases.get(key_of(result.cell))):
             continue
-        subject = _subject(result.cell, shared)
+        subject = _subject(result.cell, [*shared, *own_keys])
         if reason := obstacle_between(match, result):
             obstacles[subject] = reason
         else:
@@ -76,13 +84,14 @@ def pair_cells(
     return Pairs(by_subject=pairs, obstacles=obstacles)
 
 
-def _subject(cell: Cell, shared: Sequence[str]) -> str:
+def _subject(cell: Cell, parameters: Sequence[str]) -> str:
     """Return the name of a pair: `RTE`, or `RTE with XLNet` where other parameters vary."""
     texts = [
         cell.paper_model or parameter_text(cell, key)
         if key == MODEL
         else f"{key}={parameter_text(cell, key)}"
-        for key in shared
+        for key in parameters
+        if parameter_text(cell, key) != "-"
     ]
     title = task_title(cell.task, cell.scale)
     return f"{title} with {', '.join(texts)}" if texts else title

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from stablebert.report.analyses.base import Number
 from stablebert.report.analyses.equivalence import EQUIVALENCE
 from stablebert.report.cells import task_title
-from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
+from stablebert.report.claims.base import Claim, Effect, Evidence, Reports, format_margin
 from stablebert.report.claims.contrasts import POINTS, describe_effects
 from stablebert.report.claims.numbers import float_of, interval_of
 from stablebert.report.sentences import row_name
@@ -36,7 +36,7 @@ def _judge(reports: Reports, sweep: str, phrase: str) -> Evidence:
     cells = {n.cell.config_id for n in findings.numbers}
     cells |= {n.baseline.config_id for n in findings.numbers if n.baseline}
     margin = report.basis.request.margin
-    words = f"equivalent within ±{margin:g} point{'' if margin == 1 else 's'}"
+    words = f"equivalent within ±{format_margin(margin)}"
     sentences = [describe_effects(effects, phrase, (words, "significantly different"))]
     if all(effect.finding == "undecided" for effect in effects):
         widest = max(max(abs(e.value.low), abs(e.value.high)) for e in effects)
@@ -58,7 +58,7 @@ def _effect(numbers: Mapping[str, Number], labels: Sequence[str]) -> Effect:
         quantity="difference of means",
         value=difference,
         unit=POINTS,
-        p=float_of(numbers["p_tost_holm" if verdict == "equivalent" else "p_different_holm"]),
+        p=float_of(numbers["p_different_holm" if verdict == "different" else "p_tost_holm"]),
         as_claimed=is_small and verdict != "different",
         significant=verdict != "not shown",
         text=format_interval(difference, "+"),

@@ -3,7 +3,7 @@
 from stablebert.report.analyses.base import Number
 from stablebert.report.analyses.randomness import RANDOMNESS
 from stablebert.report.cells import task_title
-from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
+from stablebert.report.claims.base import Claim, Effect, Evidence, Reports, format_margin
 from stablebert.report.claims.contrasts import POINTS, describe_effects
 from stablebert.report.claims.numbers import float_of, interval_of
 from stablebert.report.sentences import row_name
@@ -33,7 +33,7 @@ def _judge(reports: Reports) -> Evidence:
         describe_effects(
             [e for e in effects if e.quantity == name],
             f"{name}, validation scores",
-            ("a significant effect", f"an effect below {margin:g} points"),
+            ("a significant effect", f"an effect below {format_margin(margin)}"),
         )
         for name in _SOURCES.values()
     ]

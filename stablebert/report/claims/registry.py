@@ -72,8 +72,13 @@ def _judge(claim: Claim, reports: Reports) -> Verdict:
         model=", ".join(
             dict.fromkeys(shorten_identity(x.model) for r in results for x in r.records)
         ),
-        command="" if enough else command_for(claim.sweeps[0], reports, claim.overrides),
+        command="" if enough else _command(claim, evidence, reports),
     )
+
+
+def _command(claim: Claim, evidence: Evidence, reports: Reports) -> str:
+    command = command_for(claim.sweeps[0], reports, claim.overrides)
+    return " ".join([command, *evidence.flags])
 
 
 def _all_results(reports: Reports) -> list[CellResult]:
@@ -83,9 +88,9 @@ def _all_results(reports: Reports) -> list[CellResult]:
 def _sentence(claim: Claim, evidence: Evidence, reports: Reports) -> str:
     judged, unjudged = len({e.subject for e in evidence.effects}), len(evidence.obstacles)
     if not unjudged and not judged:
-        absent = [name for name in claim.sweeps if name not in reports]
-        reason = "No runs of" if absent else "No cells to compare in"
-        return evidence.sentence or f"{reason} {' or '.join(absent or claim.sweeps)}."
+        present = [name for name in claim.sweeps if name in reports]
+        reason = "No cells to compare in" if present else "No runs of"
+        return evidence.sentence or f"{reason} {' or '.join(present or claim.sweeps)}."
     if not unjudged:
         return evidence.sentence
     reasons = [f"{subject} ({reason})" for subject, reason in evidence.obstacles.items()]

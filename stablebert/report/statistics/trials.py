@@ -32,7 +32,7 @@ class Trials:
 
 
 def best_of_k_difference(
-    a: Trials, b: Trials, *, seed: int, resamples: int = 4000, level: float = 0.95
+    a: Trials, b: Trials, *, seed: int, resamples: int = 8000, level: float = 0.95
 ) -> Interval:
     """Return the expected best of k runs of `b` minus that of `a`, with its BCa interval.
 

@@ -1,5 +1,7 @@
 """The rule that turns effects into a verdict."""
 
+from dataclasses import replace
+
 import pytest
 
 from stablebert.report.claims.base import Effect, deciding_p, outcome_of
@@ -58,8 +60,13 @@ def test_the_p_value_of_a_claim_that_does_not_hold_is_that_of_the_counterexample
     assert deciding_p(effects) == 0.04
 
 
-def test_the_p_value_of_an_inconclusive_claim_is_the_smallest():
+def test_the_p_value_of_an_inconclusive_claim_is_that_at_which_half_of_the_tasks_show_it():
     assert deciding_p([make_effect(OPEN, 0.2), make_effect(OPEN, 0.07)]) == 0.07
+
+
+def test_an_estimate_against_the_claim_counts_as_one():
+    against = replace(make_effect(OPEN, 0.01), as_claimed=False)
+    assert deciding_p([against]) == 1.0
 
 
 def test_a_claim_that_intervals_decide_has_no_p_value():

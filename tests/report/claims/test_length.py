@@ -49,14 +49,25 @@ def test_without_re_init_means_and_spreads_are_judged():
         "difference of means",
         "difference of spreads",
     }
-    assert "needs runs of both" in verdict.sentence
+    assert "needs longer runs of both" in verdict.sentence
 
 
-def test_the_change_of_the_gain_is_the_contrast_of_four_means():
+def test_the_change_of_the_gap_is_the_contrast_of_four_means():
     effect = judge("C11", report(**ALL)).effects[-1]
     cells = [100 * np.array(x) for x in (SHORT, GAIN_SHORT, LONG, GAIN_LONG)]
     parts = np.array([x.var(ddof=1) / 20 for x in cells])
     df = parts.sum() ** 2 / (parts**2 / 19).sum()
     value = (69 - 68) - (68 - 60)
+    assert effect.text == "+1.0 instead of +8.0"
     assert effect.value.value == pytest.approx(value)
     assert effect.p == pytest.approx(2 * 2 * stats.t.sf(abs(value) / parts.sum() ** 0.5, df))
+
+
+def test_a_gap_also_shrinks_where_re_init_is_worse():
+    worse = ALL | {
+        "reinit_short": spaced_scores(0.50, 0.01, 20),
+        "reinit_long": spaced_scores(0.67, 0.01, 20),
+    }
+    effect = judge("C11", report(**worse)).effects[-1]
+    assert effect.finding == "as claimed"
+    assert effect.value.value == pytest.approx(-9)  # a gap of 1 instead of 10 points

@@ -79,4 +79,4 @@ def test_the_papers_three_runs_are_too_few():
     verdict = judge("C4", mnli(three, three))
     assert verdict.outcome == "not enough runs"
     assert "3 runs, fewer than 5" in verdict.sentence
-    assert {"table5", "scale=mini", "seed=0..4"} <= set(verdict.command.split())
+    assert verdict.command == "stablebert grid table5 scale=mini seed=0..4"

@@ -27,17 +27,17 @@ def test_the_verdict_is(biased, corrected, outcome):
     assert judge("C3", report(biased, corrected)).outcome == outcome
 
 
-def test_the_effect_compares_a_fifth_of_the_runs_with_all():
-    few, _ = expected_best_of_k(BETTER, BETTER, 10)
-    many, _ = expected_best_of_k(STABLE, STABLE, 50)
+def test_the_effect_compares_a_tenth_of_the_runs_with_half():
+    few, _ = expected_best_of_k(BETTER, BETTER, 5)
+    many, _ = expected_best_of_k(STABLE, STABLE, 25)
     effect = judge("C3", report(STABLE, BETTER)).effects[0]
     assert effect.value.value == pytest.approx(100 * float(few[0] - many[0]))
 
 
 def test_the_sentence_says_how_many_runs_are_compared():
     sentence = judge("C3", report(STABLE, BETTER)).sentence
-    assert "the best of 10 runs with bias correction against the best of 50 without" in sentence
+    assert "the best of 5 runs with bias correction against the best of 25 without" in sentence
 
 
 def test_too_few_runs_are_named():
-    assert "RTE (20 runs, fewer than 25)" in judge("C3", report(STABLE[:20], BETTER[:20])).sentence
+    assert "RTE (20 runs, fewer than 30)" in judge("C3", report(STABLE[:20], BETTER[:20])).sentence
