@@ -49,10 +49,11 @@ def _judge_convergence(reports: Reports) -> Evidence:
     contrasts: dict[str, SpeedContrast] = {}
     obstacles = dict(pairs.obstacles)
     for subject, (a, b) in pairs.by_subject.items():
-        curves = [_validation_curves(result, histories) for result in (a, b)]
-        if not all(curves):
+        curves_a, curves_b = (_validation_curves(result, histories) for result in (a, b))
+        floor = a.records[0].majority["val"]
+        if not (curves_a and curves_b):
             obstacles[subject] = _NO_HISTORY
-        elif contrast := contrast_speed(*curves, floor=a.records[0].majority["val"]):
+        elif contrast := contrast_speed(curves_a, curves_b, floor):
             contrasts[subject] = contrast
         else:
             points = f"{100 * MIN_GAIN:g} points above the majority class"
