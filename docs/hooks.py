@@ -2,12 +2,14 @@
 
 Files in the root of the repository (CONTRIBUTING.md and others) keep their place, where people look
 for them, and appear in the site under the same path. Every package gets an API page from its
-docstrings.
+docstrings. The page of the demo's committed records is written when the site is built.
 """
 
 import posixpath
 import re
+from contextlib import chdir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import griffe
@@ -15,7 +17,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from stablebert.report.everything import read_collections
+from stablebert.report.page.write import page_html
+
 ROOT = Path(__file__).parents[1]
+DEMO_PAGE = "report.html"
+"""The page of the demo's records."""
+LINKING = ("demo.md", "gallery.md")
+"""Pages that link to it in the site; on GitHub it does not exist."""
 SHARED = ("CONTRIBUTING.md", "CHANGELOG.md", "results/bench/README.md")
 """Pages outside docs/, by their path in the repository."""
 LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
@@ -36,7 +45,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"api/{name}.md", content=content))
     for path in SHARED:
         files.append(File.generated(config, path, content=(ROOT / path).read_text("utf-8")))
+    files.append(File.generated(config, DEMO_PAGE, content=_demo_page()))
     return files
+
+
+def _demo_page() -> str:
+    """Return the page of the demo's committed records."""
+    with TemporaryDirectory() as empty, chdir(empty):  # without the runs of a working copy
+        collection, *_ = read_collections(["scale=demo"], [ROOT / "results"])
+    return page_html(collection, commands=["stablebert report all scale=demo"])
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -44,12 +61,18 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     uri = page.file.src_uri
     if uri.startswith("api/"):
         return markdown
+    if uri in LINKING:
+        link = f"\n\n[Open the page of the demo's records]({DEMO_PAGE})\n"
+        markdown = markdown.replace("\n", link, 1)
     origin = uri if uri in SHARED else f"docs/{uri}"
 
     def in_site(match: re.Match[str]) -> str:
         text, link, anchor = match.groups()
+        if link == DEMO_PAGE:
+            return match[0]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(origin), link))
-        if target not in SHARED and not (target.startswith("docs/") and target.endswith(".md")):
+        in_site = target.startswith("docs/") and target.endswith((".md", ".png", ".svg"))
+        if target not in SHARED and not in_site:
             return text
         there = posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(uri) or ".")
         return f"[{text}]({there}{anchor or ''})"

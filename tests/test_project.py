@@ -228,6 +228,7 @@ def wheel(tmp_path_factory):
         ("sweeps", "sweeps"),
         ("demo", "stablebert/demo"),
         ("demo/model", "stablebert/demo/model"),
+        ("report/page/templates", "stablebert/report/page/templates"),
     ],
 )
 def test_wheel_contains_every_file_of(packaged, source, wheel):

@@ -20,6 +20,8 @@ from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.everything import Collection, read_all_records, read_collections
 from stablebert.report.items import ITEMS, Item, overrides_at
 from stablebert.report.layout import fit_table, wrap
+from stablebert.report.page.environment import check_packages
+from stablebert.report.page.write import write_page
 from stablebert.report.records import ReportError
 from stablebert.report.render import Entry, Table
 from stablebert.report.sweep_report import save_report
@@ -29,7 +31,14 @@ from stablebert.text import count_of, escape_controls
 
 
 def report_all(options: Namespace, request: Request, *, width: int) -> int:
-    """Write every report that the records allow, and print what there is and what is missing."""
+    """Write every report that the records allow, and print what there is and what is missing.
+
+    Raises:
+        ReportError: If there are no records, or the extra `report` is not installed.
+    """
+    check_packages()
+    flags = ["--fresh"] if options.fresh else []
+    command = shlex.join(["stablebert", "report", "all", *options.overrides, *flags])
     collections = read_collections(options.overrides, committed_folders(options), request=request)
     for collection in collections:
         folder = options.out / collection.name
@@ -37,6 +46,7 @@ def report_all(options: Namespace, request: Request, *, width: int) -> int:
             save_report(report, folder)
             if options.figures:
                 write_figures(report, folder, options.figures)
+        write_page(collection, folder / PAGE, commands=[command])
         print(_describe_collection(collection, folder, width=width))
     if not collections:
         raise ReportError("no records; train a run with `stablebert train`")
@@ -67,9 +77,11 @@ def _describe_collection(collection: Collection, folder: Path, *, width: int) ->
         lines += [wrap(problem, width) for problem in collection.problems[:_MOST_PROBLEMS]]
         if (more := len(collection.problems) - _MOST_PROBLEMS) > 0:
             lines.append(f"and {count_of(more, 'more problem')}")
-    return "\n".join([*lines, "", f"Files: {escape_controls(str(folder))}", ""])
+    page = f"Page: {escape_controls(str(folder / PAGE))}"
+    return "\n".join([*lines, "", f"Files: {escape_controls(str(folder))}", page, ""])
 
 
+PAGE = "report.html"
 _MOST_PROBLEMS = 3
 
 

@@ -51,6 +51,7 @@ def run_grid(
     threads: int | None = None,
     records: Iterable[RunRecord] = (),
     say: Callable[[str], None] = print,
+    after_job: Callable[[], None] = lambda: None,
 ) -> GridOutcome:
     """Do jobs in warm workers until each is done or has crashed.
 
@@ -65,6 +66,7 @@ def run_grid(
         threads: CPU threads of each worker; None for cores // workers.
         records: Finished runs, to estimate the remaining time.
         say: Function that prints a line.
+        after_job: Function that is called whenever a job has ended.
 
     Raises:
         GridError: If the disk is full or not writable, or a model or data cannot be used.
@@ -84,6 +86,7 @@ def run_grid(
         threads=threads,
         clock=Clock(records),
         display=Display(len(queue), say),
+        after_job=after_job,
     )
     with share_outages():
         try:
@@ -104,6 +107,7 @@ class _Executor:
         threads: int | None,
         clock: Clock,
         display: Display,
+        after_job: Callable[[], None],
     ):
         self.queue = deque(jobs)
         self.elsewhere: list[Job] = []
@@ -117,6 +121,7 @@ class _Executor:
         self.threads = threads or max(1, usable_cores() // max(1, size))
         self.clock = clock
         self.display = display
+        self.after_job = after_job
         self.outcome = GridOutcome()
         self.workers: list[Worker] = []
         self.last_check = 0.0
@@ -263,6 +268,7 @@ class _Executor:
         jobs = [*self.queue, *(worker.job for worker in self.workers if worker.job)]
         remaining = self.clock.remaining([job.run for job in jobs], self.size)
         self.display.end(job.run.name, result, completed=completed, remaining=remaining)
+        self.after_job()
 
 
 def read_result(job: Job) -> RunRecord | EarlyScore | None:

@@ -95,6 +95,7 @@ def run_pruned_grid(
     workers: int,
     gpus: Sequence[str] = (),
     say: Callable[[str], None] = print,
+    after_job: Callable[[], None] = lambda: None,
 ) -> GridOutcome:
     """Validate all seeds of each cell early, then finish the best.
 
@@ -106,6 +107,7 @@ def run_pruned_grid(
         workers: Number of worker processes.
         gpus: Devices, as in `run_grid`.
         say: Function that prints a line.
+        after_job: As for `run_grid`.
     """
     discard_damaged_scores([*done, *runs], pruning.fraction, say)
     early_jobs = [Job(run, stop_after=pruning.fraction) for run in runs]
@@ -115,6 +117,7 @@ def run_pruned_grid(
         gpus=gpus,
         records=records,
         say=say,
+        after_job=after_job,
     )
     records_by_key = {record.key: record for record in records}
     keys = {run.key for run in pruning.survivors([*done, *runs], records_by_key)}
@@ -122,7 +125,9 @@ def run_pruned_grid(
     say(f"finishing {len(survivors)} of {count_of(len(runs), 'seed')}")
     cells = group_by_cell([*done, *runs])
     jobs = [Job(run, pruned_from=tuple(r.seeds for r in cells[run.config_id])) for run in survivors]
-    second = run_grid(jobs, workers=workers, gpus=gpus, records=records, say=say)
+    second = run_grid(
+        jobs, workers=workers, gpus=gpus, records=records, say=say, after_job=after_job
+    )
     for run in survivors:
         if record := read_record(run.folder):
             records_by_key[run.key] = record

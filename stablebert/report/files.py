@@ -21,10 +21,13 @@ def save_text(path: Path, text: str) -> None:
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """Format rows as CSV with a header; columns that a row lacks stay empty."""
+    return csv_lines([columns, *([row.get(name) for name in columns] for row in rows)])
+
+
+def csv_lines(lines: Iterable[Iterable[object]]) -> str:
+    """Format lines of values as CSV."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(_csv_value, columns))
-    writer.writerows([_csv_value(row.get(name)) for name in columns] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(map(_csv_value, line) for line in lines)
     return text.getvalue()
 
 

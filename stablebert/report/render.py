@@ -113,16 +113,19 @@ def _markdown_entry(entry: Entry) -> str:
 
 def render_latex(document: Document) -> str:
     r"""Render one `tabular` per table, to be input inside a `table`; needs `booktabs`."""
-    parts = [f"% {escape_controls(document.title)}"]
-    for table in document.tables:
-        columns = "l" * table.labels + "r" * (len(table.head) - table.labels)
-        body = [" & ".join(_latex_entry(entry) for entry in row) + r" \\" for row in table.rows]
-        head = " & ".join(map(_latex, table.head)) + r" \\"
-        begin = rf"\begin{{tabular}}{{{columns}}}"
-        top = [f"% {escape_controls(table.title)}", begin, r"\toprule", head, r"\midrule"]
-        parts.append("\n".join([*top, *body, r"\bottomrule", r"\end{tabular}"]))
+    parts = [f"% {escape_controls(document.title)}", *map(render_latex_table, document.tables)]
     parts.append(r"\par\footnotesize" + "\n" + "\n".join(f"{_latex(x)} " for x in document.caption))
     return "\n\n".join(parts) + "\n"
+
+
+def render_latex_table(table: Table) -> str:
+    """Render a table as a `tabular`, with its title as a comment; needs `booktabs`."""
+    columns = "l" * table.labels + "r" * (len(table.head) - table.labels)
+    body = [" & ".join(_latex_entry(entry) for entry in row) + r" \\" for row in table.rows]
+    head = " & ".join(map(_latex, table.head)) + r" \\"
+    begin = rf"\begin{{tabular}}{{{columns}}}"
+    top = [f"% {escape_controls(table.title)}", begin, r"\toprule", head, r"\midrule"]
+    return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}"])
 
 
 def _latex(text: str) -> str:

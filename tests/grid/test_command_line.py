@@ -11,11 +11,13 @@ import pytest
 from stablebert.cli.main import main
 from stablebert.grid import executor
 from stablebert.grid.plan import make_plan
+from stablebert.report.page import sweep_page
 from stablebert.report.records import read_records
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import read_record
 from stablebert.training.lifecycle import train_run
 from tests.helpers.models import copy_model
+from tests.helpers.pages import PageContent
 from tests.helpers.runs import SEEDS, SWEEP, check_is_complete, history_of, join_arguments, runs_of
 from tests.helpers.scripted_workers import ScriptedWorkers, crash, finish
 
@@ -345,3 +347,37 @@ def test_records_are_collected_as_csv(sweep, tmp_path):
     path = tmp_path / "all.csv"
     assert main(["collect", str(path), str(sweep.folder / "runs")]) == 0
     assert len(path.read_text().splitlines()) == 1 + 8
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_a_grid_writes_a_page_of_its_runs(demo_grid, tmp_path):
+    path = tmp_path / "page.html"
+    assert demo_grid(finish, "--page", str(path)) == 0
+    content = PageContent(path.read_text())
+    assert content.data["run-data"]["size"] == 3
+    assert "3 of 3 runs" in content.text
+
+
+def test_a_plan_writes_no_page(demo_grid, tmp_path):
+    demo_grid(finish, "--page", str(tmp_path / "page.html"), "--dry-run")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_an_error_of_the_page_is_reported_and_does_not_stop_the_grid(
+    demo_grid, tmp_path, monkeypatch, capsys
+):
+    def fail(*args, **options):
+        raise ValueError("no ink")
+
+    monkeypatch.setattr(sweep_page, "write_page", fail)
+    assert demo_grid(finish, "--page", str(tmp_path / "page.html")) == 0
+    assert capsys.readouterr().out.count("the page could not be written: ValueError: no ink") == 1
+    assert len(list(tmp_path.rglob("result.json"))) == 3
+
+
+def test_an_override_is_not_taken_for_the_file_of_the_page(capsys):
+    with pytest.raises(SystemExit):
+        main(["grid", "table1", "--page", "task=rte"])
+    assert "'task=rte': expected a file that ends in .html" in capsys.readouterr().err
