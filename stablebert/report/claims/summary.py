@@ -6,6 +6,7 @@ from stablebert.report.claims.base import OUTCOMES, Reports, Verdict
 from stablebert.report.claims.optimizer import failure_pairs
 from stablebert.report.compare import Comparison
 from stablebert.report.sentences import row_name
+from stablebert.report.statistics.scores import MIN_RUNS
 from stablebert.text import count_of
 
 MAX_SENTENCES = 6
@@ -76,8 +77,21 @@ def _contrast_sentences(reports: Reports) -> list[str]:
                 labels = report.basis.labels
                 names = row_name(row.cell, labels), row_name(c.baseline, labels)
                 verdicts.setdefault(names, []).append(c)
+    if not verdicts:
+        return _describe_shortage(reports)
     ranking = sorted(verdicts.items(), key=lambda item: -sum(bool(c.mean_verdict) for c in item[1]))
     return [_count_comparisons(*names, own) for names, own in ranking]
+
+
+def _describe_shortage(reports: Reports) -> list[str]:
+    results = [result for report in reports.values() for result in report.basis.results]
+    n = sum(result.n for result in results)
+    if not n:
+        return []
+    return [
+        f"{count_of(n, 'run')} in {count_of(sum(r.n > 0 for r in results), 'cell')}: too few to "
+        f"compare two cells, which takes {MIN_RUNS} runs of each, of the same seeds."
+    ]
 
 
 def _count_comparisons(name: str, baseline: str, comparisons: Sequence[Comparison]) -> str:

@@ -71,3 +71,11 @@ def test_a_gap_also_shrinks_where_re_init_is_worse():
     effect = judge("C11", report(**worse)).effects[-1]
     assert effect.finding == "as claimed"
     assert effect.value.value == pytest.approx(-9)  # a gap of 1 instead of 10 points
+
+
+def test_the_sentence_compares_small_and_full_data():
+    scores = {("rte", "standard", "3epochs"): SHORT, ("rte", "standard", "longer"): LONG}
+    scores |= {("rte_1k", "standard", "3epochs"): SHORT}
+    scores |= {("rte_1k", "standard", "longer"): spaced_scores(0.75, 0.005, 20)}
+    sentence = judge("C11", make_report("table1", scores)).sentence
+    assert "by +15.0 points on 1,000 samples and by +8.0 on full data" in sentence

@@ -76,5 +76,13 @@ def test_there_are_at_most_six_sentences():
     assert len(summarize(make_report("methods", scores))) == MAX_SENTENCES
 
 
+def test_too_few_runs_to_compare_are_counted():
+    keys = [("rte", method, "3epochs") for method in ("standard", "sam")]
+    assert summarize(make_report("methods", {key: [0.7, 0.8] for key in keys})) == [
+        "4 runs in 2 cells: too few to compare two cells, which takes 5 runs of each, of the same "
+        "seeds."
+    ]
+
+
 def test_without_runs_there_is_nothing_to_say():
-    assert summarize(make_report("methods", {("rte", "standard", "3epochs"): [0.7]})) == []
+    assert summarize(make_report("methods", {("rte", "standard", "3epochs"): []})) == []
