@@ -10,6 +10,7 @@ from typing import Any
 
 from stablebert.runs.files import write_text
 from stablebert.signals import run_script
+from stablebert.text import count_of
 
 HEAD = """# Speed against the alternatives
 
@@ -41,7 +42,7 @@ def section(results: dict[str, Any], title: str) -> str:
         "roofline": (rate_rows,),
         "gpu": (step_rows, device_rows, parity_rows, rate_rows),
     }
-    lines = [f"## {title}", "", f"{machine['device']}, {machine['threads']} threads.", ""]
+    lines = [f"## {title}", "", f"{machine['device']}, {count_of(machine['threads'], 'thread')}.", ""]
     for rows in tables[results["mode"]]:
         lines += [*rows(tasks), ""]
     origins: dict[str, list[str]] = {}
