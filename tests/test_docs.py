@@ -313,6 +313,19 @@ def test_baselines_on_the_demo_page_are_those_of_the_records(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_readme_shows_what_a_report_prints(tmp_path, monkeypatch, capsys):
+    from stablebert.cli.main import main
+
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    page = text_of(ROOT / "README.md")
+    command = re.findall(r"^    stablebert (report bias_correction .*)$", page, re.MULTILINE)[0]
+    main(command.split())
+    blocks = [text for kind, text in FENCE.findall(page) if kind == "text"]
+    assert capsys.readouterr().out.rstrip("\n") + "\n" in blocks
+
+
+@pytest.mark.slow
 def test_library_example_of_the_readme_runs(tiny_bert, tmp_path, monkeypatch):
     import sys
     from types import ModuleType

@@ -1,13 +1,16 @@
 """`stablebert report all` and `stablebert report list`: every figure and table of the paper."""
 
+import os
 import shlex
+import signal
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from stablebert.cli.arguments import committed_folders
-from stablebert.cli.figures import write_figures
 from stablebert.cli.streams import print_errors
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep, read_sweep
@@ -18,7 +21,9 @@ from stablebert.report.analyses.base import Request
 from stablebert.report.cells import MODEL
 from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.everything import Collection, read_all_records, read_collections
-from stablebert.report.items import ITEMS, Item, overrides_at
+from stablebert.report.figures.draw import draw_figures
+from stablebert.report.figures.save import Format, save_figures
+from stablebert.report.items import COMPANIONS, ITEMS, Item, overrides_at
 from stablebert.report.layout import fit_table, wrap
 from stablebert.report.page.environment import check_packages
 from stablebert.report.page.write import write_page
@@ -27,61 +32,103 @@ from stablebert.report.render import Entry, Table
 from stablebert.report.sweep_report import save_report
 from stablebert.runs.identities import ContentError
 from stablebert.runs.run import Run
+from stablebert.signals import end_with_parent
 from stablebert.text import count_of, escape_controls
 
 
 def report_all(options: Namespace, request: Request, *, width: int) -> int:
-    """Write every report that the records allow, and print what there is and what is missing.
+    """Write every report, figure, and page that the records allow; print what there is and lacks.
 
     Raises:
-        ReportError: If there are no records, or the extra `report` is not installed.
+        ReportError: If there are no records; or, after the reports, if the extra `report` is not
+            installed.
     """
-    check_packages()
-    flags = ["--fresh"] if options.fresh else []
-    command = shlex.join(["stablebert", "report", "all", *options.overrides, *flags])
     collections = read_collections(options.overrides, committed_folders(options), request=request)
+    if not collections:
+        raise ReportError("no records; train a run with `stablebert train`")
     for collection in collections:
         folder = options.out / collection.name
         for report in collection.reports.values():
             save_report(report, folder)
-            if options.figures:
-                write_figures(report, folder, options.figures)
-        write_page(collection, folder / PAGE, commands=[command])
         print(_describe_collection(collection, folder, width=width))
-    if not collections:
-        raise ReportError("no records; train a run with `stablebert train`")
+    check_packages()
+    flags = ["--fresh"] if options.fresh else []
+    command = shlex.join(["stablebert", "report", "all", *options.overrides, *flags])
+    with _figure_workers() as pool:
+        formats = options.figures or DEFAULT_FORMATS
+        jobs = [job for x in collections for job in _draw(x, options.out / x.name, formats, pool)]
+        for collection in collections:  # while the workers write the files of figures
+            path = options.out / collection.name / PAGE
+            write_page(collection, path, commands=[command])
+            print(f"Page: {escape_controls(str(path))}")
+        files = [file for job in jobs for file in job.result()]
+    more = "" if options.figures else "; --figures all writes PDF and PNG too"
+    print(f"{count_of(len(jobs), 'figure')} in {count_of(len(files), 'file')}{more}")
     return 0
+
+
+DEFAULT_FORMATS: tuple[Format, ...] = ("svg",)
+PAGE = "report.html"
+
+
+def _draw(
+    collection: Collection, folder: Path, formats: Sequence[Format], pool: ProcessPoolExecutor
+) -> list[Future[list[Path]]]:
+    """Draw the figures of all reports, and let a pool of processes write their files."""
+    return [
+        pool.submit(save_figures, [figure], name, folder, formats)
+        for name, report in collection.reports.items()
+        for figure in draw_figures(report).all_figures
+    ]
+
+
+def _figure_workers() -> ProcessPoolExecutor:
+    """Return a pool of processes that write the files of figures."""
+    return ProcessPoolExecutor(
+        min(usable_cores(), CPU_WORKERS),
+        mp_context=get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(os.getpid(),),
+    )
+
+
+def _start_worker(parent: int) -> None:
+    """Leave Ctrl-C to the parent, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent(parent)
 
 
 def _describe_collection(collection: Collection, folder: Path, *, width: int) -> str:
     """Return the reports of a collection, and what is missing."""
     title = f"{collection.scale}, model {collection.model}: "
     lines = [wrap(title + count_of(len(collection.records), "run"), width), ""]
+    lines += [fit_table(_reports_table(collection), width), ""] if collection.reports else []
+    items: dict[str, list[str]] = {}
+    for absent in collection.absent:
+        items.setdefault(absent.command, []).append(absent.item.label)
+    if items:
+        lines.append("No runs yet for")
+        for command, labels in items.items():
+            lines += [wrap(f"  {', '.join(labels)}", width), f"    {escape_controls(command)}"]
+    problems = collection.problems[:_MOST_PROBLEMS]
+    lines += ["", *(wrap(problem, width) for problem in problems)] if problems else []
+    if (more := len(collection.problems) - _MOST_PROBLEMS) > 0:
+        lines.append(f"and {count_of(more, 'more problem')}")
+    return "\n".join([*lines, "", f"Reports: {escape_controls(str(folder))}", ""])
+
+
+def _reports_table(collection: Collection) -> Table:
     body = []
     for name, report in collection.reports.items():
         results = report.basis.results
         total = sum(len(result.cell.seeds) for result in results)
-        items = [item.name for item in ITEMS.values() if item.sweep == name]
-        texts = [str(len(results)), f"{sum(result.n for result in results)}/{total}"]
-        body.append([name, *texts, ", ".join(items) or "-"])
-    head = ["sweep", "cells", "runs", "shows"]
+        labels = [item.label for item in ITEMS.values() if item.sweep == name]
+        runs = f"{sum(result.n for result in results)}/{total}"
+        body.append([name, ", ".join(labels) or "-", str(len(results)), runs])
     rows = [[Entry(text=text) for text in line] for line in body]
-    lines += [fit_table(Table(title="", head=head, rows=rows, labels=1), width), ""]
-    commands: dict[str, list[str]] = {}
-    for absent in collection.absent:
-        commands.setdefault(absent.command, []).append(absent.item.name)
-    if commands:
-        lines.append("No runs yet for")
-        lines += [f"  {', '.join(x)}\n    {escape_controls(c)}" for c, x in commands.items()]
-    if collection.problems:
-        lines += [wrap(problem, width) for problem in collection.problems[:_MOST_PROBLEMS]]
-        if (more := len(collection.problems) - _MOST_PROBLEMS) > 0:
-            lines.append(f"and {count_of(more, 'more problem')}")
-    page = f"Page: {escape_controls(str(folder / PAGE))}"
-    return "\n".join([*lines, "", f"Files: {escape_controls(str(folder))}", page, ""])
+    return Table(title="", head=["sweep", "shows", "cells", "runs"], rows=rows, labels=2)
 
 
-PAGE = "report.html"
 _MOST_PROBLEMS = 3
 
 
@@ -127,7 +174,8 @@ def _progress_of(
     if not item.sweep:
         return _Progress(item=item, command="stablebert report all", total=0, done=0, time="-")
     keys = {text.partition("=")[0] for text in overrides}
-    own = [x for x in overrides_at(item, group.scale) if x.partition("=")[0] not in keys]
+    own = overrides_at(group.scale, item.sweep, item.overrides)
+    own = [text for text in own if text.partition("=")[0] not in keys]
     sweep = read_sweep(item.sweep)
     names_models = MODEL in sweep.parameters
     sweep = sweep.narrow(() if names_models else group.overrides).narrow([*own, *overrides])
@@ -167,10 +215,15 @@ def _progress_table(entries: Sequence[_Progress]) -> Table:
 
 def _commands(entries: Sequence[_Progress]) -> str:
     """Return each command once, below the items that it is for."""
-    items: dict[str, list[str]] = {}
+    items: dict[str, list[Item]] = {}
     for entry in entries:
-        items.setdefault(entry.command, []).append(entry.item.label)
-    return "".join(f"{', '.join(x)}\n    {command}\n" for command, x in items.items())
+        items.setdefault(entry.command, []).append(entry.item)
+    lines = []
+    for command, own in items.items():
+        labels = ", ".join(item.label for item in own)
+        others = " and ".join(COMPANIONS.get(own[0].sweep, ()))
+        lines += [f"{labels}, with runs of {others}" if others else labels, f"    {command}"]
+    return "\n".join([*lines, ""])
 
 
 def _remarks(group: ModelRecords, groups: Sequence[ModelRecords]) -> Iterator[str]:

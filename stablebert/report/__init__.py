@@ -8,6 +8,9 @@ The order of the modules is the order of the work:
 * `tables`, `sentences`, and `caption` build a document, `render` formats it, `export` makes CSV;
 * `analyses` answers further questions about the cells of a report;
 * `run_summary` describes one run;
-* `sweep_report` and `table3` write whole reports;
+* `sweep_report` and `table3` write whole reports; `terminal` prints a short one, which `layout`
+  fits to the width of the terminal;
+* `items` lists the paper's figures and tables, `contents` identifies runs by their records alone,
+  `narrowing` finds the part of a sweep that has been run, and `everything` reports on all sweeps;
 * `search` and `selection` choose settings by validation score; `collect` writes records to a file.
 """

@@ -70,18 +70,23 @@ class ModelRecords:
         """Name of the model; of one in a folder, its content and the name that has its settings."""
         if self.identity.startswith(f"{DEMO} ") and self.is_largest:
             return DEMO
-        if self.addresses:
-            return self.addresses[0]
-        cfg = compose([f"scale={self.scale}", *self.overrides])
-        return f"{self.digits}, like {'none' if self.overrides == _NO_RECIPE else cfg.model.name}"
+        return self.addresses[0] if self.addresses else f"{self.digits}, like {self._recipe}"
+
+    @property
+    def _recipe(self) -> str:
+        """Name of the model whose settings it has."""
+        if self.overrides == _NO_RECIPE:
+            return "none"
+        return compose([f"scale={self.scale}", *self.overrides]).model.name
 
     @property
     def name(self) -> str:
         """Name for files, which no other group has: scale, model, and digits of its content."""
         if self.model == self.scale:
             return self.scale
-        model = re.sub(r"[^A-Za-z0-9.-]+", "-", self.model.rpartition("/")[2])
-        return f"{self.scale}-{model}-{self.digits}"
+        full_name = self.addresses[0] if self.addresses else self._recipe
+        short_name = re.sub(r"[^A-Za-z0-9.-]+", "-", full_name.rpartition("/")[2])
+        return f"{self.scale}-{short_name}-{self.digits}"
 
     @property
     def digits(self) -> str:

@@ -11,13 +11,19 @@ from pathlib import Path
 
 from stablebert.config.compose import compose
 from stablebert.config.sweep import Sweep, read_sweep
+from stablebert.config.values import (
+    choices_of,
+    describe_allowed_overrides,
+    did_you_mean,
+    parse_override,
+)
 from stablebert.errors import ConfigError
 from stablebert.filesystem import expand_path
 from stablebert.report.analyses.base import Request
 from stablebert.report.cells import MODEL, Cell
 from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.expected import check_folders, possible_cells
-from stablebert.report.items import ITEMS, Item, overrides_at
+from stablebert.report.items import COMPANIONS, ITEMS, Item, overrides_at
 from stablebert.report.narrowing import (
     finished_seeds,
     narrow_cells,
@@ -64,18 +70,8 @@ class Collection:
 
 SWEEPS = (*dict.fromkeys(item.sweep for item in ITEMS.values() if item.sweep), "rate_optimizer")
 """Names of the sweeps of a collection, in the paper's order."""
-_COMPANIONS = {
-    "reinit_depth": ("method=standard", "length=3epochs"),
-    "weight_change": ("method=standard", "length=3epochs"),
-    "training_length": ("length=3epochs",),
-}
-"""Cells of `table1` that the paper's figures show next to those of a sweep."""
-_ALSO_RUN = {
-    "table4": ("trainer.precision=16-mixed,bf16-mixed,32-true",),
-    "reinit_depth": ("reinit.num_layers=0,1,2,3,4,5,6",),
-}
-"""Values that may have been run besides a sweep's own: a CPU has no 16-mixed, and a depth of 0
-re-initializes the pooler alone."""
+_ALSO_RUN = {"table4": ("trainer.precision=16-mixed,bf16-mixed,32-true",)}
+"""Values that may have been run instead of a sweep's own: a CPU has no 16-mixed."""
 
 
 def read_collections(
@@ -114,14 +110,31 @@ def read_all_records(
         ReportError: If `paths.runs` is not a folder.
     """
     parameters = Sweep("all", {}).narrow(overrides).parameters
-    if models := [text for text in overrides if text.startswith("model.")]:
-        raise ConfigError([f"{text}: the records name their models; drop it" for text in models])
+    _check_values(parameters)
     default = compose([]).paths.runs
     roots = [expand_path("paths.runs", x) for x in parameters.get("paths.runs", [default])]
     check_folders(roots)
     places = [*roots, *folders]
     records, problems = read_records(*places)
     return records, places, problems
+
+
+def _check_values(parameters: Mapping[str, Sequence[str]]) -> None:
+    """Check the values of overrides, as a sweep that they make invalid only has no report."""
+    problems = []
+    for key, texts in parameters.items():
+        if key.startswith("model."):
+            problems.append(f"{key}={','.join(texts)}: the records name their models; drop it")
+            continue
+        for text in texts:
+            try:
+                parse_override(text, key)
+            except ValueError:
+                near = did_you_mean(text, choices_of(key))
+                allowed = describe_allowed_overrides(key)
+                problems.append(f"{key}={text}: {key} takes {allowed}{near}")
+    if problems:
+        raise ConfigError(problems)
 
 
 def read_collection(
@@ -241,7 +254,8 @@ class _SweepCells:
         if not is_search:
             depths = self.possible("reinit_depth", "length=3epochs,longer")
             cells, notes = replace_depths(cells, depths, finished)
-        companions = self.possible("table1", *_COMPANIONS[name]) if name in _COMPANIONS else []
+        others = COMPANIONS.get(name, {}).items()
+        companions = [cell for x in others for cell in self.possible(x[0], *x[1])]
         candidates = [cell for search in SEARCHES.get(name, ()) for cell in self.possible(search)]
         all_cells = [*cells, *companions, *candidates]
         seeds = seeds_in_use(all_cells, finished, is_search=is_search)
@@ -286,5 +300,4 @@ def _cells_of_named_models(
 
 def _grid_command(item: Item, scale: str) -> str:
     """Return the command that trains the runs of an item's whole sweep."""
-    whole = replace(item, overrides=())
-    return shlex.join(["stablebert", "grid", item.sweep, *overrides_at(whole, scale)])
+    return shlex.join(["stablebert", "grid", item.sweep, *overrides_at(scale, item.sweep)])

@@ -1,6 +1,6 @@
 """The paper's figures and tables, each with the sweep whose runs it shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stablebert.config.sweep import read_sweep
@@ -44,16 +44,16 @@ _ALL = (
     _figure("fig1", "Bias of Adam's updates by step", "bias_ratio"),
     _figure("fig2", "Test scores without and with bias correction", "distribution",
             "bias_correction"),
-    _figure("fig3", "Training loss without and with bias correction, RTE", "loss",
+    _figure("fig3", "Training loss without and with bias correction, RTE", "convergence",
             "bias_correction", "task=rte"),
     _figure("fig4", "Expected test score of the best of k runs", "best_of_k", "bias_correction"),
     _table("table1", "Standard and Re-init, three epochs and longer", "table1"),
     _figure("fig5", "Depth of Re-init on RTE and MRPC", "depth", "reinit_depth", "task=rte,mrpc"),
-    _figure("fig6", "Training loss of standard and Re-init, RTE and MRPC", "loss",
+    _figure("fig6", "Training loss of standard and Re-init, RTE and MRPC", "convergence",
             "table1", "task=rte,mrpc", "length=3epochs"),
     _figure("fig7", "Weight change of four layers, RTE", "weight_change",
             "weight_change", "task=rte"),
-    _figure("fig8", "Number of steps, RTE to CoLA (1k)", "lengths", "training_length", _FIRST_1K),
+    _figure("fig8", "Number of steps, RTE to CoLA (1k)", "length", "training_length", _FIRST_1K),
     _table("table2", "The methods of Section 7", "table2"),
     _table("table3", "Data sets"),
     _table("table4", "Mixed and full precision", "table4"),
@@ -61,12 +61,12 @@ _ALL = (
     _figure("fig10", "Standard deviations by initialization and data order", "heat_map",
             "randomness"),
     _table("table5", "Bias correction on all of MNLI", "table5"),
-    _figure("fig11", "Training loss without and with bias correction, four tasks", "loss",
+    _figure("fig11", "Training loss without and with bias correction, four tasks", "convergence",
             "bias_correction"),
     _figure("fig12", "Expected validation score of the best of k runs", "best_of_k",
             "bias_correction"),
     _figure("fig13", "Depth of Re-init on all tasks", "depth", "reinit_depth"),
-    _figure("fig14", "Number of steps, SST-2 to MNLI (1k)", "lengths", "training_length",
+    _figure("fig14", "Number of steps, SST-2 to MNLI (1k)", "length", "training_length",
             _OTHER_1K),
     _figure("fig15", "Weight change of all layers, RTE", "weight_change",
             "weight_change", "task=rte"),
@@ -82,17 +82,29 @@ _ALL = (
 ITEMS = {item.name: item for item in _ALL}
 """All figures and tables with results, by name, in the order of the paper."""
 
+COMPANIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "reinit_depth": {"table1": ("method=standard", "length=3epochs"), "reinit_pooler": ()},
+    "weight_change": {"table1": ("method=standard", "length=3epochs")},
+    "training_length": {"table1": ("length=3epochs",)},
+}
+"""Other sweeps, with overrides, whose runs the paper's figures show next to those of a sweep."""
 
-def overrides_at(item: Item, scale: str) -> list[str]:
-    """Return the overrides that narrow an item's sweep to it at a scale.
+
+def overrides_at(scale: str, sweep_name: str, overrides: Sequence[str] = ()) -> list[str]:
+    """Return the overrides of a shipped sweep at a scale.
 
     The demo has no 1,000-sample tasks; the tasks of the same name take their place.
+
+    Args:
+        scale: The scale.
+        sweep_name: Name of the sweep.
+        overrides: Overrides of an item.
     """
-    sweep = read_sweep(item.sweep).narrow(item.overrides)
-    overrides = [] if sweep.parameters.get("scale") == (scale,) else [f"scale={scale}"]
+    sweep = read_sweep(sweep_name).narrow(overrides)
+    scales = [] if sweep.parameters.get("scale") == (scale,) else [f"scale={scale}"]
     tasks = sweep.parameters["task"]
     demo_tasks = dict.fromkeys(task.removesuffix("_1k") for task in tasks)
     if scale != DEMO or (*demo_tasks,) == tasks:
-        return [*overrides, *item.overrides]
-    others = [text for text in item.overrides if not text.startswith("task=")]
-    return [*overrides, f"task={','.join(demo_tasks)}", *others]
+        return [*scales, *overrides]
+    others = [text for text in overrides if not text.startswith("task=")]
+    return [*scales, f"task={','.join(demo_tasks)}", *others]

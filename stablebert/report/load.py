@@ -13,7 +13,7 @@ from stablebert.report.expected import (
     expect_cells,
     read_sweep_records,
 )
-from stablebert.report.items import Item, overrides_at
+from stablebert.report.items import overrides_at
 from stablebert.report.records import ReportError, read_records
 from stablebert.report.search import best_of_search, search_sweeps
 from stablebert.report.sweep_report import SweepReport, build_report
@@ -79,12 +79,11 @@ def _check_scales(sweep: Sweep, records: Iterable[RunRecord], places: Iterable[P
     scales = _scales(sweep)
     if not counts or any(scale in counts for scale in scales):
         return
-    item = Item(name="", title="", sweep=sweep.name)
     folders, names = ", ".join(map(str, places)), " or ".join(scales)
     lines = [f"{sweep.name}: no records of scale {names} in {folders}; there are"]
     for scale, count in counts.most_common():
         shipped = sweep.name in shipped_sweeps()
-        overrides = overrides_at(item, scale) if shipped else [f"scale={scale}"]
+        overrides = overrides_at(scale, sweep.name) if shipped else [f"scale={scale}"]
         command = shlex.join(["stablebert", "report", sweep.name, *overrides])
         lines.append(f"{count_of(count, 'record')} of scale {scale}: `{command}`")
     raise ReportError("\n".join([*lines, "Or report on everything: `stablebert report all`"]))

@@ -3,6 +3,8 @@
 import pytest
 
 from stablebert.cli.main import main
+from stablebert.report import extra
+from stablebert.report.figures.draw import Drawings
 from stablebert.report.items import ITEMS
 from stablebert.report.layout import width_of
 from tests.helpers.collections import OTHER, config_record, config_records
@@ -28,6 +30,13 @@ def report(tmp_path, monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Let `report all` draw nothing, which takes most of its time."""
+    nothing = Drawings(figures={}, obstacles={})
+    monkeypatch.setattr("stablebert.report.figures.draw.draw_figures", lambda _: nothing)
+
+
 STANDARD = config_records(*MINI, seeds=range(5))
 REINIT = config_records(*MINI, "method=reinit", seeds=range(5), score=0.8)
 
@@ -39,6 +48,7 @@ def lines_of(text, start):
 # ---------------------------------------------------------------- all
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_all_reports_are_written_in_a_folder_per_model(report, tmp_path):
     report("all", records=[*STANDARD, *REINIT, *config_records(*MINI, model=OTHER)])
     found = {path.relative_to(tmp_path / "out") for path in tmp_path.glob("out/*/*.md")}
@@ -46,14 +56,34 @@ def test_all_reports_are_written_in_a_folder_per_model(report, tmp_path):
     assert len({path.parent for path in found}) == 2
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_all_counts_the_runs_of_each_sweep(report):
     output = report("all", records=[*STANDARD, *REINIT]).out
-    assert lines_of(output, "table1") == ["table1 2 10/10 table1, fig6"]
+    assert lines_of(output, "table1") == ["table1 Table 1, Figure 6 2 10/10"]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_all_says_what_is_missing_and_how_to_get_it(report):
     output = report("all", records=STANDARD).out
-    assert "  fig9, fig10\n    stablebert grid randomness scale=mini\n" in output
+    assert "Figure 9, Figure 10\n    stablebert grid randomness scale=mini\n" in output
+
+
+@pytest.mark.slow
+def test_all_draws_figures_in_every_format(report, tmp_path):
+    output = report("all", records=STANDARD).out
+    files = {path.name for path in tmp_path.glob("out/*/table1-distribution.*")}
+    assert files == {f"table1-distribution.{x}" for x in ("svg", "pdf", "png")}
+    drawn = [*tmp_path.glob("out/*/*.svg")]
+    assert f"{len(drawn)} figures, {3 * len(drawn)} files: " in output
+
+
+def test_without_the_extra_reports_are_written_and_the_error_says_how_to_get_figures(
+    report, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    errors = report("all", records=STANDARD, status=1).err
+    assert "pip install 'stablebert[report]'" in errors
+    assert [*tmp_path.glob("out/*/table1.md")]
 
 
 def test_all_of_nothing_is_an_error(report):
@@ -106,9 +136,10 @@ def test_time_is_that_of_finished_runs_on_two_workers(report, monkeypatch):
 
 def test_the_command_of_each_item_is_named(report):
     command = "stablebert grid training_length task=rte,mrpc,stsb,cola scale=demo"
-    assert f"Figure 8\n    {command}" in report("list", "scale=demo").out
+    assert f"Figure 8, with runs of table1\n    {command}" in report("list", "scale=demo").out
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("name", ["all", "list"])
 def test_nothing_is_located(report, monkeypatch, name):
     def fail(*_):

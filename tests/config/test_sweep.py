@@ -16,6 +16,8 @@ SHIPPED = {
     "table1": (960, 48),
     "bias_correction": (400, 8),
     "reinit_depth": (1440, 72),
+    "reinit_pooler": (240, 12),
+    "weight_change": (320, 16),
     "table2": (640, 32),
     "table7": (640, 32),
     "llrd": (480, 24),
@@ -27,6 +29,7 @@ SHIPPED = {
     "training_length_stsb": (48, 6),
     "training_length_cola": (32, 4),
     "table4": (160, 8),
+    "table5": (6, 2),
     "rate_optimizer": (2240, 112),
     "randomness": (200, 2),
 }

@@ -76,14 +76,16 @@ def test_reports_are_in_the_order_of_the_paper(read):
 
 def test_the_depths_of_reinit_are_next_to_standard(read):
     depths = [
-        x for n in (2, 3) for x in config_records(*MINI, "method=reinit", f"reinit.num_layers={n}")
+        x
+        for n in (0, 2, 3)
+        for x in config_records(*MINI, "method=reinit", f"reinit.num_layers={n}")
     ]
     (collection,) = read(*table1(), *depths)
     found = [
         (r.cell.method, r.cell.params.get("reinit.num_layers"), r.n)
         for r in collection.reports["reinit_depth"].basis.results
     ]
-    assert found == [("standard", None, 3), *(("reinit", str(n), 3) for n in (1, 2, 3))]
+    assert found == [("standard", None, 3), *(("reinit", str(n), 3) for n in (0, 1, 2, 3))]
 
 
 def test_table_7_has_the_models_that_it_names(read):
@@ -141,6 +143,11 @@ def test_an_unknown_key_is_refused(read):
         read(overrides=["scaling=mini"])
 
 
+def test_a_value_that_a_key_does_not_take_is_refused(read):
+    with pytest.raises(ConfigError, match=r"task=rtee: task takes .*did you mean"):
+        read(overrides=["task=rtee"])
+
+
 def test_items_without_runs_are_absent_with_the_command_that_runs_them(read):
     (collection,) = read(*table1())
     absent = {x.item.name: x.command for x in collection.absent}
@@ -187,3 +194,10 @@ def test_all_figures_and_tables_are_items():
 
 def test_a_collection_covers_every_item():
     assert {item.sweep for item in ITEMS.values()} - {""} <= {*SWEEPS}
+
+
+def test_every_figure_names_the_kind_that_draws_it():
+    from stablebert.report.figures.registry import FIGURES
+
+    drawn = {item: kind.name for kind in FIGURES.values() for item in kind.items}
+    assert {item.name: item.figure for item in ITEMS.values() if item.figure} == drawn

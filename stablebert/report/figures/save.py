@@ -32,24 +32,34 @@ def save_figures(
     out.mkdir(parents=True, exist_ok=True)
     files = []
     for figure in figures:
+        svg = _render_svg(figure.specification)  # most of the time, so once for all formats
         for format_name in formats:
             files.append(out / f"{name}-{figure.name}.{format_name}")
-            write_bytes(files[-1], render_figure(figure.specification, format_name))
+            write_bytes(files[-1], _convert(svg, format_name))
     return files
 
 
 def render_figure(specification: Specification, format_name: Format) -> bytes:
-    """Return the content of a figure's file; the network is not used."""
+    """Return the content of a figure's file."""
+    return _convert(_render_svg(specification), format_name)
+
+
+def _render_svg(specification: Specification) -> str:
+    """Return a figure as SVG; the network is not used."""
     import vl_convert
 
     from stablebert.report.figures.style import LIGHT
 
     no_urls: list[str] = []
+    svg: str = vl_convert.vegalite_to_svg(specification, config=LIGHT, allowed_base_urls=no_urls)
+    return svg
+
+
+def _convert(svg: str, format_name: Format) -> bytes:
+    import vl_convert
+
     if format_name == "svg":
-        text = vl_convert.vegalite_to_svg(specification, config=LIGHT, allowed_base_urls=no_urls)
-        return text.encode()
+        return svg.encode()
     if format_name == "pdf":
-        return vl_convert.vegalite_to_pdf(specification, config=LIGHT, allowed_base_urls=no_urls)
-    return vl_convert.vegalite_to_png(
-        specification, config=LIGHT, scale=PNG_SCALE, allowed_base_urls=no_urls
-    )
+        return vl_convert.svg_to_pdf(svg)
+    return vl_convert.svg_to_png(svg, scale=PNG_SCALE)
