@@ -42,7 +42,8 @@ def section(results: dict[str, Any], title: str) -> str:
         "roofline": (rate_rows,),
         "gpu": (step_rows, device_rows, parity_rows, rate_rows),
     }
-    lines = [f"## {title}", "", f"{machine['device']}, {count_of(machine['threads'], 'thread')}.", ""]
+    threads = count_of(machine["threads"], "thread")
+    lines = [f"## {title}", "", f"{machine['device']}, {threads}.", ""]
     for rows in tables[results["mode"]]:
         lines += [*rows(tasks), ""]
     origins: dict[str, list[str]] = {}
