@@ -2,6 +2,7 @@
 
 import pytest
 
+from stablebert.cli import collections
 from stablebert.cli.main import main
 from stablebert.report import extra
 from stablebert.report.figures.draw import Drawings
@@ -34,7 +35,8 @@ def report(tmp_path, monkeypatch, capsys):
 def no_figures(monkeypatch):
     """Let `report all` draw nothing, which takes most of its time."""
     nothing = Drawings(figures={}, obstacles={})
-    monkeypatch.setattr("stablebert.report.figures.draw.draw_figures", lambda _: nothing)
+    monkeypatch.setattr(collections, "draw_figures", lambda _: nothing)
+    monkeypatch.setattr(collections, "write_page", lambda *_, **__: None)
 
 
 STANDARD = config_records(*MINI, seeds=range(5))
@@ -69,12 +71,19 @@ def test_all_says_what_is_missing_and_how_to_get_it(report):
 
 
 @pytest.mark.slow
-def test_all_draws_figures_in_every_format(report, tmp_path):
+def test_all_writes_figures_and_a_page(report, tmp_path):
     output = report("all", records=STANDARD).out
-    files = {path.name for path in tmp_path.glob("out/*/table1-distribution.*")}
-    assert files == {f"table1-distribution.{x}" for x in ("svg", "pdf", "png")}
     drawn = [*tmp_path.glob("out/*/*.svg")]
-    assert f"{len(drawn)} figures, {3 * len(drawn)} files: " in output
+    assert "table1-distribution.svg" in {path.name for path in drawn}
+    assert f"{len(drawn)} figures in {len(drawn)} files; --figures all" in output
+    assert [*tmp_path.glob("out/*/report.html")]
+
+
+@pytest.mark.slow
+def test_all_writes_figures_in_the_requested_formats(report, tmp_path):
+    report("all", "--figures", "pdf,png", records=STANDARD)
+    files = {path.name for path in tmp_path.glob("out/*/table1-distribution.*")}
+    assert files == {"table1-distribution.pdf", "table1-distribution.png"}
 
 
 def test_without_the_extra_reports_are_written_and_the_error_says_how_to_get_figures(
