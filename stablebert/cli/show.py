@@ -3,8 +3,9 @@
 import os
 import shutil
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
 from stablebert.cli.arguments import RESULTS, command_parser, positive_int
 from stablebert.report.show.find import find_run, split_arguments
@@ -20,6 +21,12 @@ def show(argv: Sequence[str]) -> int:
         view = view_run(*runs, rows=options.rows, source=options.data)
     else:
         view = view_two_runs(*runs, rows=options.rows, source=options.data)
+    if options.html:
+        from stablebert.report.show.page import write_view  # what it imports takes a second
+
+        write_view(view, options.html)
+        print(options.html)
+        return 0
     text = render_view(
         view,
         width=shutil.get_terminal_size().columns,
@@ -52,7 +59,25 @@ def _options(argv: Sequence[str]) -> Namespace:
         help="data.source for the texts of these rows (default: that of the run); it is never "
         "downloaded",
     )
+    parser.add_argument(
+        "--html",
+        nargs="?",
+        type=_page_file,
+        const=Path("show.html"),
+        metavar="FILE",
+        help="write a page instead of printing (default: show.html)",
+    )
     return parser.parse_intermixed_args(argv)
+
+
+def _page_file(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".html" or path.is_dir():
+        raise ArgumentTypeError(
+            f"{text!r}: expected a file that ends in .html; --html without a file must be the last "
+            "argument"
+        )
+    return path
 
 
 def _prints_plots() -> bool:

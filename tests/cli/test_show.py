@@ -124,6 +124,28 @@ def test_plots_are_ascii_where_the_encoding_lacks_their_characters(run, monkeypa
     assert sys.stdout.getvalue().isascii()
 
 
+# ---------------------------------------------------------------- pages
+
+
+def test_a_page_is_written_on_request(run, tmp_path, capsys):
+    file = tmp_path / "pages/one.html"
+    assert main(["show", str(run.folder), f"--html={file}"]) == 0
+    assert capsys.readouterr().out == f"{file}\n"
+    assert "<h1>RTE standard 3epochs seed 1</h1>" in file.read_text()
+
+
+def test_a_page_has_a_default_name(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["show", str(run.folder), "--html"]) == 0
+    assert (tmp_path / "show.html").is_file()
+
+
+def test_a_run_after_the_option_is_not_taken_for_a_file(run, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["show", "--html", str(run.folder)])
+    assert "expected a file that ends in .html" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- a trained run
 
 

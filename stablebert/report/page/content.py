@@ -87,7 +87,7 @@ class PageBuilder:
         shown_kinds = {"distribution", *(item.figure for item in items)}
         figures: dict[bool, list[PageFigure]] = {True: [], False: []}
         for kind, own in draw_figures(report).figures.items():
-            figures[kind in shown_kinds] += map(self._add_figure, own)
+            figures[kind in shown_kinds] += map(self.add_figure, own)
         section = SweepSection(
             key=self._key("sweep"),
             name=report.name,
@@ -119,7 +119,8 @@ class PageBuilder:
         self._tables += page_tables
         return page_tables
 
-    def _add_figure(self, figure: Figure) -> PageFigure:
+    def add_figure(self, figure: Figure) -> PageFigure:
+        """Return a figure with a key of its own."""
         page_figure = PageFigure(key=self._key("figure"), figure=figure)
         self._figures.append(page_figure)
         return page_figure
