@@ -47,9 +47,8 @@ CONFIG: Mapping[str, Any] = {
         "domainColor": GRAY,
         "tickColor": GRAY,
     },
-    "axisYQuantitative": {
-        "labelFlush": True
-    },  # a label above the axis would shift the title of its panel
+    # a label that overlaps the end of its axis would shift the title of the panel
+    "axisYQuantitative": {"labelFlush": True},
     "header": {"labelFontSize": 12, "labelFontWeight": "bold", "labelLimit": 0},
     "legend": {
         "orient": "bottom",
@@ -60,6 +59,8 @@ CONFIG: Mapping[str, Any] = {
         "titleFontWeight": "normal",
         "labelLimit": 0,
         "symbolLimit": 0,
+        "offset": 16,
+        "layout": {"expr": "{bottom: {anchor: 'start', direction: 'vertical'}}"},
     },
     "title": {"fontSize": 12},
     "view": {"stroke": None},
@@ -135,7 +136,7 @@ def draw_panels(
         .resolve_axis(x="independent")
     )
     if "y" in independent:  # labels of the axis between the panels must not shift these
-        facets = facets.properties(bounds="flush", spacing={"row": 80, "column": 60})
+        facets = facets.properties(bounds="flush", spacing={"row": 100, "column": 60})
     content: Specification = facets.to_dict()
     data = [{key: _json_value(x) for key, x in {**lists, **row}.items()} for row in rows]
     return {**content, "config": dict(CONFIG), "datasets": {_DATA.name: data}}
