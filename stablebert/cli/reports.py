@@ -16,7 +16,6 @@ from stablebert.cli.arguments import (
     grid_command,
     sweep_parser,
 )
-from stablebert.cli.collections import report_all, report_list
 from stablebert.cli.figures import add_figures_option, write_figures
 from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
@@ -38,21 +37,27 @@ from stablebert.report.terminal import Advice, render_terminal
 from stablebert.runs.record import RunRecord
 from stablebert.text import count_of
 
+MANY = ("all", "list")
+"""Names in place of a sweep that stand for all of them."""
+
 
 def report(argv: Sequence[str]) -> int:
     """Print a sweep's table and write it as Markdown, CSV and LaTeX."""
     options = _report_options(argv)
     width = shutil.get_terminal_size().columns
-    if options.sweep == "list":
-        return report_list(options, width=width)
-    if options.sweep == "all":
+    if options.sweep in MANY:
+        from stablebert.cli.collections import report_all, report_list  # pages load templates
+
+        if options.sweep == "list":
+            return report_list(options, width=width)
         return report_all(options, _request(options), width=width)
     folders = committed_folders(options)
     if options.sweep == "table3":  # statistics of the data: any runs will do, no sweep needed
         runs = expand_path("paths.runs", compose(options.overrides).paths.runs)
         check_folders([runs])
         records, problems = read_records(runs, *folders)
-        print(write_table3(records, problems, options.out))
+        table_width = None if options.full else width
+        print(write_table3(records, problems, options.out, width=table_width))
         if not records:
             raise _nothing_found(options, [runs, *folders], "train a run with `stablebert train`")
         return 0
@@ -117,7 +122,7 @@ def _report_options(argv: Sequence[str]) -> Namespace:
         parser.error(f"table3 describes data and has no analyses; remove {', '.join(names)}")
     if options.sweep in ("table3", "list") and options.figures:
         parser.error(f"{options.sweep} has no figures; remove --figures")
-    if options.sweep in ("all", "list") and (names := [*names, *(["--full"] * options.full)]):
+    if options.sweep in MANY and (names := [*names, *(["--full"] * options.full)]):
         parser.error(f"{options.sweep} is about many sweeps; remove {', '.join(names)}")
     return options
 

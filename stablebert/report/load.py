@@ -17,7 +17,7 @@ from stablebert.report.items import overrides_at
 from stablebert.report.records import ReportError, read_records
 from stablebert.report.search import best_of_search, search_sweeps
 from stablebert.report.sweep_report import SweepReport, build_report
-from stablebert.runs.identities import ContentError
+from stablebert.runs.identities import AmbiguousModelError, ContentError
 from stablebert.runs.record import RunRecord
 from stablebert.text import count_of
 
@@ -55,13 +55,10 @@ def _read_basis(sweep: Sweep, extra_folders: Sequence[Path]) -> SweepRecords:
     _check_scales(sweep, records, places)
     try:
         return expect_cells(sweep, records, problems)
-    except ContentError as error:
-        if len({record.model for record in records if record.scale in _scales(sweep)}) < 2:
-            raise
+    except AmbiguousModelError as error:
         command = f"stablebert report all scale={','.join(_scales(sweep))}"
         raise ContentError(
-            f"{error}\nThe records are of several models; `{command}` reports on each of them. Or "
-            "give model.name, and data.source, where they are."
+            f"{error}\n`{command}` reports on the runs of each model; or give model.name."
         ) from error
 
 

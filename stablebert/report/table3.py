@@ -6,10 +6,12 @@ from pathlib import Path
 
 from stablebert.report.cells import task_title
 from stablebert.report.files import csv_text, save_text
+from stablebert.report.layout import fit_table, wrap
 from stablebert.report.paper import differs_from_printed, paper_data
 from stablebert.report.render import Document, Entry, Table, render_text, save_document
 from stablebert.runs.record import RunRecord
 from stablebert.tasks import TASKS
+from stablebert.text import count_of
 
 _ROWS = ("train_rows", "val_rows", "test_rows")
 COLUMNS = (*_ROWS, "majority_val", "majority_test")
@@ -17,7 +19,9 @@ Facts = tuple[float, ...]
 """Values of `COLUMNS`: rows of the splits, majority scores x 100."""
 
 
-def write_table3(records: Iterable[RunRecord], problems: Sequence[str], out: Path) -> str:
+def write_table3(
+    records: Iterable[RunRecord], problems: Sequence[str], out: Path, *, width: int | None = None
+) -> str:
     """Write `table3.md`, `.csv`, and `.tex`, and return the table as plain text.
 
     A 1,000-sample task trains on 1,000 rows (the paper's Section 3) and shares its other splits
@@ -27,10 +31,12 @@ def write_table3(records: Iterable[RunRecord], problems: Sequence[str], out: Pat
         records: Finished runs of any sweeps.
         problems: Files that could not be read.
         out: Folder of the files.
+        width: Number of columns that the text must fit into, with the paper's numbers below ours;
+            None for all of them in a line.
     """
     facts = _facts_by_task(records)
     generated_tasks = [key for key in sorted(facts) if key[0]]
-    body, lines, notes = [], [], []
+    body, lines, several = [], [], []
     for scale, task in [*(("", task) for task in TASKS), *generated_tasks]:
         title = task_title(task, scale)
         paper_values = {column: _paper_value(task, column) for column in COLUMNS}
@@ -41,16 +47,37 @@ def write_table3(records: Iterable[RunRecord], problems: Sequence[str], out: Pat
             body.append(_entries(title, ours, paper_values, differing))
             lines.append(_csv_line(title, ours, paper_values, differing))
         if len(variants) > 1:
-            notes.append(f"{title}: the records used several data sets, one row each")
+            several.append(title)
     head = ["task"]
     for column in COLUMNS:
         head += [column.replace("_", " "), "paper"]
     table = Table(title="Data", head=head, rows=body, labels=1)
-    caption = [*_CAPTION, *notes, *(f"skipped: {problem}" for problem in problems)]
-    document = Document(title="table3", tables=[table], caption=caption)
+    caption = [*_CAPTION]
+    if several:
+        caption.append(f"{', '.join(several)}: the records used several data sets, one row each")
+    skipped = [f"skipped: {problem}" for problem in problems]
+    document = Document(title="table3", tables=[table], caption=[*caption, *skipped])
     save_document(document, out)
     save_text(out / "table3.csv", csv_text(list(lines[0]), lines))
-    return render_text(document)
+    if width is None:
+        return render_text(document)
+    if skipped:
+        caption.append(f"skipped: {count_of(len(skipped), 'file')}; --full lists them")
+    legend = "\n".join(wrap(line, width) for line in caption)
+    return f"{fit_table(_with_paper_below(table), width)}\n\n{legend}\n"
+
+
+def _with_paper_below(table: Table) -> Table:
+    """Return a table with the paper's numbers below ours; a demo task has none to compare with."""
+    rows = []
+    for title, *entries in table.rows:
+        ours, paper = entries[::2], entries[1::2]
+        blank = Entry(text="")
+        if has_runs := any(entry.text != "-" for entry in ours):
+            rows.append([title, blank, *ours])
+        if not title.text.startswith("demo-"):
+            rows.append([blank if has_runs else title, Entry(text="paper"), *paper])
+    return Table(title=table.title, head=["task", "", *table.head[1::2]], rows=rows, labels=2)
 
 
 _CAPTION = (

@@ -7,11 +7,11 @@ writes has one row per number instead. Nothing here imports torch.
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import NoneType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stablebert.runs.history_line import parse_line
 from stablebert.runs.parquet import (
     identity_columns,
     number_column,
@@ -23,7 +23,6 @@ from stablebert.runs.parquet import (
 )
 from stablebert.runs.record import Key
 from stablebert.runs.seeds import Seeds
-from stablebert.runs.strict_json import parse_object
 
 _IDENTITY = ("config_id", "seed_init", "seed_data", "name")
 """Columns with one value for all rows of a series."""
@@ -44,22 +43,6 @@ class Series:
 
 History = Mapping[str, Series]
 """Logged quantities by name, such as `val/score` or `weight_change/layer_00`."""
-
-
-def parse_line(line: bytes) -> tuple[int, dict[str, float | None]]:
-    """Return the step and the logged numbers of a line; numbers that are not finite are None.
-
-    Raises:
-        ValueError: If the line is damaged.
-    """
-    numbers = parse_object(line)
-    step = numbers.pop("step", None)
-    if type(step) is not int:
-        raise ValueError(f"step={step!r}: expected an integer")
-    for name, value in numbers.items():
-        if type(value) not in (int, float, NoneType):
-            raise ValueError(f"{name}={value!r}: expected a number")
-    return step, numbers
 
 
 def parse_history(content: bytes) -> History:

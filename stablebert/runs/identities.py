@@ -25,6 +25,10 @@ class ContentError(ActionableError):
     """Data or model is not available, and the records do not tell which content was used."""
 
 
+class AmbiguousModelError(ContentError):
+    """The model is not available, and the records used several."""
+
+
 class Identities:
     """Identifier of runs, with which reports and plans work without data and model.
 
@@ -108,7 +112,8 @@ class Identities:
         counts = self._counts.get((part, cfg.scale, cfg.task), Counter())
         if len(counts) != 1 or not _may_be_at(self._addresses[next(iter(counts))], name, revision):
             text = ", ".join(f"{identity} in {count}" for identity, count in counts.most_common())
-            raise ContentError(
+            is_ambiguous = part == "model" and len(counts) > 1
+            raise (AmbiguousModelError if is_ambiguous else ContentError)(
                 f"{self._missing[address]}\nThe records of {cfg.scale} {cfg.task} do not tell "
                 f"which {part} it is either: {text or 'there are none'}."
             )

@@ -16,7 +16,7 @@ from stablebert.config.serialize import as_dict
 from stablebert.errors import mask_credentials
 from stablebert.filesystem import read_bytes
 from stablebert.runs.files import HISTORY, PREDICTIONS, RESULT
-from stablebert.runs.history import parse_line
+from stablebert.runs.history_line import parse_line
 from stablebert.runs.record import RunRecord, serialize_record
 from stablebert.runs.seeds import Seeds
 from stablebert.tracking.client import usage_problem

@@ -186,7 +186,7 @@ def test_a_report_on_several_models_advises_to_report_on_each(report, monkeypatc
     records = [*STANDARD, *config_records(*MINI, model=OTHER)]
     overrides = ("scale=mini", "task=cola_1k", "data.source=/absent", "model.name=/absent")
     errors = report("table1", *overrides, records=records, status=1).err
-    assert "`stablebert report all scale=mini` reports on each of them" in errors
+    assert "`stablebert report all scale=mini` reports on the runs of each model" in errors
 
 
 def test_a_report_has_the_width_of_the_terminal(report, monkeypatch, tmp_path):

@@ -55,7 +55,7 @@ def _check_reports(study, damage, expected):
     assert shown == expected, damage
     if damage.is_reported:
         place = damage.place.removeprefix(f"{study.home}/")
-        table3 = study.command("report", "table3")
+        table3 = study.command("report", "table3", "--full")
         for text in (report[1], collect[2], table3[1]):
             assert f"skipped: {place}" in text.replace(f"{study.home}/", ""), (damage, text)
 

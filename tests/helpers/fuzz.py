@@ -37,7 +37,7 @@ parameters:
 """
 OPTIONS = {
     "grid": ["--fresh", "--dry-run", "--retry-crashed", "--workers", "--workers-per-gpu"],
-    "report": ["--fresh", "--out", "--analysis", "--margin", "--target"],
+    "report": ["--fresh", "--full", "--out", "--analysis", "--margin", "--target"],
     "select": ["--fresh"],
     "collect": ["--from-wandb"],
     "agent": ["--agents", "--count"],

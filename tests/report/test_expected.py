@@ -2,6 +2,7 @@
 
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,8 +10,10 @@ from stablebert.config.compose import compose
 from stablebert.config.identity import config_id
 from stablebert.config.sweep import read_sweep
 from stablebert.report import expected
-from stablebert.report.expected import check_folders, read_sweep_records
+from stablebert.report.expected import check_folders, possible_cells, read_sweep_records
 from stablebert.report.records import ReportError
+from stablebert.runs.identities import ContentError
+from stablebert.runs.run import Run
 from tests.helpers.records import make_cell, make_record, store_record
 
 DATA, MODEL = "sha256:0123", "org/bert@c0ffee"
@@ -86,3 +89,28 @@ def test_unreadable_files_are_noted_after_assumptions(sweep, tmp_path):
 def test_a_cell_says_among_how_many_values_its_own_was_selected(sweep, monkeypatch):
     monkeypatch.setattr(expected, "count_compared_values", lambda cfg, seeds, explicit: 6)
     assert {c.settings for c in read_sweep_records(sweep).cells} == {6}
+
+
+# ---------------------------------------------------------------- possible cells
+
+
+def identify(cfg):
+    """Return a run, and none for CoLA, whose data no record names."""
+    if cfg.task == "cola":
+        raise ContentError("no record names its data")
+    return Run(cfg, f"{cfg.task}-{cfg.method}-{cfg.length}", Path())
+
+
+def possible(*overrides):
+    cells = possible_cells(read_sweep("table1").narrow(overrides), SimpleNamespace(run=identify))
+    return [(cell.task, cell.length) for cell in cells]
+
+
+def test_a_combination_that_is_invalid_is_not_possible():
+    overrides = ("scale=demo", "task=rte,rte_1k", "method=standard", "seed=0")
+    assert possible(*overrides) == [("rte", "3epochs"), ("rte", "longer")]
+
+
+def test_a_combination_whose_data_is_unknown_is_not_possible():
+    overrides = ("task=cola,rte", "method=standard", "length=3epochs", "seed=0,1")
+    assert possible(*overrides) == [("rte", "3epochs")]

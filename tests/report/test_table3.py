@@ -82,5 +82,34 @@ def test_the_command_prints_the_papers_numbers_and_fails_without_records(tmp_pat
     assert f"table3: no record belongs to it in {tmp_path}; train a run" in output.err
 
 
+RECORDS = [make_record(make_cell(scale=scale), majority=MAJORITY) for scale in ("mini", "demo")]
+
+
+def test_a_narrow_table_has_the_papers_numbers_below_ours(tmp_path):
+    text = write_table3(RECORDS, [], tmp_path, width=80)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert lines[2:5] == [
+        "RTE 2,490 138* 139 52.9 52.5",
+        "paper 2.5k 139 139 52.9 52.5",
+        "MRPC paper 3.7k 204 205 81.3 81.2",
+    ]
+
+
+def test_a_demo_task_has_no_row_of_the_paper_in_a_narrow_table(tmp_path):
+    table, _, _ = write_table3(RECORDS, [], tmp_path, width=80).partition("\n\n")
+    assert table.splitlines()[-1].split()[:3] == ["demo-rte", "2,490", "138"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_narrow_table_fits(tmp_path, width):
+    text = write_table3(RECORDS, ["x: torn"], tmp_path, width=width)
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_narrow_table_counts_unreadable_files(tmp_path):
+    text = write_table3(RECORDS, ["x: torn"], tmp_path, width=80)
+    assert text.endswith("skipped: 1 file; --full lists them\n")
+
+
 def test_one_data_set_per_task_needs_no_note(table):
     assert "several data sets" not in table[0]
