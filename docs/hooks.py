@@ -71,8 +71,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if link == DEMO_PAGE:
             return match[0]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(origin), link))
-        in_site = target.startswith("docs/") and target.endswith((".md", ".png", ".svg"))
-        if target not in SHARED and not in_site:
+        is_page = target.startswith("docs/") and target.endswith((".md", ".png", ".svg"))
+        if target not in SHARED and not is_page:
             return text
         there = posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(uri) or ".")
         return f"[{text}]({there}{anchor or ''})"

@@ -87,9 +87,10 @@ def page_html(
 
 
 def _describe_collection(collection: Collection) -> str:
+    model = "" if collection.model == collection.scale else f", model {collection.model}"
     text = (
-        f'Scale {collection.scale}, model {collection.model}: what of "Revisiting Few-sample BERT '
-        'Fine-tuning" (Zhang et al., ICLR 2021) shows in these runs.'
+        f'Scale {collection.scale}{model}: what of "Revisiting Few-sample BERT Fine-tuning" (Zhang '
+        "et al., ICLR 2021) shows in these runs."
     )
     if collection.scale == "demo":
         text += " The tasks are generated: only directions of effects compare with the paper."
