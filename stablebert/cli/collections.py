@@ -23,13 +23,14 @@ from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.everything import Collection, read_all_records, read_collections
 from stablebert.report.figures.draw import draw_figures
 from stablebert.report.figures.save import Format, save_figures
-from stablebert.report.items import COMPANIONS, ITEMS, Item, overrides_at
+from stablebert.report.items import COMPANIONS, ITEMS, Item, join_labels, overrides_at
 from stablebert.report.layout import fit_table, wrap
 from stablebert.report.page.environment import check_packages
 from stablebert.report.page.write import write_page
 from stablebert.report.records import ReportError
 from stablebert.report.render import Entry, Table
 from stablebert.report.sweep_report import save_report
+from stablebert.report.table3 import write_table3
 from stablebert.runs.identities import ContentError
 from stablebert.runs.run import Run
 from stablebert.signals import end_with_parent
@@ -50,6 +51,7 @@ def report_all(options: Namespace, request: Request, *, width: int) -> int:
         folder = options.out / collection.name
         for report in collection.reports.values():
             save_report(report, folder)
+        write_table3(collection.records, (), folder)
         print(_describe_collection(collection, folder, width=width))
     check_packages()
     flags = ["--fresh"] if options.fresh else []
@@ -103,13 +105,13 @@ def _describe_collection(collection: Collection, folder: Path, *, width: int) ->
     title = f"{collection.scale}, model {collection.model}: "
     lines = [wrap(title + count_of(len(collection.records), "run"), width), ""]
     lines += [fit_table(_reports_table(collection), width), ""] if collection.reports else []
-    items: dict[str, list[str]] = {}
+    items: dict[str, list[Item]] = {}
     for absent in collection.absent:
-        items.setdefault(absent.command, []).append(absent.item.label)
+        items.setdefault(absent.command, []).append(absent.item)
     if items:
         lines.append("No runs yet for")
-        for command, labels in items.items():
-            lines += [wrap(f"  {', '.join(labels)}", width), f"    {escape_controls(command)}"]
+        for command, own in items.items():
+            lines += [f"  {join_labels(own)}", f"    {escape_controls(command)}"]
     problems = collection.problems[:_MOST_PROBLEMS]
     lines += ["", *(wrap(problem, width) for problem in problems)] if problems else []
     if (more := len(collection.problems) - _MOST_PROBLEMS) > 0:
@@ -122,9 +124,9 @@ def _reports_table(collection: Collection) -> Table:
     for name, report in collection.reports.items():
         results = report.basis.results
         total = sum(len(result.cell.seeds) for result in results)
-        labels = [item.label for item in ITEMS.values() if item.sweep == name]
+        labels = join_labels(item for item in ITEMS.values() if item.sweep == name)
         runs = f"{sum(result.n for result in results)}/{total}"
-        body.append([name, ", ".join(labels) or "-", str(len(results)), runs])
+        body.append([name, labels or "-", str(len(results)), runs])
     rows = [[Entry(text=text) for text in line] for line in body]
     return Table(title="", head=["sweep", "shows", "cells", "runs"], rows=rows, labels=2)
 
@@ -220,7 +222,7 @@ def _commands(entries: Sequence[_Progress]) -> str:
         items.setdefault(entry.command, []).append(entry.item)
     lines = []
     for command, own in items.items():
-        labels = ", ".join(item.label for item in own)
+        labels = join_labels(own)
         others = " and ".join(COMPANIONS.get(own[0].sweep, ()))
         lines += [f"{labels}, with runs of {others}" if others else labels, f"    {command}"]
     return "\n".join([*lines, ""])

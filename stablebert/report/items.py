@@ -1,6 +1,6 @@
 """The paper's figures and tables, each with the sweep whose runs it shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stablebert.config.sweep import read_sweep
@@ -26,6 +26,16 @@ class Item:
         """Name in the paper: `Figure 5`."""
         number = self.name.removeprefix("fig").removeprefix("table")
         return f"{'Table' if self.name.startswith('table') else 'Figure'} {number}"
+
+
+def join_labels(items: Iterable[Item]) -> str:
+    """Return the names of items in the paper: `Table 1; Figures 3, 6`."""
+    numbers: dict[str, list[str]] = {}
+    for item in items:
+        kind, _, number = item.label.partition(" ")
+        numbers.setdefault(kind, []).append(number)
+    texts = (f"{kind}{'s' * (len(x) > 1)} {', '.join(x)}" for kind, x in numbers.items())
+    return "; ".join(texts)
 
 
 _FIRST_1K = "task=rte_1k,mrpc_1k,stsb_1k,cola_1k"

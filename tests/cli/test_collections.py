@@ -54,20 +54,20 @@ def lines_of(text, start):
 def test_all_reports_are_written_in_a_folder_per_model(report, tmp_path):
     report("all", records=[*STANDARD, *REINIT, *config_records(*MINI, model=OTHER)])
     found = {path.relative_to(tmp_path / "out") for path in tmp_path.glob("out/*/*.md")}
-    assert {path.name for path in found} == {"table1.md"}
+    assert {path.name for path in found} == {"table1.md", "table3.md"}
     assert len({path.parent for path in found}) == 2
 
 
 @pytest.mark.usefixtures("no_figures")
 def test_all_counts_the_runs_of_each_sweep(report):
     output = report("all", records=[*STANDARD, *REINIT]).out
-    assert lines_of(output, "table1") == ["table1 Table 1, Figure 6 2 10/10"]
+    assert lines_of(output, "table1") == ["table1 Table 1; Figure 6 2 10/10"]
 
 
 @pytest.mark.usefixtures("no_figures")
 def test_all_says_what_is_missing_and_how_to_get_it(report):
     output = report("all", records=STANDARD).out
-    assert "Figure 9, Figure 10\n    stablebert grid randomness scale=mini\n" in output
+    assert "Figures 9, 10\n    stablebert grid randomness scale=mini\n" in output
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from stablebert.config.sweep import shipped_sweeps
 from stablebert.errors import ConfigError
 from stablebert.report.everything import SWEEPS, read_collection, read_collections
-from stablebert.report.items import ITEMS
+from stablebert.report.items import ITEMS, join_labels
 from stablebert.report.records import ReportError
 from tests.helpers.collections import OTHER, config_record, config_records
 from tests.helpers.records import store_record
@@ -182,6 +182,18 @@ def test_a_model_without_records_is_refused_and_others_are_named(tmp_path):
     store_record(tmp_path, config_record(*MINI))
     with pytest.raises(ReportError, match="there are: mini 0a1b2c3d4e5f, like"):
         read_collection([f"paths.runs={tmp_path}"], model="org/bert")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["fig5"], "Figure 5"),
+        (["table1", "fig3", "fig6"], "Table 1; Figures 3, 6"),
+        (["fig2", "table1", "fig4", "table2"], "Figures 2, 4; Tables 1, 2"),
+    ],
+)
+def test_items_are_named_as_in_the_paper(names, expected):
+    assert join_labels(ITEMS[name] for name in names) == expected
 
 
 def test_every_item_names_a_shipped_sweep():
