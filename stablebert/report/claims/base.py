@@ -23,7 +23,7 @@ from stablebert.report.sweep_report import SweepReport
 Reports = Mapping[str, SweepReport]
 """Reports by the name of their sweep."""
 Outcome = Literal["holds", "does not hold", "inconclusive", "not enough runs"]
-Finding = Literal["as claimed", "opposite", "undecided"]
+Finding = Literal["as claimed", "opposite", "inconclusive"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 
@@ -54,7 +54,7 @@ class Effect:
     def finding(self) -> Finding:
         """What the effect shows."""
         if not self.significant:
-            return "undecided"
+            return "inconclusive"
         return "as claimed" if self.as_claimed else "opposite"
 
 

@@ -97,14 +97,14 @@ def _distance_difference(pair: Pair) -> Interval:
 
 
 def describe_effects(effects: Sequence[Effect], phrase: str, words: tuple[str, str]) -> str:
-    """Return a sentence: `PHRASE: higher on RTE (+1.3 [+0.2, +2.4]); undecided on MRPC (...).`.
+    """Return a sentence: `PHRASE: higher on RTE (+1.3 [+0.2, +2.4]); inconclusive on MRPC (...).`.
 
     Args:
         effects: Effects of a claim.
         phrase: The beginning.
         words: Words for an effect as claimed and for the opposite.
     """
-    verdicts: dict[Finding, str] = dict(zip(FINDINGS, (*words, "undecided"), strict=True))
+    verdicts: dict[Finding, str] = dict(zip(FINDINGS, (*words, "inconclusive"), strict=True))
     groups = {
         f"{verdict} on": [f"{e.subject} ({e.text})" for e in effects if e.finding == finding]
         for finding, verdict in verdicts.items()
@@ -115,7 +115,7 @@ def describe_effects(effects: Sequence[Effect], phrase: str, words: tuple[str, s
 def describe_power(effects: Sequence[Effect]) -> str:
     """Return which difference of means the runs could have shown, if they show none."""
     limits = sorted(e.detectable for e in effects if e.detectable is not None)
-    if not limits or any(e.finding != "undecided" for e in effects):
+    if not limits or any(e.finding != "inconclusive" for e in effects):
         return ""
     low, high = f"{limits[0]:.1f}", f"{limits[-1]:.1f}"
     size = f"a difference of {low}" if low == high else f"differences of {low} to {high}"

@@ -38,7 +38,7 @@ def _judge(reports: Reports, sweep: str, phrase: str) -> Evidence:
     margin = report.basis.request.margin
     words = f"equivalent within ±{format_margin(margin)}"
     sentences = [describe_effects(effects, phrase, (words, "significantly different"))]
-    if all(effect.finding == "undecided" for effect in effects):
+    if all(effect.finding == "inconclusive" for effect in effects):
         widest = max(max(abs(e.value.low), abs(e.value.high)) for e in effects)
         sentences.append(f"The 90% intervals reach differences of ±{widest:.1f} points.")
     return Evidence(

@@ -20,8 +20,8 @@ def summary_sentences(reports: Reports, verdicts: Sequence[Verdict]) -> list[str
         verdicts: Verdicts on the claims, from the same reports.
     """
     decided = [v for v in verdicts if v.outcome in ("holds", "does not hold")]
-    undecided = [v for v in verdicts if v.outcome == "inconclusive"]
-    sentences = [_count_tasks(v) for v in [*decided, *undecided] if v.claim.headline]
+    inconclusive = [v for v in verdicts if v.outcome == "inconclusive"]
+    sentences = [_count_tasks(v) for v in [*decided, *inconclusive] if v.claim.headline]
     failures = _count_failures(reports)
     if failures:
         sentences.insert(min(1, len(sentences)), failures)

@@ -16,7 +16,7 @@ def make_effect(finding, p=0.5, quantity="mean"):
         unit="points",
         p=p,
         as_claimed=finding != "opposite",
-        significant=finding != "undecided",
+        significant=finding != "inconclusive",
         text="",
     )
 
@@ -25,7 +25,7 @@ def effects_of(findings, **kwargs):
     return [make_effect(finding, **kwargs) for finding in findings]
 
 
-YES, NO, OPEN = "as claimed", "opposite", "undecided"
+YES, NO, OPEN = "as claimed", "opposite", "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ YES, NO, OPEN = "as claimed", "opposite", "undecided"
         pytest.param([], "not enough runs", id="without any task"),
         pytest.param([YES, YES, OPEN, OPEN], "holds", id="as claimed on half of the tasks"),
         pytest.param([YES, OPEN, OPEN, OPEN], "inconclusive", id="as claimed on a quarter"),
-        pytest.param([OPEN], "inconclusive", id="undecided"),
+        pytest.param([OPEN], "inconclusive", id="inconclusive"),
         pytest.param([YES, YES, YES, NO], "does not hold", id="a significant counterexample"),
     ],
 )
