@@ -19,12 +19,15 @@ from stablebert.grid.executor import CPU_WORKERS
 from stablebert.machine import usable_cores
 from stablebert.report.analyses.base import Request
 from stablebert.report.cells import MODEL
+from stablebert.report.claims.summary import summary_sentences
 from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.everything import Collection, read_all_records, read_collections
 from stablebert.report.figures.draw import draw_figures
 from stablebert.report.figures.save import Format, save_figures
+from stablebert.report.files import save_text
 from stablebert.report.items import COMPANIONS, ITEMS, Item, join_labels, overrides_at
 from stablebert.report.layout import fit_table, wrap
+from stablebert.report.macros import macros_tex
 from stablebert.report.page.environment import check_packages
 from stablebert.report.page.write import write_page
 from stablebert.report.records import ReportError
@@ -52,6 +55,7 @@ def report_all(options: Namespace, request: Request, *, width: int) -> int:
         for report in collection.reports.values():
             save_report(report, folder)
         write_table3(collection.records, (), folder)
+        save_text(folder / "all-macros.tex", macros_tex(collection.reports))
         print(_describe_collection(collection, folder, width=width))
     check_packages()
     flags = ["--fresh"] if options.fresh else []
@@ -105,6 +109,8 @@ def _describe_collection(collection: Collection, folder: Path, *, width: int) ->
     title = f"{collection.scale}, model {collection.model}: "
     lines = [wrap(title + count_of(len(collection.records), "run"), width), ""]
     lines += [fit_table(_reports_table(collection), width), ""] if collection.reports else []
+    summary = summary_sentences(collection.reports, collection.verdicts)
+    lines += [*(wrap(sentence, width) for sentence in summary), ""] if summary else []
     items: dict[str, list[Item]] = {}
     for absent in collection.absent:
         items.setdefault(absent.command, []).append(absent.item)

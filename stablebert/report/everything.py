@@ -7,6 +7,7 @@ network is needed.
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from stablebert.config.compose import compose
@@ -21,6 +22,8 @@ from stablebert.errors import ConfigError
 from stablebert.filesystem import expand_path
 from stablebert.report.analyses.base import Request
 from stablebert.report.cells import MODEL, Cell
+from stablebert.report.claims.base import Verdict
+from stablebert.report.claims.registry import judge_claims
 from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.expected import check_folders, possible_cells
 from stablebert.report.items import COMPANIONS, ITEMS, Item, overrides_at
@@ -66,6 +69,11 @@ class Collection:
     """All records of the scale and model, also those that belong to no sweep."""
     problems: Sequence[str]
     """Files that could not be read, and sweeps whose report could not be computed."""
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """Verdicts on the paper's claims."""
+        return judge_claims(self.reports)
 
 
 SWEEPS = (*dict.fromkeys(item.sweep for item in ITEMS.values() if item.sweep), "rate_optimizer")

@@ -83,15 +83,13 @@ class Claim:
     place: str
     """Where the paper makes it."""
     sweeps: Sequence[str]
-    """Sweeps that judge it; the first one alone is enough, unless the others are needed too."""
+    """Sweeps that judge it, first the one to run if there are not enough runs."""
     test: str
     """Name of the test."""
     judge: Callable[[Reports], Evidence]
     headline: str = ""
     """Beginning of a sentence that counts tasks, such as `Re-init beats standard`; empty if the
     claim is not about a direction."""
-    overrides: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Values that the first sweep needs in addition to its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

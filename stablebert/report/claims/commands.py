@@ -13,21 +13,21 @@ Values = Mapping[str, Sequence[str]]
 """Values of parameters as typed on the command line."""
 _ADDRESSES = ("data.", "model.", "paths.")
 """Beginnings of the keys that a sweep without a report takes over from the others."""
+_COMPLETED = {"method", "length", "reinit.num_layers"}
+"""Keys of which a command has all values of the sweep, if the report has one of them."""
 
 
-def command_for(sweep: str, reports: Reports, overrides: Values) -> str:
+def command_for(sweep: str, reports: Reports) -> str:
     """Return the `grid` command that trains the missing runs of a sweep.
 
     Args:
         sweep: Name of the sweep, which need not have a report.
         reports: All reports, from which scale, model, and data are taken if it has none.
-        overrides: Values that the claim needs, whatever the sweep has.
     """
     defaults = read_sweep(sweep).parameters if sweep in shipped_sweeps() else {}
-    values = _own_values(sweep, reports, defaults) | dict(overrides)
     texts = [
         f"{key}={','.join(own)}"
-        for key, own in values.items()
+        for key, own in _own_values(sweep, reports, defaults).items()
         if set(own) != set(defaults.get(key, ()))
     ]
     return shlex.join(["stablebert", "grid", sweep, *texts])
@@ -37,7 +37,7 @@ def _own_values(sweep: str, reports: Reports, defaults: Values) -> dict[str, Seq
     """Return the values of a sweep's report, or those that it would share with the others."""
     if report := reports.get(sweep):
         values = _values_of(report.basis.results)
-        for key in {"method", "length"} & values.keys() & defaults.keys():
+        for key in _COMPLETED & values.keys() & defaults.keys():
             # a report leaves out cells without runs, and may show some of other sweeps
             if set(values[key]) & set(defaults[key]):
                 values[key] = defaults[key]

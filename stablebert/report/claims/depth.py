@@ -24,7 +24,7 @@ _MIN_DEPTHS = 3
 
 
 def _judge_pooler(reports: Reports) -> Evidence:
-    results = results_of(reports, _SWEEP, "table1")
+    results = results_of(reports, "reinit_pooler", _SWEEP, "table1")
     pairs = pair_cells(
         results,
         base=cells_with(method="standard", length="3epochs"),
@@ -131,10 +131,9 @@ POOLER = Claim(
     key="C8",
     text="Re-initializing the pooler alone already helps",
     place="Figs. 5 and 13",
-    sweeps=(_SWEEP, "table1"),
+    sweeps=("reinit_pooler", _SWEEP, "table1"),
     test="Welch's test",
     judge=_judge_pooler,
-    overrides={_DEPTH: ["0"]},
     headline="Re-initializing the pooler alone beats standard",
 )
 SHAPE = Claim(

@@ -77,7 +77,7 @@ def _judge(claim: Claim, reports: Reports) -> Verdict:
 
 
 def _command(claim: Claim, evidence: Evidence, reports: Reports) -> str:
-    command = command_for(claim.sweeps[0], reports, claim.overrides)
+    command = command_for(claim.sweeps[0], reports)
     return " ".join([command, *evidence.flags])
 
 

@@ -107,7 +107,7 @@ class PageBuilder:
                 for name, result in findings.items()
             ],
             notes=[*caption_lines(rows, report.join_result), *report.notes],
-            command=command_for(report.name, self._reports, {}),
+            command=command_for(report.name, self._reports),
             numbers_csv=cells_csv(rows, report.name),
         )
         self._sweeps.append(section)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stablebert.report.claims.base import Verdict
-from stablebert.report.claims.registry import judge_claims
 from stablebert.report.claims.summary import summary_sentences
 from stablebert.report.everything import Collection
 from stablebert.report.files import save_text
@@ -50,7 +49,7 @@ def page_html(
     """
     builder = PageBuilder(collection.reports)
     sweeps = [builder.add_sweep(report) for report in collection.reports.values()]
-    verdicts = judge_claims(collection.reports)
+    verdicts = collection.verdicts
     [effects, origin] = builder.add_tables(
         [effects_table(verdicts), provenance_table(collection.records)]
     )

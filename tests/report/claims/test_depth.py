@@ -56,11 +56,11 @@ STANDARD = make_report("table1", {("rte", "standard", "3epochs"): spaced_scores(
     ("mean", "outcome"), [(0.8, "holds"), (0.6, "does not hold"), (0.7, "inconclusive")]
 )
 def test_the_verdict_on_the_pooler_alone_is(mean, outcome):
-    report = make_report("reinit_depth", {depth_key(0): spaced_scores(mean, 0.02)})
+    report = make_report("reinit_pooler", {depth_key(0): spaced_scores(mean, 0.02)})
     assert judge("C8", report, STANDARD).outcome == outcome
 
 
 def test_the_pooler_alone_needs_runs_without_re_initialized_layers():
     verdict = judge("C8", shape(0.6, 0.7), STANDARD)
     assert verdict.outcome == "not enough runs"
-    assert "reinit.num_layers=0" in verdict.command
+    assert verdict.command.startswith("stablebert grid reinit_pooler ")
