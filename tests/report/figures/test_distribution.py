@@ -3,6 +3,8 @@
 import pytest
 
 from stablebert.report.figures.distribution import DISTRIBUTION
+from stablebert.report.figures.save import render_figure
+from stablebert.report.figures.style import FAILED
 from tests.helpers.figures import draw_one, encodings_of, make_basis, rows_of, values_of
 from tests.helpers.records import make_cell, make_record
 
@@ -35,6 +37,16 @@ def test_every_run_is_a_point(figure):
 def test_failed_runs_are_marked(figure):
     (row,) = rows_of(figure, kind="failed run")
     assert (row["method"], row["seed"], row["score"]) == ("standard", "0", pytest.approx(60))
+
+
+def test_failed_runs_are_drawn_in_a_color_of_their_own(figure):
+    assert FAILED in render_figure(figure.specification, "svg").decode()
+
+
+def test_each_kind_of_point_has_a_shape_of_its_own(figure):
+    scale = encodings_of(figure.specification, "shape")[0]["scale"]
+    assert scale["domain"] == ["run", "failed run", "mean", "paper's mean"]
+    assert len(set(scale["range"])) == 4
 
 
 @pytest.mark.parametrize(("method", "mean"), [("standard", 70), ("reinit", 71)])

@@ -53,6 +53,11 @@ def test_the_best_rate_of_each_method_is_marked(figure):
     ]
 
 
+def test_a_rate_that_is_almost_as_good_as_the_best_is_not_marked():
+    figure = draw_one(RATES_KIND, make({"standard": {"1e-4": 0.795, "2e-4": 0.8}}))
+    assert values_of(figure, "rate", best=True) == [2e-4]
+
+
 def test_failed_runs_are_marked(figure):
     assert len(rows_of(figure, kind="failed run")) == 2
 
