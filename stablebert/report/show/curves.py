@@ -97,6 +97,12 @@ def _weight_change(histories: Mapping[str, History]) -> list[Panel]:
         if ends:
             x, y = np.array(list(ends), np.float64), np.array(list(ends.values()))
             lines.append(Line(name=run or "weight change", x=x, y=y))
-    names = [key.removeprefix(prefix).removeprefix("layer_") for key in layers]
+    names = [_layer_name(key.removeprefix(prefix)) for key in layers]
     title = "final weight change by layer"
     return [Panel(title=title, x_title="layer", lines=lines, names=names)] if lines else []
+
+
+def _layer_name(key: str) -> str:
+    """Return the number of a layer, or the name of another part of the model."""
+    number = key.removeprefix("layer_")
+    return str(int(number)) if number.isdecimal() else key

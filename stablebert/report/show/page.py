@@ -9,7 +9,7 @@ from stablebert.report.files import save_text
 from stablebert.report.page.content import PageBuilder
 from stablebert.report.page.environment import check_packages, render_page
 from stablebert.report.render import Entry, Table
-from stablebert.report.show.blocks import Block, DataRows, Facts, Panel, Panels, View
+from stablebert.report.show.blocks import Block, DataRows, Facts, Line, Panel, Panels, View
 
 MAX_LENGTH = 1000
 """Characters of a row's text."""
@@ -132,10 +132,16 @@ def _rows(panel: Panel) -> list[dict[str, object]]:
 
 def _caption(panel: Panel) -> str:
     """Return the lowest and the highest value of each line, and where they are."""
-    return " ".join(
-        f"{line.name}: {line.y.min():.4g} ({_place(panel, line.x[line.y.argmin()])}) to "
-        f"{line.y.max():.4g} ({_place(panel, line.x[line.y.argmax()])})."
-        for line in panel.lines
+    return " ".join(_describe(panel, line) for line in panel.lines)
+
+
+def _describe(panel: Panel, line: Line) -> str:
+    low, high = line.y.argmin(), line.y.argmax()
+    if line.y[low] == line.y[high]:
+        return f"{line.name}: {line.y[low]:.4g}."
+    return (
+        f"{line.name}: {line.y[low]:.4g} ({_place(panel, line.x[low])}) to "
+        f"{line.y[high]:.4g} ({_place(panel, line.x[high])})."
     )
 
 

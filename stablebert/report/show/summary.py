@@ -9,6 +9,8 @@ from stablebert.report.show.run import ShownRun
 from stablebert.runs.record import RunRecord
 from stablebert.runs.seeds import Seeds, format_seeds
 
+_CORRELATIONS = ("pearson", "spearman")
+"""Metrics of a regression, which has no majority class."""
 _FAILED = "at the last step no better than the majority class on the whole dev set, or NaN"
 
 
@@ -42,7 +44,8 @@ def _outcome(state: str, record: RunRecord) -> dict[str, str]:
         else "NaN in all evaluations"
     )
     chance = {name: points(record.majority[name]) for name in ("test", "val")}
-    facts["chance"] = f"{chance['test']} on test, {chance['val']} on validation (majority class)"
+    model = "constant prediction" if record.metric in _CORRELATIONS else "majority class"
+    facts["chance"] = f"{chance['test']} on test, {chance['val']} on validation ({model})"
     return facts
 
 

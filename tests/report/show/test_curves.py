@@ -46,7 +46,7 @@ def test_scores_are_drawn_x_100_with_that_of_the_majority_class():
 
 def test_the_last_weight_change_is_drawn_by_layer_in_the_order_of_the_model():
     panel = panels_of_run(HISTORY, None)[-1]
-    assert panel.names == ["embeddings", "00", "pooler"]
+    assert panel.names == ["embeddings", "0", "pooler"]
     assert points_of(panel) == {"weight change": [(0, 1.5), (1, 2.5)]}
 
 
@@ -67,6 +67,6 @@ def test_layers_of_two_models_share_the_axis():
     large = dict.fromkeys(("weight_change/layer_00",), HISTORY["train/loss"])
     small = dict.fromkeys(("weight_change/embeddings",), HISTORY["val/score"])
     (panel,) = panels_of_runs({"A": large, "B": small})
-    assert panel.names == ["00", "embeddings"]
+    assert panel.names == ["0", "embeddings"]
     assert points_of(panel) == {"A": [(0, 0.25)], "B": [(1, 0.75)]}
     assert all(np.isfinite(line.y).all() for line in panel.lines)

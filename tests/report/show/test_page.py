@@ -75,7 +75,7 @@ def test_positions_with_names_are_named(page):
 
 def test_captions_say_where_lines_have_their_ends(page):
     assert "some text: 0.25 (step 1) to 0.75 (step 5)." in page
-    assert "A: 0.25 (pooler) to 0.25 (pooler)." in page
+    assert "A: 0.25. B: 0.25." in page
 
 
 def test_rows_of_the_data_are_a_table_with_their_texts(page):
