@@ -32,6 +32,11 @@ class Cell:
     open_settings: int = 0
     """Number of those settings that lack runs."""
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Values of `IDENTITY`."""
+        return self.scale, self.task, self.method, self.length
+
 
 def varying_parameters(cells: Sequence[Cell]) -> list[str]:
     """Return the parameters that distinguish cells, beyond task, method, and length."""

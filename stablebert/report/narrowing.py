@@ -109,7 +109,8 @@ def replace_depths(
         alternatives = {
             depth.config_id: depth
             for depth in depths
-            if _kind(depth) == _kind(cell) and finished.get(depth.config_id, set()) & {*cell.seeds}
+            if depth.identity == cell.identity
+            and finished.get(depth.config_id, set()) & {*cell.seeds}
         }
         if len(alternatives) != 1 or finished.get(cell.config_id, set()) & {*cell.seeds}:
             result.append(cell)
@@ -122,7 +123,3 @@ def replace_depths(
         )
         result.append(replace(cell, config_id=depth.config_id))
     return result, notes
-
-
-def _kind(cell: Cell) -> tuple[str, ...]:
-    return cell.task, cell.method, cell.length, cell.scale

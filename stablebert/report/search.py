@@ -49,7 +49,7 @@ def best_of_search(
     best_cells, notes = [], []
     for own in own_results:
         cell = own.cell
-        candidates_of_cell = [r for r in searched if _kind(r.cell) == _kind(cell)]
+        candidates_of_cell = [r for r in searched if r.cell.identity == cell.identity]
         if not candidates_of_cell:
             best_cells.append(cell)
             continue
@@ -68,10 +68,6 @@ def best_of_search(
         setting = _describe_setting(best.cell, [r.cell for r in candidates_of_cell], keys)
         notes.append(_describe_choice(best, setting, len(complete_results), len(settings)))
     return best_cells, notes
-
-
-def _kind(cell: Cell) -> tuple[str, ...]:
-    return cell.task, cell.method, cell.length, cell.scale
 
 
 def _describe_setting(cell: Cell, settings: Sequence[Cell], keys: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 from stablebert.errors import ActionableError
 from stablebert.filesystem import read_bytes
-from stablebert.runs.files import RESULT
+from stablebert.runs.files import RESULT, run_folder
 from stablebert.runs.seeds import Seeds
 from stablebert.runs.strict_json import (
     CHANGED,
@@ -106,6 +106,18 @@ class RunRecord:
     def key(self) -> Key:
         """Identity of the run."""
         return self.config_id, self.seeds
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run, below that of all runs."""
+        return run_folder(
+            Path(),
+            scale=self.scale,
+            task=self.task,
+            method=self.method,
+            config_id=self.config_id,
+            seeds=self.seeds,
+        )
 
 
 # ---------------------------------------------------------------- reading and writing

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from stablebert.report.cells import Cell
 from stablebert.report.join import join_records
-from stablebert.runs.files import run_folder
 from stablebert.runs.record import RunRecord, serialize_record
 from stablebert.runs.seeds import Seeds
 from stablebert.tasks import TASKS
@@ -89,14 +88,7 @@ def make_record(cell, seed=0, score=0.7, val=None, **changes):
 
 def store_record(root, record):
     """Write a record where a run leaves it, and return the path of the file."""
-    folder = run_folder(
-        root,
-        scale=record.scale,
-        task=record.task,
-        method=record.method,
-        config_id=record.config_id,
-        seeds=record.seeds,
-    )
+    folder = root / record.folder
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps(serialize_record(record)))
     return folder / "result.json"

@@ -54,6 +54,11 @@ class Basis:
         return [row.result for row in self.rows]
 
     @property
+    def results_with_runs(self) -> list[CellResult]:
+        """Results of the cells that have a run."""
+        return [result for result in self.results if result.n]
+
+    @property
     def cells(self) -> list[Cell]:
         """All cells."""
         return [row.cell for row in self.rows]

@@ -89,7 +89,7 @@ def _analyze(basis: Basis) -> Findings:
     pairs = _candidates(basis)
     tests = _run_tests([pair for pair in pairs if not obstacle_between(*pair)], margin)
     names = {
-        "equivalent": f"equivalent within ±{_points(margin)} on",
+        "equivalent": f"equivalent within ±{format_margin(margin)} on",
         "different": "significantly different on",
         "not shown": "neither shown on",
     }
@@ -140,9 +140,9 @@ def _run_tests(pairs: Sequence[_Pair], margin: float) -> list[_Test]:
 def _definitions(margin: float, m: int) -> str:
     return (
         "Equivalent: two one-sided Welch tests (TOST) reject a true difference of "
-        f"{_points(margin)} or more in either direction. Significantly different: Welch's test "
-        "rejects a difference of 0; the true one may still be smaller than the margin. The verdict "
-        "rests on p TOST Holm and p Welch Holm, which are corrected by Holm's method over "
+        f"{format_margin(margin)} or more in either direction. Significantly different: Welch's "
+        "test rejects a difference of 0; the true one may still be smaller than the margin. The "
+        "verdict rests on p TOST Holm and p Welch Holm, which are corrected by Holm's method over "
         f"{count_of(m, 'comparison')}, times {FAMILIES}: equivalence and difference are judged. "
         "The 90% intervals are uncorrected. Paired: the same tests of the differences of equal "
         "seeds; no verdict rests on them. State the margin (--margin POINTS) before you see the "
@@ -150,7 +150,8 @@ def _definitions(margin: float, m: int) -> str:
     )
 
 
-def _points(margin: float) -> str:
+def format_margin(margin: float) -> str:
+    """Return a margin with its unit: `1 point`, `0.5 points`."""
     return f"{margin:g} point{'' if margin == 1 else 's'}"
 
 
@@ -171,7 +172,7 @@ def _table(tests: Sequence[_Test], basis: Basis, margin: float) -> Table:
     head = ["against", "n", "Δ mean [90% CI]", "p TOST", "p TOST Holm", "p Welch Holm"]
     head += ["paired Δ [90% CI]", "paired p TOST", "verdict"]
     return Table(
-        title=f"Equivalence within ±{_points(margin)} (test score x 100)",
+        title=f"Equivalence within ±{format_margin(margin)} (test score x 100)",
         head=["task", *basis.labels, *head],
         rows=rows,
         labels=2 + len(basis.labels),

@@ -139,8 +139,3 @@ def deciding_p(effects: Sequence[Effect]) -> float | None:
         if effect.p is not None:
             groups.setdefault(effect.quantity, []).append(effect.p if effect.as_claimed else 1.0)
     return max((sorted(own)[(len(own) - 1) // 2] for own in groups.values()), default=None)
-
-
-def format_margin(margin: float) -> str:
-    """Return a margin with its unit: `1 point`, `0.5 points`."""
-    return f"{margin:g} point{'' if margin == 1 else 's'}"

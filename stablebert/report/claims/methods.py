@@ -1,6 +1,7 @@
 """The claim that earlier remedies gain little (Table 2)."""
 
-from stablebert.report.claims.base import Claim, Effect, Evidence, Reports, format_margin
+from stablebert.report.analyses.equivalence import format_margin
+from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
 from stablebert.report.claims.contrasts import POINTS, describe_effects
 from stablebert.report.claims.pairs import Pair, Pairs, cells_with, pair_cells, results_of
 from stablebert.report.compare import adjust_p_values

@@ -1,9 +1,10 @@
 """The claim that both sources of randomness matter (Appendix B)."""
 
 from stablebert.report.analyses.base import Number
+from stablebert.report.analyses.equivalence import format_margin
 from stablebert.report.analyses.randomness import RANDOMNESS
 from stablebert.report.cells import task_title
-from stablebert.report.claims.base import Claim, Effect, Evidence, Reports, format_margin
+from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
 from stablebert.report.claims.contrasts import POINTS, describe_effects
 from stablebert.report.claims.numbers import float_of, interval_of
 from stablebert.report.sentences import row_name

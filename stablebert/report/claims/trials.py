@@ -1,6 +1,7 @@
 """The claim that few runs with bias correction replace many without (Fig. 4)."""
 
-from stablebert.report.claims.base import Claim, Effect, Evidence, Reports, format_margin
+from stablebert.report.analyses.equivalence import format_margin
+from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
 from stablebert.report.claims.contrasts import POINTS, describe_effects
 from stablebert.report.claims.pairs import Pair, cells_with, pair_cells, results_of
 from stablebert.report.statistics.trials import Trials, best_of_k_difference

@@ -43,16 +43,12 @@ _GROUPS = {
 
 
 def _obstacle(basis: Basis) -> str:
-    results = _usable(basis)
+    results = basis.results_with_runs
     if not any("bert_adam" in result.cell.method.split("+") for result in results):
         return "needs runs of bert_adam, such as in the sweep bias_correction"
     if len({_betas(result) for result in results}) > 1:
         return "needs cells with the same optimizer.betas"
     return ""
-
-
-def _usable(basis: Basis) -> list[CellResult]:
-    return [result for result in basis.results if result.n]
 
 
 def _betas(result: CellResult) -> tuple[float, ...]:
@@ -62,7 +58,7 @@ def _betas(result: CellResult) -> tuple[float, ...]:
 
 
 def _draw(basis: Basis) -> Sequence[Figure]:
-    results = _usable(basis)
+    results = basis.results_with_runs
     histories, _ = basis.histories
     betas = _betas(results[0])
     bands = _measured_bands(results, basis.labels, histories)

@@ -41,16 +41,12 @@ _STEPS = alt.X("step:Q", title="optimizer step", scale=alt.Scale(nice=False))
 
 
 def _obstacle(basis: Basis) -> str:
-    results = _usable(basis)
+    results = basis.results_with_runs
     return too_many_lines(results, basis.labels) if results else "needs a cell with runs"
 
 
-def _usable(basis: Basis) -> list[CellResult]:
-    return [result for result in basis.results if result.n]
-
-
 def _draw(basis: Basis) -> Sequence[Figure]:
-    results, labels = _usable(basis), basis.labels
+    results, labels = basis.results_with_runs, basis.labels
     histories, missing = require_histories(basis)
     facts = [describe_runs(results), missing, failed_runs(results, labels)]
     series = series_encodings(results, labels)

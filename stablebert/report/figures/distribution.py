@@ -25,7 +25,7 @@ def _obstacle(basis: Basis) -> str:
 
 
 def _draw(basis: Basis) -> Sequence[Figure]:
-    results = [result for result in basis.results if result.n]
+    results = basis.results_with_runs
     numbers = _paper_numbers(basis)
     rows = [
         *run_rows(results, basis.labels, "test"),

@@ -38,11 +38,7 @@ def _obstacle(basis: Basis) -> str:
     groups = _groups(basis)
     if all(len({_steps(result) for result in group}) < 2 for group in groups.values()):
         return "needs runs of the same method with two numbers of steps or more"
-    return too_many_lines(_usable(basis), _labels(basis))
-
-
-def _usable(basis: Basis) -> list[CellResult]:
-    return [result for result in basis.results if result.n]
+    return too_many_lines(basis.results_with_runs, _labels(basis))
 
 
 def _labels(basis: Basis) -> list[str]:
@@ -56,14 +52,14 @@ def _steps(result: CellResult) -> int:
 def _groups(basis: Basis) -> dict[tuple[str, str], list[CellResult]]:
     """Return the cells that differ in their length only, by task and row."""
     groups: dict[tuple[str, str], list[CellResult]] = {}
-    for result in _usable(basis):
+    for result in basis.results_with_runs:
         values = cell_values(result.cell, _labels(basis))
         groups.setdefault((values["task"], values["row"]), []).append(result)
     return groups
 
 
 def _draw(basis: Basis) -> Sequence[Figure]:
-    results, labels, groups = _usable(basis), _labels(basis), _groups(basis)
+    results, labels, groups = basis.results_with_runs, _labels(basis), _groups(basis)
     bands: list[Band] = []
     rows: list[Row] = []
     for group in groups.values():

@@ -1,7 +1,6 @@
 """Runs as points of figures, and the names of cells in them."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Literal
 
 import altair as alt
@@ -11,7 +10,6 @@ from stablebert.report.figures.style import FAILED, GRAY, Row, method_colors
 from stablebert.report.join import CellResult
 from stablebert.report.sentences import row_name
 from stablebert.report.statistics.scores import FloatArray
-from stablebert.runs.files import run_folder
 from stablebert.text import escape_controls
 
 Score = Literal["test", "val"]
@@ -79,16 +77,7 @@ def scores_of(result: CellResult, score: Score) -> FloatArray:
 
 def run_address(result: CellResult, i: int) -> str:
     """Return the folder of a cell's i-th run, below the folder of all runs."""
-    record = result.records[i]
-    folder = run_folder(
-        Path(),
-        scale=record.scale,
-        task=record.task,
-        method=record.method,
-        config_id=record.config_id,
-        seeds=record.seeds,
-    )
-    return escape_controls(folder.as_posix())
+    return escape_controls(result.records[i].folder.as_posix())
 
 
 def tooltip(*first: alt.Tooltip) -> list[alt.Tooltip]:

@@ -28,7 +28,7 @@ _MOST_COLUMNS, _WIDTH, _HEIGHT = 5, 130, 90
 
 
 def _obstacle(basis: Basis) -> str:
-    results = [result for result in basis.results if result.n]
+    results = basis.results_with_runs
     return too_many_lines(results, basis.labels) if results else "needs a cell with runs"
 
 

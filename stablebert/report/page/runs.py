@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from stablebert.report.cells import IDENTITY, Cell, task_title
@@ -10,7 +9,6 @@ from stablebert.report.page.commands import seed_overrides, train_command
 from stablebert.report.page.scripts import pack_rows
 from stablebert.report.run_summary import describe_status
 from stablebert.report.sweep_report import SweepReport
-from stablebert.runs.files import run_folder
 from stablebert.runs.history import History, Series
 from stablebert.runs.record import Key, RunRecord
 from stablebert.text import escape_controls
@@ -73,14 +71,6 @@ def pack_curves(records: Sequence[RunRecord], histories: Mapping[Key, History]) 
 
 
 def _describe_run(record: RunRecord, cell: Cell | None, sweeps: Sequence[str]) -> dict[str, Any]:
-    folder = run_folder(
-        Path(),
-        scale=record.scale,
-        task=record.task,
-        method=record.method,
-        config_id=record.config_id,
-        seeds=record.seeds,
-    )
     texts = {
         "sweep": ", ".join(sweeps),
         "task": task_title(record.task, record.scale),
@@ -89,8 +79,8 @@ def _describe_run(record: RunRecord, cell: Cell | None, sweeps: Sequence[str]) -
         "setting": _describe_setting(cell) if cell else "",
         "seed": str(record.seeds),
         "status": describe_status(record),
-        "folder": folder.parent.as_posix(),
-        "seed folder": folder.name,
+        "folder": record.folder.parent.as_posix(),
+        "seed folder": record.folder.name,
         "command": train_command(cell) if cell else "",
         "seeds": " ".join(seed_overrides(record.seeds)),
         "precision": record.precision,

@@ -17,7 +17,7 @@ from stablebert.report.histories import load_histories
 from stablebert.report.predictions import load_predictions
 from stablebert.report.records import ReportError, read_records, record_files
 from stablebert.report.show.run import ShownRun, is_run_folder, read_run
-from stablebert.runs.files import CONFIG, run_folder
+from stablebert.runs.files import CONFIG
 from stablebert.runs.identities import ContentError, Identities
 from stablebert.runs.record import RunRecord, parse_record
 from stablebert.runs.run import Run
@@ -107,7 +107,7 @@ def _find_by_path_end(text: str, committed: Sequence[Path]) -> ShownRun:
     roots = [expand_path("paths.runs", compose([]).paths.runs), *committed]
     records, _ = read_records(*roots)
     end = Path(text).parts
-    matches = [record for record in records if _path_of(record).parts[-len(end) :] == end]
+    matches = [record for record in records if record.folder.parts[-len(end) :] == end]
     if not matches and len(end) == 1:
         raise _unknown(text)
     if not matches:
@@ -206,7 +206,7 @@ def _show(
 
 def _place_of(record: RunRecord, roots: Sequence[Path]) -> Path | str:
     """Return the folder of a record, or `file:line`."""
-    own = str(_path_of(record))
+    own = str(record.folder)
     for root in roots:
         for file, has_lines in record_files(root, []):
             if not has_lines:
@@ -226,20 +226,8 @@ def _is_line_of(record: RunRecord, line: bytes) -> bool:
         return False
 
 
-def _path_of(record: RunRecord) -> Path:
-    """Return the folder of a run below that of all runs."""
-    return run_folder(
-        Path(),
-        scale=record.scale,
-        task=record.task,
-        method=record.method,
-        config_id=record.config_id,
-        seeds=record.seeds,
-    )
-
-
 def _list(records: Sequence[RunRecord]) -> list[str]:
-    lines = [f"  {_path_of(record)} ({record.length})" for record in records[:_MOST]]
+    lines = [f"  {record.folder} ({record.length})" for record in records[:_MOST]]
     return lines + [f"  and {len(records) - _MOST} more"] * (len(records) > _MOST)
 
 
