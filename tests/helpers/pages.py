@@ -16,6 +16,8 @@ SCORES = {
     ("cola", "reinit"): [0.45, 0.46, 0.44, 0.47, 0.43],
 }
 """Test scores by task and method, one per seed."""
+HOSTILE = "<img src=x onerror=alert(1)>&amp;$\\textbf{x}$ **b** [l](http://x.y) </script>{{ 7*7 }}"
+"""A name that is markup in HTML, LaTeX, Markdown, and jinja2."""
 
 
 def make_collection(root, scores=SCORES, *, name="table1", model="org/bert", **names):
@@ -48,6 +50,13 @@ def make_collection(root, scores=SCORES, *, name="table1", model="org/bert", **n
         records=records,
         problems=[],
     )
+
+
+def make_hostile_collection(root):
+    """A collection in which sweep, model, and a method have names that are markup."""
+    scores = {("rte", "standard"): [0.7, 0.6, 0.65, 0.6, 0.61], ("rte", "<b>m</b>"): [0.7, 0.5]}
+    names = {"model.name": HOSTILE}
+    return make_collection(root, scores, name="<i>sweep</i>", model=HOSTILE, **names)
 
 
 def write_history(result, records):

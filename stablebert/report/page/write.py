@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stablebert.report.claims.base import Verdict
 from stablebert.report.claims.summary import summary_sentences
-from stablebert.report.everything import Collection
+from stablebert.report.everything import AbsentItem, Collection
 from stablebert.report.files import save_text
 from stablebert.report.page.claims import STYLES, effect_sizes, effects_table
 from stablebert.report.page.content import PageBuilder
@@ -67,7 +67,7 @@ def page_html(
         "cost": describe_cost(collection.records),
         "origin": origin,
         "writer": _describe_writer(),
-        "absent": collection.absent,
+        "absent": _group_absent_items(collection.absent),
         "problems": collection.problems,
     }
     histories: dict[Key, History] = {}
@@ -83,6 +83,14 @@ def page_html(
         context=context,
         data={**builder.data, **runs},
     )
+
+
+def _group_absent_items(items: Sequence[AbsentItem]) -> list[tuple[list[str], str, str]]:
+    """Return the labels of items that one command trains, the reason, and the command."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for absent in items:
+        groups.setdefault((absent.reason, absent.command), []).append(absent.item.label)
+    return [(labels, reason, command) for (reason, command), labels in groups.items()]
 
 
 def _describe_collection(collection: Collection) -> str:

@@ -7,10 +7,11 @@ from selenium.webdriver.support.select import Select
 
 from stablebert.report.page.write import write_page
 from tests.helpers.browser import axe_findings, start_browser
-from tests.helpers.pages import SCORES, make_collection
+from tests.helpers.pages import HOSTILE, SCORES, make_collection, make_hostile_collection
 
 pytestmark = pytest.mark.slow
 WIDTHS = (390, 1280)
+POINTS = ".figure:first-of-type .mark-symbol.role-mark path[fill]:not([fill=transparent])"
 SCHEMES = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 
 
@@ -81,12 +82,27 @@ def test_figures_are_drawn_when_they_come_into_view(page):
 
 def test_hovering_over_a_point_shows_the_seed(page):
     page.draw_all()
-    points = find_all(page, ".chart .mark-symbol.role-mark path[fill]:not([fill=transparent])")
+    points = find_all(page, POINTS)
     tooltips = []
     for point in points[:3]:
         ActionChains(page.driver).scroll_to_element(point).move_to_element(point).perform()
         tooltips.append(find(page, "#vg-tooltip-element").text)
     assert any("seed" in text and "folder" in text for text in tooltips), tooltips
+
+
+def test_hostile_names_are_text_in_tooltips_and_details(browser, tmp_path):
+    path = tmp_path / "report.html"
+    write_page(make_hostile_collection(tmp_path / "runs"), path)
+    browser.open(path)
+    browser.draw_all()
+    point = find_all(browser, POINTS)[-1]
+    ActionChains(browser.driver).scroll_to_element(point).move_to_element(point).perform()
+    assert "<b>m</b>" in find(browser, "#vg-tooltip-element").text
+    row = next(x for x in find_all(browser, "#run-table tbody tr") if "<b>m</b>" in x.text)
+    row.find_element(By.TAG_NAME, "button").click()
+    assert HOSTILE in find(browser, "#run-table .detail").text
+    assert find_all(browser, "img, b, i") == []
+    assert browser.errors() == []
 
 
 def test_a_table_is_sorted_by_its_numbers(page):
@@ -135,7 +151,7 @@ def test_a_run_with_a_history_shows_its_curves(page):
     page.evaluate("args[0].forEach((button) => button.click());", buttons)
     page.evaluate("return Promise.all([...document.querySelectorAll('.curves .chart')]"
                   ".map((holder) => holder.drawing));")  # fmt: skip
-    assert len(find_all(page, ".curves svg")) == 2
+    assert [svg.size["width"] > 150 for svg in find_all(page, ".curves svg")] == [True, True]
     assert len(find_all(page, ".curves > p")) == 19
     assert find_all(page, ".curves > p")[0].text.startswith("No curves: ")
 

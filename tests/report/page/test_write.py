@@ -3,14 +3,22 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
+from stablebert.report.everything import AbsentItem
+from stablebert.report.items import ITEMS
 from stablebert.report.page.write import page_html, write_page
-from tests.helpers.pages import SCORES, PageContent, make_collection, unpack_rows
-
-HOSTILE = "<img src=x onerror=alert(1)>&amp;$\\textbf{x}$ **b** [l](http://x.y) </script>{{ 7*7 }}"
+from tests.helpers.pages import (
+    HOSTILE,
+    SCORES,
+    PageContent,
+    make_collection,
+    make_hostile_collection,
+    unpack_rows,
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +93,7 @@ def test_the_policy_has_the_digests_of_the_scripts(html):
 
 @pytest.fixture(scope="module")
 def hostile_page(tmp_path_factory):
-    names = {"model.name": HOSTILE}
-    root = tmp_path_factory.mktemp("runs")
-    scores = {("rte", "standard"): [0.7, 0.6, 0.65, 0.6, 0.61], ("rte", "<b>m</b>"): [0.7]}
-    collection = make_collection(root, scores, name="<i>sweep</i>", model=HOSTILE, **names)
+    collection = make_hostile_collection(tmp_path_factory.mktemp("runs"))
     return PageContent(page_html(collection, commands=[f"stablebert '{HOSTILE}'"]))
 
 
@@ -119,6 +124,17 @@ def test_hostile_names_are_escaped_in_latex(hostile_page):
 def test_control_characters_are_escaped(tmp_path):
     content = PageContent(page_html(make_collection(tmp_path, model="a\x1b[31m\u202eb")))
     assert r"a\x1b[31m\u202eb" in content.text
+
+
+def test_items_that_one_command_trains_are_named_together(tmp_path):
+    absent = [
+        AbsentItem(item=ITEMS[name], reason="no runs", command="stablebert grid x")
+        for name in ("fig15", "fig16")
+    ]
+    collection = replace(make_collection(tmp_path), absent=absent)
+    assert (
+        "Figure 15, Figure 16 no runs stablebert grid x" in PageContent(page_html(collection)).text
+    )
 
 
 def test_a_running_grid_reloads_its_page(tmp_path):

@@ -309,19 +309,20 @@ function showCurves(place, run, curves) {
   for (const [name, [steps, values]] of Object.entries(own)) {
     const rows = curves.steps[steps].map((step, i) => ({ step, value: values[i] }));
     const title = curves.titles[name];
-    const label = `${title} of this run by optimizer step`;
-    const holder = element("div", { class: "chart", role: "img", "aria-label": label });
+    const holder = element("div", { class: "chart" });
     place.append(holder);
-    drawFigure(holder, () => curveSpecification(rows, title));
+    const width = Math.max(160, Math.min(520, place.clientWidth - 60)); // axis and padding
+    drawFigure(holder, () => curveSpecification(rows, title, width));
   }
 }
 
-function curveSpecification(rows, title) {
+function curveSpecification(rows, title, width) {
   const quantitative = (field, name) => ({
     field, type: "quantitative", title: name, scale: { zero: false },
   });
   return {
-    width: "container", height: 130, data: { values: rows },
+    description: `${title} of this run by optimizer step`,
+    width, height: 130, data: { values: rows },
     mark: { type: "line", point: true },
     encoding: {
       x: quantitative("step", "step"), y: quantitative("value", title),
