@@ -54,7 +54,7 @@ def render_terminal(report: SweepReport, out: Path, *, width: int, advice: Advic
     tables = _paper_tables(rows, report.name) if has_paper_layout(report.basis.cells) else []
     tables = tables or [_list_table(rows)]
     parts = [
-        wrap(f"{report.name}: test score x 100, {_mean_and_seeds(rows)}", width),
+        wrap(f"{report.name}: {_scores_and_seeds(report, rows)}", width),
         *(fit_table(table, width) for table in tables),
         "\n".join(wrap(line, width) for line in _legend(rows, tables)),
         "\n".join(wrap(line, width) for line in _conclusions(report, rows)),
@@ -117,8 +117,10 @@ def _count(result: CellResult, kind: str) -> str:
 
 
 def _list_table(rows: Sequence[AnalyzedCell]) -> Table:
-    """Return a table with one row per cell, for sweeps of other parameters."""
+    """Return a table with one row per cell, task by task, for sweeps of other parameters."""
     labels = row_labels([row.cell for row in rows])
+    tasks = [*dict.fromkeys(row.cell.task for row in rows)]
+    rows = sorted(rows, key=lambda row: tasks.index(row.cell.task))
     kinds = [
         kind
         for kind in (_FAILED, _AT_CHANCE, _RUNS, _PRUNED)
@@ -142,9 +144,10 @@ def _list_table(rows: Sequence[AnalyzedCell]) -> Table:
 # ---------------------------------------------------------------- text
 
 
-def _mean_and_seeds(rows: Sequence[AnalyzedCell]) -> str:
-    seeds = {x for row in rows for x in row.cell.seeds}
-    return f"mean ± standard deviation over seeds {format_seeds(seeds)}"
+def _scores_and_seeds(report: SweepReport, rows: Sequence[AnalyzedCell]) -> str:
+    score = "test score" if has_paper_layout(report.basis.cells) else "scores"
+    seeds = format_seeds({x for row in rows for x in row.cell.seeds})
+    return f"{score} x 100, mean ± standard deviation over seeds {seeds}"
 
 
 def _legend(rows: Sequence[AnalyzedCell], tables: Sequence[Table]) -> Iterator[str]:

@@ -123,6 +123,16 @@ def test_a_search_has_one_row_per_cell():
     assert body(text) == ["RTE 1e-5 72.0 ± 1.6 72.0 ± 1.6", "RTE 2e-5 82.0 ± 1.6* 82.0 ± 1.6"]
 
 
+def test_the_rows_of_a_search_are_grouped_by_task():
+    cells = [
+        make_cell(task, seeds=SEEDS, **{"optimizer.lr": lr})
+        for lr in ("1e-5", "2e-5")
+        for task in ("rte", "cola")
+    ]
+    text = show(cells, [record for cell in cells for record in runs(cell, SCORES)], name="rates")
+    assert [line.split()[0] for line in body(text)] == ["RTE", "RTE", "CoLA", "CoLA"]
+
+
 def test_a_search_shows_few_sentences_and_counts_the_others():
     cells = [
         make_cell(method=method, seeds=SEEDS, **{"optimizer.lr": f"{i}e-5"})
