@@ -22,7 +22,6 @@ from stablebert.report.cells import MODEL
 from stablebert.report.claims.summary import summary_sentences
 from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.everything import Collection, read_all_records, read_collections
-from stablebert.report.figures.draw import draw_figures
 from stablebert.report.figures.save import Format, save_figures
 from stablebert.report.files import save_text
 from stablebert.report.items import COMPANIONS, ITEMS, Item, join_labels, overrides_at
@@ -83,8 +82,8 @@ def _draw(
     """Draw the figures of all reports, and let a pool of processes write their files."""
     return [
         pool.submit(save_figures, [figure], name, folder, formats)
-        for name, report in collection.reports.items()
-        for figure in draw_figures(report).all_figures
+        for name, drawings in collection.drawings.items()
+        for figure in drawings.all_figures
     ]
 
 

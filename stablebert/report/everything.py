@@ -26,6 +26,7 @@ from stablebert.report.claims.base import Verdict
 from stablebert.report.claims.registry import judge_claims
 from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.expected import check_folders, possible_cells
+from stablebert.report.figures.draw import Drawings, draw_figures
 from stablebert.report.items import COMPANIONS, ITEMS, Item, overrides_at
 from stablebert.report.narrowing import (
     finished_seeds,
@@ -74,6 +75,11 @@ class Collection:
     def verdicts(self) -> list[Verdict]:
         """Verdicts on the paper's claims."""
         return judge_claims(self.reports)
+
+    @cached_property
+    def drawings(self) -> dict[str, Drawings]:
+        """Figures of each report by name of the sweep; drawn at the first use, with Altair."""
+        return {name: draw_figures(report) for name, report in self.reports.items()}
 
 
 SWEEPS = (*dict.fromkeys(item.sweep for item in ITEMS.values() if item.sweep), "rate_optimizer")

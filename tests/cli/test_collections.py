@@ -4,7 +4,7 @@ import pytest
 
 from stablebert.cli import collections
 from stablebert.cli.main import main
-from stablebert.report import extra
+from stablebert.report import everything, extra
 from stablebert.report.figures.draw import Drawings
 from stablebert.report.items import ITEMS
 from stablebert.report.layout import width_of
@@ -35,7 +35,7 @@ def report(tmp_path, monkeypatch, capsys):
 def no_figures(monkeypatch):
     """Let `report all` draw nothing, which takes most of its time."""
     nothing = Drawings(figures={}, obstacles={})
-    monkeypatch.setattr(collections, "draw_figures", lambda _: nothing)
+    monkeypatch.setattr(everything, "draw_figures", lambda _: nothing)
     monkeypatch.setattr(collections, "write_page", lambda *_, **__: None)
 
 

@@ -9,7 +9,7 @@ from stablebert.report.caption import caption_lines
 from stablebert.report.claims.commands import command_for
 from stablebert.report.export import cells_csv
 from stablebert.report.figures.base import Figure
-from stablebert.report.figures.draw import draw_figures
+from stablebert.report.figures.draw import Drawings
 from stablebert.report.items import ITEMS
 from stablebert.report.page.scripts import pack_specification
 from stablebert.report.page.tables import PageTable
@@ -76,17 +76,13 @@ class PageBuilder:
         self._tables: list[PageTable] = []
         self._figures: list[PageFigure] = []
 
-    def add_sweep(self, report: SweepReport) -> SweepSection:
-        """Return the section of a sweep.
-
-        Raises:
-            ReportError: If Altair is not installed.
-        """
+    def add_sweep(self, report: SweepReport, drawings: Drawings) -> SweepSection:
+        """Return the section of a sweep with its figures."""
         rows, findings = report.rows, report.sections.findings
         items = [item for item in ITEMS.values() if item.sweep == report.name]
         shown_kinds = {"distribution", *(item.figure for item in items)}
         figures: dict[bool, list[PageFigure]] = {True: [], False: []}
-        for kind, own in draw_figures(report).figures.items():
+        for kind, own in drawings.figures.items():
             figures[kind in shown_kinds] += map(self.add_figure, own)
         section = SweepSection(
             key=self._key("sweep"),

@@ -48,7 +48,9 @@ def page_html(
         ReportError: As `write_page`.
     """
     builder = PageBuilder(collection.reports)
-    sweeps = [builder.add_sweep(report) for report in collection.reports.values()]
+    sweeps = [
+        builder.add_sweep(x, collection.drawings[name]) for name, x in collection.reports.items()
+    ]
     verdicts = collection.verdicts
     [effects, origin] = builder.add_tables(
         [effects_table(verdicts), provenance_table(collection.records)]
