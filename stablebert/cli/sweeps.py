@@ -116,7 +116,7 @@ def _grid_parser() -> argparse.ArgumentParser:
         const=Path(),
         metavar="FILE",
         help="write a page of the sweep, and refresh it as runs finish (default: "
-        "reports/SWEEP.html); takes 1 % of the time at most",
+        "reports/SWEEP.html); takes 1 %% of the time at most",
     )
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     parser.add_argument("--retry-crashed", action="store_true", help="run crashed runs again")

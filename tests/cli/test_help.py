@@ -39,6 +39,11 @@ def test_an_example_of_the_program_help_is_valid(line):
     compose(line.split()[2:])
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_prints_its_help(capsys, name):
+    assert any(line.startswith("usage:") or "=" in line for line in help_lines(capsys, name))
+
+
 @pytest.mark.parametrize("command", ["train", "config", "doctor"])
 def test_the_command_help_lists_every_key(capsys, command):
     assert list(shown_values(help_lines(capsys, command))) == list(KEYS)
