@@ -41,7 +41,12 @@ def test_an_example_of_the_program_help_is_valid(line):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_prints_its_help(capsys, name):
-    assert any(line.startswith("usage:") or "=" in line for line in help_lines(capsys, name))
+    try:
+        status = main([name, "--help"])
+    except SystemExit as end:  # argparse
+        status = end.code
+    assert status == 0
+    assert name in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["train", "config", "doctor"])
