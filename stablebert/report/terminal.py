@@ -30,7 +30,7 @@ _MOST_SENTENCES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """What a report tells its reader to type."""
+    """Commands that a report recommends."""
 
     full: str
     """Command that prints everything."""

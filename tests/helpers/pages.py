@@ -72,7 +72,7 @@ def write_history(result, records):
 
 
 class PageContent(HTMLParser):
-    """What a browser makes of a page: visible text, elements, and the data of its script."""
+    """A page as a browser reads it: visible text, elements, and the data of its script."""
 
     def __init__(self, html):
         super().__init__()

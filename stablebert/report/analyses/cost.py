@@ -31,7 +31,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class CellCost:
-    """What it costs to reach the target with the runs of a cell."""
+    """The cost of reaching the target with the runs of a cell."""
 
     result: CellResult
     target: Target

@@ -30,8 +30,7 @@ class _Row:
 
     @property
     def true_sd(self) -> Interval:
-        sd = self.split.sd
-        return Interval(value=100 * sd.value, low=100 * sd.low, high=100 * sd.high)
+        return self.split.sd.scaled(100)
 
     @property
     def calibrated_sd(self) -> float | None:

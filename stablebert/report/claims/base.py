@@ -52,7 +52,7 @@ class Effect:
 
     @property
     def finding(self) -> Finding:
-        """What the effect shows."""
+        """The conclusion from the effect."""
         if not self.significant:
             return "inconclusive"
         return "as claimed" if self.as_claimed else "opposite"

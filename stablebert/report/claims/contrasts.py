@@ -12,6 +12,10 @@ from stablebert.report.statistics.scores import Interval, describe_scores, mean_
 from stablebert.report.tables import format_interval
 
 POINTS = "points"
+HIGHER = "significantly higher", "significantly lower"
+"""Words for an effect where a higher score is claimed, and for the opposite."""
+SMALLER = "significantly smaller", "significantly larger"
+"""The same where a smaller spread, gap, or distance is claimed."""
 
 
 def judge_contrast(

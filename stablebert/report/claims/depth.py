@@ -6,6 +6,7 @@ from itertools import chain
 from stablebert.report.cells import parameter_text, task_title
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
 from stablebert.report.claims.contrasts import (
+    HIGHER,
     POINTS,
     describe_effects,
     judge_contrast,
@@ -35,7 +36,7 @@ def _judge_pooler(reports: Reports) -> Evidence:
         pairs,
         mean_effects,
         phrase="Mean test score of re-initializing the pooler alone against standard",
-        words=("significantly higher", "significantly lower"),
+        words=HIGHER,
     )
 
 
@@ -49,7 +50,7 @@ def _judge_shape(reports: Reports) -> Evidence:
         describe_effects(
             [effect for effect in effects if effect.quantity == edge],
             f"Best depth against the {edge}",
-            ("significantly higher", "significantly lower"),
+            HIGHER,
         )
         for edge in edges
     ]

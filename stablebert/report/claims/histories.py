@@ -1,11 +1,11 @@
 """Claims on the course of training, which need the histories of runs (Figs. 6, 7, and 15 to 18)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
-from stablebert.report.claims.contrasts import describe_effects
+from stablebert.report.claims.contrasts import SMALLER, describe_effects
 from stablebert.report.claims.pairs import Pairs, cells_with, pair_cells, results_of
 from stablebert.report.claims.reinit import reinit_pairs
 from stablebert.report.compare import adjust_p_values
@@ -58,13 +58,11 @@ def _judge_convergence(reports: Reports) -> Evidence:
         else:
             points = f"{100 * MIN_GAIN:g} points above the majority class"
             obstacles[subject] = f"a cell ends less than {points}"
-    effects = _speed_effects(contrasts, pairs)
-    phrase = f"Steps of Re-init to {SHARE:.0%} of the final gain, seed by seed"
-    words = ("significantly fewer", "significantly more")
-    return Evidence(
-        effects=effects,
-        sentence=describe_effects(effects, phrase, words) if effects else "",
-        results=[result for subject in contrasts for result in pairs.by_subject[subject]],
+    return _evidence(
+        pairs,
+        _speed_effects(contrasts, pairs),
+        phrase=f"Steps of Re-init to {SHARE:.0%} of the final gain, seed by seed",
+        words=("significantly fewer", "significantly more"),
         obstacles=obstacles,
     )
 
@@ -100,8 +98,7 @@ def _percent(count: int, n: int) -> Interval:
     """Return a share x 100 with its interval, which is that of no information if n is 0."""
     if not n:
         return Interval(value=50.0, low=0.0, high=100.0)
-    share = clopper_pearson(count, n)
-    return Interval(value=100 * share.value, low=100 * share.low, high=100 * share.high)
+    return clopper_pearson(count, n).scaled(100)
 
 
 # ---------------------------------------------------------------- weight change
@@ -126,13 +123,11 @@ def _judge_weight_change(reports: Reports) -> Evidence:
             changes[subject] = (a, b)
         else:
             obstacles[subject] = _NO_HISTORY
-    effects = _change_effects(changes, pairs)
-    phrase = "Distance of the top quarter of the layers from their start, with Re-init"
-    words = ("significantly smaller", "significantly larger")
-    return Evidence(
-        effects=effects,
-        sentence=describe_effects(effects, phrase, words) if effects else "",
-        results=[result for subject in changes for result in pairs.by_subject[subject]],
+    return _evidence(
+        pairs,
+        _change_effects(changes, pairs),
+        phrase="Distance of the top quarter of the layers from their start, with Re-init",
+        words=SMALLER,
         obstacles=obstacles,
     )
 
@@ -166,6 +161,23 @@ def _change_effects(
             )
         )
     return effects
+
+
+def _evidence(
+    pairs: Pairs,
+    effects: Sequence[Effect],
+    *,
+    phrase: str,
+    words: tuple[str, str],
+    obstacles: Mapping[str, str],
+) -> Evidence:
+    """Return the evidence of the pairs that have effects; the others have obstacles."""
+    return Evidence(
+        effects=effects,
+        sentence=describe_effects(effects, phrase, words) if effects else "",
+        results=[result for effect in effects for result in pairs.by_subject[effect.subject]],
+        obstacles=obstacles,
+    )
 
 
 def _histories(reports: Reports, *sweeps: str) -> dict[Key, History]:

@@ -2,7 +2,9 @@
 
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
 from stablebert.report.claims.contrasts import (
+    HIGHER,
     POINTS,
+    SMALLER,
     describe_effects,
     describe_power,
     mean_effects,
@@ -35,15 +37,12 @@ def _judge(reports: Reports) -> Evidence:
     ]
     means, spreads, gaps = mean_effects(longer), spread_effects(longer), _gap_effects(*gains)
     phrase = "of longer training against three epochs"
-    words = ("significantly smaller", "significantly larger")
     sentences = [
-        describe_effects(
-            means, f"Mean test score {phrase}", ("significantly higher", "significantly lower")
-        ),
+        describe_effects(means, f"Mean test score {phrase}", HIGHER),
         describe_power(means),
         _compare_sizes(longer),
-        describe_effects(spreads, f"Spread over seeds {phrase}", words),
-        describe_effects(gaps, "Gap of Re-init to standard after longer training", words)
+        describe_effects(spreads, f"Spread over seeds {phrase}", SMALLER),
+        describe_effects(gaps, "Gap of Re-init to standard after longer training", SMALLER)
         if gaps
         else "The gap of Re-init to standard needs longer runs of both.",
     ]

@@ -3,12 +3,11 @@
 from scipy import special
 
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
-from stablebert.report.claims.contrasts import judge_contrast, mean_effects
+from stablebert.report.claims.contrasts import HIGHER, judge_contrast, mean_effects
 from stablebert.report.claims.pairs import Pairs, cells_with, pair_cells, results_of
 from stablebert.report.compare import adjust_p_values
-from stablebert.report.join import CellResult
 from stablebert.report.statistics.cost import clopper_pearson
-from stablebert.report.statistics.scores import ALPHA, Interval
+from stablebert.report.statistics.scores import ALPHA
 from stablebert.report.statistics.shares import fisher_test
 
 _SWEEP = "bias_correction"
@@ -26,7 +25,7 @@ def _judge_means(reports: Reports) -> Evidence:
         pairs,
         mean_effects,
         phrase="Mean test score with bias correction against without",
-        words=("significantly higher", "significantly lower"),
+        words=HIGHER,
     )
 
 
@@ -63,7 +62,7 @@ def _failure_effects(pairs: Pairs) -> list[Effect]:
         Effect(
             subject=subject,
             quantity="share of failed runs",
-            value=_failed_percent(b),
+            value=clopper_pearson(b.failed, b.n).scaled(100),
             unit="% of the runs",
             p=p_rare if is_rare else p,
             as_claimed=b.failed * a.n > a.failed * b.n and not is_rare,
@@ -74,11 +73,6 @@ def _failure_effects(pairs: Pairs) -> list[Effect]:
             pairs.by_subject.items(), adjusted_p, p_of_many, strict=True
         )
     ]
-
-
-def _failed_percent(result: CellResult) -> Interval:
-    share = clopper_pearson(result.failed, result.n)
-    return Interval(value=100 * share.value, low=100 * share.low, high=100 * share.high)
 
 
 WORSE_MEAN = Claim(

@@ -1,7 +1,13 @@
 """Claims on re-initialization (Section 5, Table 7)."""
 
 from stablebert.report.claims.base import Claim, Evidence, Reports
-from stablebert.report.claims.contrasts import judge_contrast, mean_effects, spread_effects
+from stablebert.report.claims.contrasts import (
+    HIGHER,
+    SMALLER,
+    judge_contrast,
+    mean_effects,
+    spread_effects,
+)
 from stablebert.report.claims.pairs import Pairs, cells_with, pair_cells, results_of
 from stablebert.report.statistics.scores import describe_scores
 
@@ -24,7 +30,7 @@ def _judge_means(reports: Reports) -> Evidence:
         reinit_pairs(reports),
         mean_effects,
         phrase="Mean test score of Re-init against standard",
-        words=("significantly higher", "significantly lower"),
+        words=HIGHER,
     )
 
 
@@ -34,7 +40,7 @@ def _judge_spreads(reports: Reports) -> Evidence:
         pairs,
         spread_effects,
         phrase="Spread over seeds of Re-init against standard",
-        words=("significantly smaller", "significantly larger"),
+        words=SMALLER,
         remark=_compare_extremes(pairs),
     )
 
@@ -62,7 +68,7 @@ def _judge_other_models(reports: Reports) -> Evidence:
         pair_cells(results, base=cells_with(method="standard"), other=cells_with(method="reinit")),
         mean_effects,
         phrase="Mean test score of Re-init against standard",
-        words=("significantly higher", "significantly lower"),
+        words=HIGHER,
     )
 
 

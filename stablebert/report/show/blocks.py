@@ -74,9 +74,9 @@ Block = Facts | Table | Panels | DataRows | Quote
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What is shown, in order."""
+    """Parts of the view, in order."""
 
     title: str
     blocks: Sequence[Block]
     notes: Sequence[str] = ()
-    """What is missing, and why."""
+    """Missing parts of the view, and the reasons."""

@@ -1,4 +1,4 @@
-"""What a run predicts, row by row: counts by class, losses, and the rows with the highest loss."""
+"""Predictions of a run by row: counts by class, losses, and the rows with the highest loss."""
 
 import numpy as np
 from numpy.typing import NDArray

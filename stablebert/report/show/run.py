@@ -41,7 +41,7 @@ class ShownRun:
     crash: Mapping[str, Any] = field(default_factory=dict)
     """Content of crash.json."""
     notes: tuple[str, ...] = ()
-    """What is missing or damaged."""
+    """Missing or damaged files, one line each."""
 
     @property
     def name(self) -> str:

@@ -34,6 +34,10 @@ class Interval:
     low: float
     high: float
 
+    def scaled(self, factor: float) -> "Interval":
+        """Return the interval in another unit; the factor is positive, such as 100."""
+        return Interval(value=factor * self.value, low=factor * self.low, high=factor * self.high)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
