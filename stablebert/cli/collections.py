@@ -58,6 +58,7 @@ def report_all(options: Namespace, request: Request, *, width: int) -> int:
         print(_describe_collection(collection, folder, width=width))
     check_packages()
     flags = ["--fresh"] if options.fresh else []
+    flags += ["--margin", str(options.margin)] if options.margin else []
     command = shlex.join(["stablebert", "report", "all", *options.overrides, *flags])
     with _figure_workers() as pool:
         formats = options.figures or DEFAULT_FORMATS
@@ -117,10 +118,13 @@ def _describe_collection(collection: Collection, folder: Path, *, width: int) ->
         lines.append("No runs yet for")
         for command, own in items.items():
             lines += [f"  {join_labels(own)}", f"    {escape_controls(command)}"]
+    if unreported := collection.unreported:
+        text = f"{count_of(unreported, 'run')} of other configurations or seeds in none of these"
+        lines += ["", wrap(f"{text} reports; the page lists all runs", width)]
     problems = collection.problems[:_MOST_PROBLEMS]
     lines += ["", *(wrap(problem, width) for problem in problems)] if problems else []
     if (more := len(collection.problems) - _MOST_PROBLEMS) > 0:
-        lines.append(f"and {count_of(more, 'more problem')}")
+        lines.append(f"and {count_of(more, 'more problem')}, which the page lists")
     return "\n".join([*lines, "", f"Reports: {escape_controls(str(folder))}", ""])
 
 
@@ -185,7 +189,8 @@ def _progress_of(
     own = [text for text in own if text.partition("=")[0] not in keys]
     sweep = read_sweep(item.sweep)
     names_models = MODEL in sweep.parameters
-    sweep = sweep.narrow(() if names_models else group.overrides).narrow([*own, *overrides])
+    own += () if names_models else group.overrides
+    sweep = sweep.narrow([*own, *overrides])
     finished = {record.key for record in group.records}
     runs = [_identify(cfg, group) for _, cfg in sweep.valid_points]
     missing = [run for run in runs if run.key not in finished]

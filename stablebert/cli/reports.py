@@ -122,6 +122,7 @@ def _report_options(argv: Sequence[str]) -> Namespace:
         parser.error(f"table3 describes data and has no analyses; remove {', '.join(names)}")
     if options.sweep in ("table3", "list") and options.figures:
         parser.error(f"{options.sweep} has no figures; remove --figures")
+    names = [name for name in names if (options.sweep, name) != ("all", "--margin")]
     if options.sweep in MANY and (names := [*names, *(["--full"] * options.full)]):
         parser.error(f"{options.sweep} is about many sweeps; remove {', '.join(names)}")
     return options

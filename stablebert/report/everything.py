@@ -71,6 +71,13 @@ class Collection:
     problems: Sequence[str]
     """Files that could not be read, and sweeps whose report could not be computed."""
 
+    @property
+    def unreported(self) -> int:
+        """Number of records that are in none of the reports."""
+        results = [r for report in self.reports.values() for r in report.basis.results]
+        reported = {record.key for result in results for record in result.records}
+        return sum(record.key not in reported for record in self.records)
+
     @cached_property
     def verdicts(self) -> list[Verdict]:
         """Verdicts on the paper's claims."""
@@ -198,8 +205,10 @@ def build_collection(
     reports, notes = {}, [*problems, *group.notes]
     siblings = [x for x in groups if x.scale == group.scale]
     sweeps = list(_SweepCells(group, overrides).of_all_sweeps())
-    if siblings and siblings[0] is group:
-        sweeps += _cells_of_named_models(siblings, overrides)
+    named = list(_cells_of_named_models(siblings, overrides))
+    is_first = bool(siblings) and siblings[0] is group
+    sweeps += named if is_first else []
+    elsewhere = [] if is_first else [name for name, *_ in named]
     for name, cells, remarks in sweeps:
         models = siblings if MODEL in read_sweep(name).parameters else [group]
         records = [record for x in models for record in x.records]
@@ -213,9 +222,9 @@ def build_collection(
         model=group.model,
         reports={name: reports[name] for name in SWEEPS if name in reports},
         absent=[
-            AbsentItem(item=item, reason="no runs", command=_grid_command(item, group.scale))
+            AbsentItem(item=item, reason="no runs", command=_grid_command(item, group))
             for item in ITEMS.values()
-            if item.sweep and item.sweep not in reports
+            if item.sweep and item.sweep not in {*reports, *elsewhere}
         ],
         records=group.records,
         problems=notes,
@@ -312,6 +321,8 @@ def _cells_of_named_models(
             yield name, cells, []
 
 
-def _grid_command(item: Item, scale: str) -> str:
-    """Return the command that trains the runs of an item's whole sweep."""
-    return shlex.join(["stablebert", "grid", item.sweep, *overrides_at(scale, item.sweep)])
+def _grid_command(item: Item, group: ModelRecords) -> str:
+    """Return the command that trains the runs of an item's whole sweep, with the same model."""
+    model = () if MODEL in read_sweep(item.sweep).parameters else group.overrides
+    overrides = [*overrides_at(group.scale, item.sweep), *model]
+    return shlex.join(["stablebert", "grid", item.sweep, *overrides])

@@ -81,9 +81,8 @@ _GAP = 2
 
 def _lines(table: Table) -> Iterable[list[str]]:
     """Yield the lines of a table's body: a row, and its notes below it."""
+    suffix = " " if any(entry.marked for row in table.rows for entry in row) else ""
     for row in table.rows:
-        marks = any(entry.marked for other in table.rows for entry in other)
-        suffix = " " if marks else ""
         yield [
             entry.text + ("*" if entry.marked else suffix if i >= table.labels else "")
             for i, entry in enumerate(row)

@@ -81,6 +81,13 @@ def test_all_says_what_is_missing_and_how_to_get_it(report):
     assert "Figures 9, 10\n    stablebert grid randomness scale=mini\n" in output
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_all_says_how_many_runs_are_in_no_report(report):
+    others = config_records(*MINI, "optimizer.weight_decay=0.3", seeds=(0, 1))
+    output = report("all", records=[*STANDARD, *others]).out
+    assert "2 runs of other configurations or seeds in none of these reports" in output
+
+
 @pytest.mark.slow
 def test_all_writes_figures_and_a_page(report, tmp_path):
     output = report("all", records=STANDARD).out
@@ -108,6 +115,20 @@ def test_without_the_extra_reports_are_written_and_the_error_says_how_to_get_fig
 
 def test_all_of_nothing_is_an_error(report):
     assert "no records; train a run with `stablebert train`" in report("all", status=1).err
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_margin_is_that_of_all_reports_and_in_the_command_of_the_page(report, monkeypatch):
+    pages = []
+    monkeypatch.setattr(
+        collections,
+        "write_page",
+        lambda collection, _, *, commands: pages.append((collection, commands)),
+    )
+    report("all", "--margin", "2.5", records=STANDARD)
+    ((collection, (command,)),) = pages
+    assert collection.reports["table1"].basis.request.margin == 2.5
+    assert command.endswith(" --fresh --margin 2.5")
 
 
 @pytest.mark.parametrize("name", ["all", "list"])
@@ -157,6 +178,12 @@ def test_time_is_that_of_finished_runs_on_two_workers(report, monkeypatch):
 def test_the_command_of_each_item_is_named(report):
     command = "stablebert grid training_length task=rte,mrpc,stsb,cola scale=demo"
     assert f"Figure 8, with runs of table1\n    {command}" in report("list", "scale=demo").out
+
+
+def test_commands_of_a_list_train_the_model_of_the_records(report):
+    model = "model.name=distilbert/distilbert-base-cased"
+    output = report("list", "scale=mini", records=config_records(*MINI, model)).out
+    assert f"stablebert grid table2 {model} scale=mini " in output
 
 
 @pytest.mark.usefixtures("no_figures")

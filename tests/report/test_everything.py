@@ -213,3 +213,39 @@ def test_every_figure_names_the_kind_that_draws_it():
 
     drawn = {item: kind.name for kind in FIGURES.values() for item in kind.items}
     assert {item.name: item.figure for item in ITEMS.values() if item.figure} == drawn
+
+
+def distilbert(*values, seeds=range(4), model=OTHER):
+    settings = ("scale=mini", "task=cola_1k", "model.name=distilbert/distilbert-base-cased")
+    return config_records(*settings, *values, seeds=seeds, model=model)
+
+
+def test_the_command_of_an_absent_item_trains_the_model_of_the_collection(read):
+    (collection,) = read(*distilbert())
+    absent = {x.item.name: x.command for x in collection.absent}
+    assert absent["fig2"] == (
+        "stablebert grid bias_correction scale=mini model.name=distilbert/distilbert-base-cased"
+    )
+
+
+def test_table_7_is_absent_from_no_collection_if_there_are_runs(read):
+    names = ("xlnet/xlnet-large-cased", "facebook/bart-large")
+    records = [
+        record
+        for i, name in enumerate(names)
+        for record in config_records(
+            "scale=paper",
+            "task=rte",
+            f"model.name={name}",
+            model=f"sha256:{i}" * 3,
+            model_address=f"{name}@c0ffee",
+        )
+    ]
+    absent = [{x.item.name for x in collection.absent} for collection in read(*records)]
+    assert [names & {"table6", "table7"} for names in absent] == [set(), set()]
+
+
+def test_runs_in_no_report_are_counted(read):
+    others = config_records(*MINI, "optimizer.weight_decay=0.3", seeds=(0, 1))
+    (collection,) = read(*table1(), *others)
+    assert collection.unreported == 2

@@ -23,7 +23,7 @@ from stablebert.text import count_of
 _PRECISION = "trainer.precision"
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 """Precisions in the order in which they are baselines."""
-_Pair = tuple[CellResult, CellResult]
+Pair = tuple[CellResult, CellResult]
 """Results of a baseline and of a cell."""
 
 
@@ -48,7 +48,7 @@ class _Test:
         return "different" if self.p_zero_holm < ALPHA else "not shown"
 
 
-def _candidates(basis: Basis) -> list[_Pair]:
+def pairs_to_compare(basis: Basis) -> list[Pair]:
     """Return the pairs of a baseline and another cell, whether or not they can be compared.
 
     Where the precision varies, the most exact one is the baseline of the others; elsewhere
@@ -78,7 +78,7 @@ def _precision(cell: Cell) -> str:
 
 
 def _obstacle(basis: Basis) -> str:
-    reasons = [obstacle_between(*pair) for pair in _candidates(basis)]
+    reasons = [obstacle_between(*pair) for pair in pairs_to_compare(basis)]
     if not reasons:
         return "needs runs at several precisions, or of a method and its baseline"
     return reasons[0] and f"no two cells can be compared ({reasons[0]})" if all(reasons) else ""
@@ -86,7 +86,7 @@ def _obstacle(basis: Basis) -> str:
 
 def _analyze(basis: Basis) -> Findings:
     margin = basis.request.margin
-    pairs = _candidates(basis)
+    pairs = pairs_to_compare(basis)
     tests = _run_tests([pair for pair in pairs if not obstacle_between(*pair)], margin)
     names = {
         "equivalent": f"equivalent within ±{format_margin(margin)} on",
@@ -117,7 +117,7 @@ def _analyze(basis: Basis) -> Findings:
     )
 
 
-def _run_tests(pairs: Sequence[_Pair], margin: float) -> list[_Test]:
+def _run_tests(pairs: Sequence[Pair], margin: float) -> list[_Test]:
     welch = [welch_equivalence(a.test, b.test, margin=margin) for a, b in pairs]
     paired = [paired_equivalence(a.test, b.test, margin=margin) for a, b in pairs]
     p_holm = adjust_p_values([test.p for test in welch], pairs)

@@ -9,7 +9,8 @@ p-value, corrected by Holm's method over the effects of the claim. The claim
   claim there;
 * is inconclusive otherwise.
 
-A claim about several quantities holds if it holds for each of them.
+A claim about several quantities holds if it holds for each of them; if one cannot be judged, it is
+inconclusive at best.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from stablebert.report.join import CellResult
-from stablebert.report.statistics.scores import Interval
+from stablebert.report.statistics.scores import MIN_RUNS, Interval
 from stablebert.report.sweep_report import SweepReport
 
 Reports = Mapping[str, SweepReport]
@@ -84,6 +85,10 @@ class Claim:
     """Where the paper makes it."""
     sweeps: Sequence[str]
     """Sweeps that judge it, first the one to run if there are not enough runs."""
+    min_runs: int = MIN_RUNS
+    """Fewest runs of a cell that can be judged."""
+    quantities: int = 1
+    """Number of quantities that it is about."""
     test: str
     """Name of the test."""
     judge: Callable[[Reports], Evidence]
@@ -111,8 +116,8 @@ class Verdict:
     """Command that trains missing runs; empty if there are enough."""
 
 
-def outcome_of(effects: Sequence[Effect]) -> Outcome:
-    """Return the verdict on a claim from all its effects."""
+def outcome_of(effects: Sequence[Effect], quantities: int = 1) -> Outcome:
+    """Return the verdict on a claim about a number of quantities from all its effects."""
     if not effects:
         return "not enough runs"
     findings: dict[str, list[Finding]] = {}
@@ -120,16 +125,17 @@ def outcome_of(effects: Sequence[Effect]) -> Outcome:
         findings.setdefault(effect.quantity, []).append(effect.finding)
     if any("opposite" in group for group in findings.values()):
         return "does not hold"
-    shown = all(2 * group.count("as claimed") >= len(group) for group in findings.values())
-    return "holds" if shown else "inconclusive"
+    shown = [2 * group.count("as claimed") >= len(group) for group in findings.values()]
+    return "holds" if all(shown) and len(shown) >= quantities else "inconclusive"
 
 
-def deciding_p(effects: Sequence[Effect]) -> float | None:
+def deciding_p(effects: Sequence[Effect], quantities: int = 1) -> float | None:
     """Return the p-value on which a verdict rests.
 
     Of a claim that does not hold, it is the smallest of the opposite effects. Otherwise it is the
     level at which the claim would hold: the largest p-value of the half of the tasks that shows it
     best, an estimate in the other direction counting as 1, and the largest of several quantities.
+    It is None if one of these cannot be judged.
     """
     if outcome_of(effects) == "does not hold":
         opposite = [e.p for e in effects if e.finding == "opposite" and e.p is not None]
@@ -138,4 +144,6 @@ def deciding_p(effects: Sequence[Effect]) -> float | None:
     for effect in effects:
         if effect.p is not None:
             groups.setdefault(effect.quantity, []).append(effect.p if effect.as_claimed else 1.0)
+    if len(groups) < quantities:
+        return None
     return max((sorted(own)[(len(own) - 1) // 2] for own in groups.values()), default=None)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from stablebert.report.claims.base import FINDINGS, Effect, Evidence, Finding
+from stablebert.report.claims.base import FINDINGS, Effect, Evidence, Finding, outcome_of
 from stablebert.report.claims.pairs import Pair, Pairs
 from stablebert.report.compare import Comparison
 from stablebert.report.sentences import join_verdicts
@@ -73,21 +73,23 @@ def spread_effects(pairs: Pairs) -> list[Effect]:
     The effect is what the Brown-Forsythe test judges: the difference of the mean distances of runs
     from the median of their cell.
     """
-    return [
-        Effect(
-            subject=subject,
-            quantity="difference of spreads",
-            value=_distance_difference(pair),
-            unit=POINTS,
-            p=comparison.p_sd_holm,
-            as_claimed=not comparison.is_wider,
-            significant=bool(comparison.spread_verdict),
-            text="SD {:.1f} instead of {:.1f}".format(
-                *(describe_scores(result.test).sd for result in reversed(pair))
-            ),
+    effects = []
+    for subject, comparison, pair in _comparisons(pairs):
+        difference = _distance_difference(pair)
+        sd_before, sd = (describe_scores(result.test).sd for result in pair)
+        effects.append(
+            Effect(
+                subject=subject,
+                quantity="difference of spreads",
+                value=difference,
+                unit=POINTS,
+                p=comparison.p_sd_holm,
+                as_claimed=difference.value < 0,
+                significant=bool(comparison.spread_verdict),
+                text=f"SD {sd:.1f} instead of {sd_before:.1f}",
+            )
         )
-        for subject, comparison, pair in _comparisons(pairs)
-    ]
+    return effects
 
 
 def _comparisons(pairs: Pairs) -> list[tuple[str, Comparison, Pair]]:
@@ -117,10 +119,10 @@ def describe_effects(effects: Sequence[Effect], phrase: str, words: tuple[str, s
 
 
 def describe_power(effects: Sequence[Effect]) -> str:
-    """Return which difference of means the runs could have shown, if they show none."""
-    limits = sorted(e.detectable for e in effects if e.detectable is not None)
-    if not limits or any(e.finding != "inconclusive" for e in effects):
+    """Return which differences of means the runs could have shown where a claim is inconclusive."""
+    limits = sorted(e.detectable for e in effects if e.finding == "inconclusive" and e.detectable)
+    if not limits or outcome_of(effects) != "inconclusive":
         return ""
     low, high = f"{limits[0]:.1f}", f"{limits[-1]:.1f}"
     size = f"a difference of {low}" if low == high else f"differences of {low} to {high}"
-    return f"These runs would probably show {size} points."
+    return f"Where inconclusive, these runs would probably show {size} points."

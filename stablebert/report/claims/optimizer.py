@@ -56,22 +56,20 @@ def _failure_effects(pairs: Pairs) -> list[Effect]:
     own = list(pairs.by_subject.values())
     p_values = [fisher_test(a.failed, a.n, b.failed, b.n) for a, b in own]
     adjusted_p = adjust_p_values(p_values, own)
-    p_of_many = [float(special.bdtr(b.failed, b.n, _MANY)) for _, b in own]
-    is_rare = min(adjusted_p) >= ALPHA and max(p_of_many) < ALPHA
+    p_of_many = max(float(special.bdtr(b.failed, b.n, _MANY)) for _, b in own)
+    is_rare = min(adjusted_p) >= ALPHA and p_of_many < ALPHA
     return [
         Effect(
             subject=subject,
             quantity="share of failed runs",
             value=clopper_pearson(b.failed, b.n).scaled(100),
             unit="% of the runs",
-            p=p_rare if is_rare else p,
+            p=p_of_many if is_rare else p,
             as_claimed=b.failed * a.n > a.failed * b.n and not is_rare,
             significant=p < ALPHA or is_rare,
             text=f"{b.failed} of {b.n} against {a.failed} of {a.n}",
         )
-        for (subject, (a, b)), p, p_rare in zip(
-            pairs.by_subject.items(), adjusted_p, p_of_many, strict=True
-        )
+        for (subject, (a, b)), p in zip(pairs.by_subject.items(), adjusted_p, strict=True)
     ]
 
 

@@ -74,10 +74,10 @@ def pair_cells(
     pairs: dict[str, Pair] = {}
     obstacles: dict[str, str] = {}
     for result in others:
-        if not (match := bases.get(key_of(result.cell))):
-            continue
         subject = _subject(result.cell, [*shared, *own_keys])
-        if reason := obstacle_between(match, result):
+        if not (match := bases.get(key_of(result.cell))):
+            obstacles[subject] = "no runs of its baseline"
+        elif reason := obstacle_between(match, result):
             obstacles[subject] = reason
         else:
             pairs[subject] = (match, result)

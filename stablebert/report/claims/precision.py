@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from stablebert.report.analyses.base import Number
-from stablebert.report.analyses.equivalence import EQUIVALENCE, format_margin
-from stablebert.report.cells import task_title
+from stablebert.report.analyses.equivalence import EQUIVALENCE, format_margin, pairs_to_compare
+from stablebert.report.cells import Cell, task_title
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
 from stablebert.report.claims.contrasts import POINTS, describe_effects
 from stablebert.report.claims.numbers import float_of, interval_of
+from stablebert.report.compare import obstacle_between
 from stablebert.report.sentences import row_name
 from stablebert.report.tables import format_interval
 
@@ -30,8 +31,9 @@ def _judge(reports: Reports, sweep: str, phrase: str) -> Evidence:
     by_config: dict[str, dict[str, Number]] = {}
     for number in findings.numbers:
         by_config.setdefault(number.cell.config_id, {})[number.quantity] = number
-    tasks = {number.cell.task for number in findings.numbers}
-    labels = report.basis.labels if len(by_config) > len(tasks) else ()
+    pairs = pairs_to_compare(report.basis)
+    tasks = {cell.cell.task for _, cell in pairs}
+    labels = report.basis.labels if len(pairs) > len(tasks) else ()
     effects = [_effect(numbers, labels) for numbers in by_config.values()]
     cells = {n.cell.config_id for n in findings.numbers}
     cells |= {n.baseline.config_id for n in findings.numbers if n.baseline}
@@ -45,16 +47,24 @@ def _judge(reports: Reports, sweep: str, phrase: str) -> Evidence:
         effects=effects,
         sentence=" ".join(sentences),
         results=[r for r in report.basis.results if r.cell.config_id in cells],
+        obstacles={
+            _subject(cell.cell, labels): reason
+            for base, cell in pairs
+            if (reason := obstacle_between(base, cell))
+        },
     )
+
+
+def _subject(cell: Cell, labels: Sequence[str]) -> str:
+    title = task_title(cell.task, cell.scale)
+    return f"{title} {row_name(cell, labels)}" if labels else title
 
 
 def _effect(numbers: Mapping[str, Number], labels: Sequence[str]) -> Effect:
     difference, verdict = interval_of(numbers["difference"]), numbers["verdict"].value
-    cell = numbers["difference"].cell
-    title = task_title(cell.task, cell.scale)
     is_small = abs(difference.value) < float_of(numbers["margin"])
     return Effect(
-        subject=f"{title} {row_name(cell, labels)}" if labels else title,
+        subject=_subject(numbers["difference"].cell, labels),
         quantity="difference of means",
         value=difference,
         unit=POINTS,

@@ -58,7 +58,7 @@ def judge_claims(reports: Reports) -> list[Verdict]:
 
 def _judge(claim: Claim, reports: Reports) -> Verdict:
     evidence = claim.judge(reports)
-    outcome = outcome_of(evidence.effects)
+    outcome = outcome_of(evidence.effects, claim.quantities)
     enough = outcome != "not enough runs"
     results = evidence.results if enough else _all_results(reports)
     return Verdict(
@@ -66,7 +66,7 @@ def _judge(claim: Claim, reports: Reports) -> Verdict:
         outcome=outcome,
         sentence=_sentence(claim, evidence, reports),
         effects=evidence.effects,
-        p=deciding_p(evidence.effects),
+        p=deciding_p(evidence.effects, claim.quantities),
         n=_run_counts(evidence.results) if enough else "",
         scale=", ".join(dict.fromkeys(r.cell.scale for r in results)),
         model=", ".join(
@@ -77,7 +77,7 @@ def _judge(claim: Claim, reports: Reports) -> Verdict:
 
 
 def _command(claim: Claim, evidence: Evidence, reports: Reports) -> str:
-    command = command_for(claim.sweeps[0], reports)
+    command = command_for(claim.sweeps[0], reports, min_runs=claim.min_runs)
     return " ".join([command, *evidence.flags])
 
 

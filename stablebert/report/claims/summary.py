@@ -1,9 +1,10 @@
 """A summary of reports in a few sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stablebert.report.claims.base import OUTCOMES, Reports, Verdict
 from stablebert.report.claims.optimizer import failure_pairs
+from stablebert.report.claims.pairs import Pair
 from stablebert.report.compare import Comparison
 from stablebert.report.sentences import row_name
 from stablebert.report.statistics.scores import MIN_RUNS
@@ -54,11 +55,20 @@ def _count_failures(reports: Reports) -> str:
     failed_without = sum(b.failed for _, b in pairs.values())
     runs_with = sum(a.n for a, _ in pairs.values())
     runs_without = sum(b.n for _, b in pairs.values())
-    subject, (_, worst) = max(pairs.items(), key=lambda pair: pair[1][1].failed / pair[1][1].n)
     return (
-        f"Without bias correction (BERTAdam), {failed_without} of {runs_without} runs failed, most "
-        f"often on {subject} ({worst.failed} of {worst.n}); with it, {failed_with} of {runs_with}."
+        f"Without bias correction (BERTAdam), {failed_without} of {runs_without} runs failed"
+        f"{_worst_task(pairs)}; with it, {failed_with} of {runs_with}."
     )
+
+
+def _worst_task(pairs: Mapping[str, Pair]) -> str:
+    """Return `, most often on RTE (9 of 20)`, empty if no task has the largest share alone."""
+    shares = {subject: b.failed / b.n for subject, (_, b) in pairs.items()}
+    worst = [subject for subject, share in shares.items() if share == max(shares.values())]
+    if len(worst) > 1 or len(shares) == 1:
+        return ""
+    _, result = pairs[worst[0]]
+    return f", most often on {worst[0]} ({result.failed} of {result.n})"
 
 
 def _count_outcomes(verdicts: Sequence[Verdict]) -> str:

@@ -84,6 +84,7 @@ FEW_TRIALS = Claim(
     text="With bias correction, 5 to 10 runs reach what 50 reach without",
     place="Fig. 4",
     sweeps=(_SWEEP,),
+    min_runs=_MIN_RUNS,
     test="bootstrap interval (BCa), corrected over tasks",
     judge=_judge,
     headline="With bias correction, a fifth of the runs reaches the same score",

@@ -71,3 +71,9 @@ def test_an_estimate_against_the_claim_counts_as_one():
 
 def test_a_claim_that_intervals_decide_has_no_p_value():
     assert deciding_p([make_effect(YES, None), make_effect(YES, None)]) is None
+
+
+def test_a_claim_of_which_a_quantity_cannot_be_judged_is_inconclusive_without_p_value():
+    effects = effects_of([YES], quantity="mean")
+    assert outcome_of(effects, quantities=2) == "inconclusive"
+    assert deciding_p(effects, quantities=2) is None

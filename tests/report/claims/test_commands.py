@@ -27,7 +27,9 @@ def test_a_sweep_without_runs_takes_scale_and_model_from_the_others():
 def test_the_demo_has_no_tasks_of_a_thousand_samples():
     own = {"table2": make_report("table2", {("rte", "standard", "3epochs"): SCORES}, scale="demo")}
     command = command_for("table1", own)
-    assert command == "stablebert grid table1 scale=demo task=rte,mrpc,stsb,cola"
+    assert command == (
+        "stablebert grid table1 scale=demo task=rte,mrpc,stsb,cola,sst2,qnli,qqp,mnli"
+    )
 
 
 def test_a_sweep_with_runs_keeps_its_values_and_seeds():

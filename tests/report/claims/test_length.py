@@ -79,3 +79,30 @@ def test_the_sentence_compares_small_and_full_data():
     scores |= {("rte_1k", "standard", "longer"): spaced_scores(0.75, 0.005, 20)}
     sentence = judge("C11", make_report("table1", scores)).sentence
     assert "by +15.0 points on 1,000 samples and by +8.0 on full data" in sentence
+
+
+@pytest.mark.parametrize("after", [-0.0245, -0.0155], ids=["a little wider", "a little smaller"])
+def test_a_gap_that_only_changes_its_sign_has_no_other_size(after):
+    """From +2 points to about -2: the change is significant, that of the size is not."""
+    flipped = {
+        "short": spaced_scores(0.70, 0.005, 20),
+        "long": spaced_scores(0.70, 0.005, 20),
+        "reinit_short": spaced_scores(0.72, 0.005, 20),
+        "reinit_long": spaced_scores(0.70 + after, 0.005, 20),
+    }
+    effect = judge("C11", report(**flipped)).effects[-1]
+    error = 100 * (4 * 0.005**2 / 20) ** 0.5
+    total = 2 + 100 * after
+    assert effect.finding == "inconclusive"
+    assert effect.value.value == pytest.approx(100 * after - 2 if total > 0 else 2 - 100 * after)
+    assert effect.p == pytest.approx(2 * 2 * stats.t.sf(abs(total) / error, 4 * 19))
+
+
+def test_without_a_judged_gap_the_claim_is_inconclusive_at_best():
+    verdict = judge("C11", report(short=SHORT, long=LONG))
+    assert (verdict.outcome, verdict.p) == ("inconclusive", None)
+
+
+def test_a_gap_that_cannot_be_judged_is_named():
+    few = ALL | {"reinit_long": GAIN_LONG[:4]}
+    assert "Not judged: gap on RTE (4 runs, fewer than 5)." in judge("C11", report(**few)).sentence

@@ -113,3 +113,36 @@ def test_hardly_any_failed_run_of_many_excludes_the_claim():
 def test_hardly_any_failed_run_of_few_decides_nothing():
     scores = spaced_scores(0.7, 0.02, 20)
     assert judge("C2", report(scores, scores)).outcome == "inconclusive"
+
+
+def test_the_p_value_of_few_failed_runs_is_that_of_the_task_with_the_most():
+    """P(0 of 30 runs | share .1) = .042; of 50 runs, it is .005."""
+    scores = {
+        (task, method, "3epochs"): spaced_scores(0.7, 0.02, n)
+        for task, n in (("rte", 30), ("mrpc", 50))
+        for method in ("bert_adam", "standard")
+    }
+    verdict = judge("C2", make_report("bias_correction", scores))
+    assert verdict.p == pytest.approx(0.9**30)
+
+
+def test_cells_without_variance_do_not_say_which_difference_would_have_been_shown():
+    constant = [0.7] * 10
+    assert "would probably show" not in judge("C1", report(constant, constant)).sentence
+
+
+def test_inconclusive_tasks_say_so_next_to_others_that_are_not():
+    scores = {
+        (task, method, "3epochs"): x
+        for task, own in (("rte", (LOW, HIGH)), ("mrpc", (HIGH, HIGH)), ("stsb", (HIGH, HIGH)))
+        for method, x in zip(("bert_adam", "standard"), own, strict=True)
+    }
+    sentence = judge("C1", make_report("bias_correction", scores)).sentence
+    assert "Where inconclusive, these runs would probably show a difference of" in sentence
+
+
+def test_a_cell_without_a_baseline_is_named():
+    scores = {("rte", m, "3epochs"): x for m, x in (("bert_adam", LOW), ("standard", HIGH))}
+    scores["mrpc", "standard", "3epochs"] = HIGH
+    sentence = judge("C1", make_report("bias_correction", scores)).sentence
+    assert sentence.endswith("Not judged: MRPC (no runs of its baseline).")

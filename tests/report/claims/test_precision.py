@@ -80,3 +80,14 @@ def test_the_papers_three_runs_are_too_few():
     assert verdict.outcome == "not enough runs"
     assert "3 runs, fewer than 5" in verdict.sentence
     assert verdict.command == "stablebert grid table5 scale=mini seed=0..4"
+
+
+def test_a_task_that_cannot_be_judged_is_named():
+    scores = {
+        (task, "standard", "3epochs", ("trainer.precision", precision)): FULL[:n]
+        for task, n in (("rte", 20), ("mrpc", 4))
+        for precision in ("bf16-mixed", "32-true")
+    }
+    verdict = judge("C14", make_report("table4", scores))
+    assert [effect.subject for effect in verdict.effects] == ["RTE"]
+    assert verdict.sentence.endswith("Not judged: MRPC (4 runs, fewer than 5).")

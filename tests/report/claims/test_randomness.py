@@ -53,3 +53,13 @@ def test_one_seed_per_run_is_not_enough():
 def test_an_effect_below_the_margin_is_none():
     small = report(0, 3, 0.2, request=Request(margin=0.001))
     assert judge("C13", small).outcome == "inconclusive"
+
+
+def test_a_grid_that_lacks_runs_is_named():
+    scores = np.random.default_rng(1).normal(0.7, 0.01, 36).tolist()
+    cells = {
+        ("rte", method, "3epochs", ("seeds", PAIRS)): scores[:n]
+        for method, n in (("standard", 36), ("reinit", 30))
+    }
+    verdict = judge("C13", make_report("randomness", cells))
+    assert verdict.sentence.endswith("Not judged: RTE reinit (30 of 36 runs).")

@@ -84,3 +84,14 @@ def test_tasks_are_judged_model_by_model():
         effect.subject for effect in judge("C15", models(BETTER, "XLNet", "RoBERTa")).effects
     ]
     assert subjects == [f"{t} with {m}" for m in ("XLNet", "RoBERTa") for t in ("RTE", "MRPC")]
+
+
+def test_equal_spreads_are_not_counted_as_smaller():
+    scores = {("rte", method, "3epochs"): [0.7] * 20 for method in ("standard", "reinit")}
+    assert not judge("C6", make_report("table1", scores)).effects[0].as_claimed
+
+
+def test_the_reason_why_table1_cannot_be_judged_is_named_without_table2():
+    scores = {("rte", method, "3epochs"): [0.7] * 3 for method in ("standard", "reinit")}
+    few = make_report("table1", scores)
+    assert judge("C5", few).sentence == "Not judged: RTE (3 runs, fewer than 5)."

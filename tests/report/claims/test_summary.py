@@ -86,3 +86,19 @@ def test_too_few_runs_to_compare_are_counted():
 
 def test_without_runs_there_is_nothing_to_say():
     assert summarize(make_report("methods", {("rte", "standard", "3epochs"): []})) == []
+
+
+@pytest.mark.parametrize(
+    ("failed", "sentence"),
+    [
+        (
+            {"rte": 3, "mrpc": 3},
+            "Without bias correction (BERTAdam), 6 of 40 runs failed; with it, 0 of 40.",
+        ),
+        ({}, "Without bias correction (BERTAdam), 0 of 40 runs failed; with it, 0 of 40."),
+    ],
+)
+def test_tasks_that_fail_equally_often_are_not_named(failed, sentence):
+    scores = {(t, m, "3epochs"): BASE for t in ("rte", "mrpc") for m in ("bert_adam", "standard")}
+    own = {(task, "bert_adam", "3epochs"): n for task, n in failed.items()}
+    assert sentence in summarize(make_report("bias_correction", scores, failed=own))

@@ -41,3 +41,8 @@ def test_the_sentence_says_how_many_runs_are_compared():
 
 def test_too_few_runs_are_named():
     assert "RTE (20 runs, fewer than 30)" in judge("C3", report(STABLE[:20], BETTER[:20])).sentence
+
+
+def test_the_command_trains_as_many_runs_as_a_verdict_needs():
+    command = judge("C3", report(STABLE[:20], BETTER[:20], tasks=["rte"])).command
+    assert command == "stablebert grid bias_correction task=rte scale=mini"
