@@ -22,7 +22,7 @@ from stablebert.report.cells import MODEL
 from stablebert.report.claims.summary import summary_sentences
 from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.everything import Collection, read_all_records, read_collections
-from stablebert.report.figures.save import Format, save_figures
+from stablebert.report.figures.save import Format, delete_stale_figures, save_figures
 from stablebert.report.files import save_text
 from stablebert.report.items import COMPANIONS, ITEMS, Item, join_labels, overrides_at
 from stablebert.report.layout import fit_table, wrap
@@ -81,11 +81,12 @@ def _draw(
     collection: Collection, folder: Path, formats: Sequence[Format], pool: ProcessPoolExecutor
 ) -> list[Future[list[Path]]]:
     """Draw the figures of all reports, and let a pool of processes write their files."""
-    return [
-        pool.submit(save_figures, [figure], name, folder, formats)
-        for name, drawings in collection.drawings.items()
-        for figure in drawings.all_figures
-    ]
+    jobs = []
+    for name, drawings in collection.drawings.items():
+        delete_stale_figures(drawings, name, folder)
+        figures = drawings.all_figures
+        jobs += [pool.submit(save_figures, [figure], name, folder, formats) for figure in figures]
+    return jobs
 
 
 def _figure_workers() -> ProcessPoolExecutor:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stablebert.report.figures.draw import draw_figures
-from stablebert.report.figures.save import FORMATS, Format, save_figures
+from stablebert.report.figures.save import FORMATS, Format, delete_stale_figures, save_figures
 from stablebert.report.sweep_report import SweepReport
 from stablebert.text import escape_controls
 
@@ -25,10 +25,13 @@ def add_figures_option(parser: ArgumentParser) -> None:
 def write_figures(report: SweepReport, out: Path, formats: Sequence[Format]) -> str:
     """Draw and write the figures of a report; return a line per kind of figure.
 
+    Files of figures that the report no longer has are deleted.
+
     Raises:
         ReportError: If a package of the extra is not installed.
     """
     drawings = draw_figures(report)
+    delete_stale_figures(drawings, report.name, out)
     lines = []
     for name, figures in drawings.figures.items():
         files = save_figures(figures, report.name, out, formats)

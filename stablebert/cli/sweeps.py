@@ -84,8 +84,10 @@ def grid(argv: Sequence[str]) -> int:
         execute = partial(run_pruned_grid, located_runs, pruning, records, done=plan.done)
     else:
         execute = partial(run_grid, list(map(Job, located_runs)), records=timing_records)
-    outcome = execute(workers=workers, gpus=gpus, after_job=page.refresh)
-    page.finish()
+    try:
+        outcome = execute(workers=workers, gpus=gpus, after_job=page.refresh)
+    finally:  # the page of a grid that was stopped would reload forever
+        page.finish()
     print_errors(f"crashed: {job.run.folder / CRASH}" for job in outcome.crashed)
     return 1 if outcome.crashed or crashed_before else 0
 

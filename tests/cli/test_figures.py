@@ -47,6 +47,17 @@ def test_a_figure_that_cannot_be_drawn_has_a_reason(report):
     )
 
 
+@pytest.mark.parametrize("sweep", ["table1", "all"])
+def test_a_figure_of_an_earlier_report_is_deleted(report, tmp_path, sweep):
+    folder = tmp_path / "out"
+    report(sweep, "--figures=svg", *(MINI if sweep == "table1" else ()))
+    if sweep == "all":
+        (folder,) = folder.iterdir()
+    (folder / "table1-heat_map.svg").touch()
+    report(sweep, "--figures=svg", *(MINI if sweep == "table1" else ()))
+    assert "table1-heat_map.svg" not in figures_in(folder)
+
+
 def test_no_figure_is_written_unless_requested(report, tmp_path):
     report("table1", *MINI)
     assert not figures_in(tmp_path / "out")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from stablebert.cli import sweeps
 from stablebert.cli.main import main
 from stablebert.grid import executor
 from stablebert.grid.plan import make_plan
@@ -358,6 +359,19 @@ def test_a_grid_writes_a_page_of_its_runs(demo_grid, tmp_path):
     content = PageContent(path.read_text())
     assert content.data["run-data"]["size"] == 3
     assert "3 of 3 runs" in content.text
+
+
+def test_the_page_of_a_grid_that_was_stopped_does_not_reload_itself(
+    demo_grid, tmp_path, monkeypatch
+):
+    def stop(*args, after_job, **options):
+        after_job()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweeps, "run_grid", stop)
+    path = tmp_path / "page.html"
+    assert demo_grid(finish, "--page", str(path)) == 130
+    assert not any(a.get("id") == "reload" for _, a in PageContent(path.read_text()).elements)
 
 
 def test_a_plan_writes_no_page(demo_grid, tmp_path):

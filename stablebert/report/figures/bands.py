@@ -18,18 +18,24 @@ from stablebert.runs.seeds import Seeds
 from stablebert.text import count_of
 
 
-def require_histories(basis: Basis) -> tuple[Mapping[Key, History], str]:
-    """Return the histories of a report's runs, and a sentence on runs without one.
+def require_histories(basis: Basis) -> Mapping[Key, History]:
+    """Return the histories of a report's runs.
 
     Raises:
         UnavailableError: If no run has one.
     """
     histories, problems = basis.histories
-    total = sum(result.n for result in basis.results)
     if not histories:
         raise UnavailableError(f"needs histories of runs: {'; '.join(problems)}")
-    missing = total - len(histories)
-    return histories, f"{missing} of {count_of(total, 'run')} left no history." if missing else ""
+    return histories
+
+
+def describe_missing(results: Iterable[CellResult], histories: Mapping[Key, History]) -> str:
+    """Return a sentence on the runs without a history, empty if there are none."""
+    records = [record for result in results for record in result.records]
+    missing = sum(record.key not in histories for record in records)
+    total = count_of(len(records), "run")
+    return f"Without a valid history: {missing} of {total}." if missing else ""
 
 
 def series_of(

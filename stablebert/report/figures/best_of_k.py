@@ -71,7 +71,7 @@ def _figure(results: Sequence[CellResult], labels: Sequence[str], score: Score) 
         title=_TITLES[score],
         caption=compose_caption(
             f"Expected {runs} among k that are drawn with replacement; bands are one standard "
-            "deviation over draws.",
+            "deviation over draws, cut off at the lowest and the highest run.",
             describe_runs(results),
             _widest_gap(results, labels, score),
         ),
@@ -84,7 +84,8 @@ def _figure(results: Sequence[CellResult], labels: Sequence[str], score: Score) 
 def _curve(result: CellResult, labels: Sequence[str], score: Score) -> list[Row]:
     """Return one row per number of runs, with the curves of `-trials.csv`."""
     ks = range(1, result.n + 1)
-    means, sds = expected_best_of_k(result.val, scores_of(result, score), ks)
+    scores = scores_of(result, score)
+    means, sds = expected_best_of_k(result.val, scores, ks)
     values = cell_values(result.cell, labels)
     return [
         {
@@ -92,8 +93,8 @@ def _curve(result: CellResult, labels: Sequence[str], score: Score) -> list[Row]
             "k": k,
             "score": round(mean, 4),
             "sd": round(sd, 4),
-            "low": round(mean - sd, 4),
-            "high": round(mean + sd, 4),
+            "low": round(max(mean - sd, float(scores.min())), 4),
+            "high": round(min(mean + sd, float(scores.max())), 4),
         }
         for k, mean, sd in zip(ks, means.tolist(), sds.tolist(), strict=True)
     ]

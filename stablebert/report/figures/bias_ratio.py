@@ -8,7 +8,7 @@ import numpy as np
 from stablebert.config.compose import compose
 from stablebert.report.analyses.base import Basis
 from stablebert.report.cells import task_title
-from stablebert.report.figures.bands import Band, band_layers, make_band
+from stablebert.report.figures.bands import Band, band_layers, describe_missing, make_band
 from stablebert.report.figures.base import Figure, FigureKind, Specification
 from stablebert.report.figures.captions import compose_caption, describe_runs
 from stablebert.report.figures.points import cell_values
@@ -71,6 +71,7 @@ def _draw(basis: Basis) -> Sequence[Figure]:
                 _describe_curve(betas),
                 _describe_measurements(bands),
                 describe_runs(results) if bands else "",
+                describe_missing(results, histories) if bands else "",
                 _largest_deviation(bands, betas),
             ),
             specification=_specification(bands, rows, betas),

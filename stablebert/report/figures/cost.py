@@ -139,8 +139,8 @@ def _unreached(costs: Sequence[CellCost], labels: Sequence[str]) -> str:
     if not names:
         return ""
     if len(names) > _MOST_NAMES:
-        return f"No run reaches it in {len(names)} of {len(costs)} cells."
-    return f"No run reaches it with {', '.join(names)}."
+        return f"No run reaches the target in {len(names)} of {len(costs)} cells."
+    return f"No run reaches the target with {', '.join(names)}."
 
 
 def _describe_times(costs: Sequence[CellCost], labels: Sequence[str]) -> str:

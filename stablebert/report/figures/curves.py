@@ -10,13 +10,14 @@ from stablebert.report.analyses.base import Basis
 from stablebert.report.figures.bands import (
     Band,
     band_layers,
+    describe_missing,
     make_band,
     require_histories,
     run_layer,
     run_lists,
     series_of,
 )
-from stablebert.report.figures.base import Figure, FigureKind, Specification
+from stablebert.report.figures.base import Figure, FigureKind, Specification, UnavailableError
 from stablebert.report.figures.captions import (
     compose_caption,
     describe_runs,
@@ -36,6 +37,7 @@ from stablebert.runs.record import Key
 from stablebert.runs.seeds import Seeds
 from stablebert.text import count_of
 
+_Encodings = Sequence[alt.Color | alt.StrokeDash]
 _SCORE, _LOSS = "val/score", "train/loss"
 _STEPS = alt.X("step:Q", title="optimizer step", scale=alt.Scale(nice=False))
 
@@ -47,8 +49,12 @@ def _obstacle(basis: Basis) -> str:
 
 def _draw(basis: Basis) -> Sequence[Figure]:
     results, labels = basis.results_with_runs, basis.labels
-    histories, missing = require_histories(basis)
-    facts = [describe_runs(results), missing, failed_runs(results, labels)]
+    histories = require_histories(basis)
+    facts = [
+        describe_runs(results),
+        describe_missing(results, histories),
+        failed_runs(results, labels),
+    ]
     series = series_encodings(results, labels)
     scores: list[Row] = []
     losses: list[Band] = []
@@ -57,39 +63,50 @@ def _draw(basis: Basis) -> Sequence[Figure]:
         for band in make_band(values, series_of(result, histories, _SCORE)):
             scores.append({**band.row(100), **_best_validations(result, labels)})
         losses += make_band(values, _losses_at_validations(result, histories))
-    score_layers = band_layers(
+    figures = []
+    if scores:
+        speed = _clearest_speed(basis, histories)
+        figures.append(_score_figure(scores, series, [*facts, speed]))
+    if losses:
+        figures.append(_loss_figure(losses, series, [*facts, _widest_range(losses)]))
+    if not figures:
+        raise UnavailableError("no run logged a validation score or training loss that is a number")
+    return figures
+
+
+def _score_figure(rows: Sequence[Row], series: _Encodings, facts: Sequence[str]) -> Figure:
+    layers = band_layers(
         series,
         x=_STEPS,
         y=alt.Y("mean:Q", title="validation score x 100", scale=alt.Scale(zero=False)),
         number_format=".1f",
     )
-    loss_layers = band_layers(
+    return Figure(
+        name="convergence",
+        title="Validation score during training",
+        caption=compose_caption(
+            "Mean validation score over steps, with a band from the lowest to the highest run; "
+            "points are the best validations of runs.",
+            *facts,
+        ),
+        specification=_panels([*layers, run_layer(rows, series[0])], rows),
+    )
+
+
+def _loss_figure(losses: Sequence[Band], series: _Encodings, facts: Sequence[str]) -> Figure:
+    layers = band_layers(
         series, x=_STEPS, y=alt.Y("mean:Q", title="training loss"), number_format=".3f"
     )
-    return [
-        Figure(
-            name="convergence",
-            title="Validation score during training",
-            caption=compose_caption(
-                "Mean validation score over steps, with a band from the lowest to the highest "
-                "run; points are the best validations of runs.",
-                *facts,
-                _clearest_speed(basis, histories),
-            ),
-            specification=_panels([*score_layers, run_layer(scores, series[0])], scores),
+    return Figure(
+        name="convergence-loss",
+        title="Training loss",
+        caption=compose_caption(
+            "Mean training loss since the previous validation, with a band from the lowest to the "
+            "highest run.",
+            *facts,
         ),
-        Figure(
-            name="convergence-loss",
-            title="Training loss",
-            caption=compose_caption(
-                "Mean training loss since the previous validation, with a band from the lowest to "
-                "the highest run.",
-                *facts,
-                _widest_range(losses),
-            ),
-            specification=_panels(loss_layers, [band.row() for band in losses]),
-        ),
-    ]
+        specification=_panels(layers, [band.row() for band in losses]),
+    )
 
 
 def _panels(layers: Sequence[alt.Chart], rows: Sequence[Row]) -> Specification:
@@ -155,8 +172,6 @@ def _contrast(
 
 def _widest_range(bands: Sequence[Band]) -> str:
     """Return a sentence on the cell whose runs end farthest from each other."""
-    if not bands:
-        return ""
     band = max(bands, key=lambda band: band.curve.high[-1] - band.curve.low[-1])
     low, high = band.curve.low[-1], band.curve.high[-1]
     place = f"{band.values['row']} on {band.values['task']}"

@@ -16,7 +16,7 @@ from stablebert.report.figures.captions import (
 )
 from stablebert.report.figures.points import PAPER_MEAN, cell_values, run_rows
 from stablebert.report.figures.style import Row
-from stablebert.report.paper import PaperNumber, paper_score, reference_model
+from stablebert.report.paper import paper_score, reference_model
 from stablebert.report.tables import has_paper_layout
 
 
@@ -26,11 +26,11 @@ def _obstacle(basis: Basis) -> str:
 
 def _draw(basis: Basis) -> Sequence[Figure]:
     results = basis.results_with_runs
-    numbers = _paper_numbers(basis)
+    paper_rows = _paper_rows(basis)
     rows = [
         *run_rows(results, basis.labels, "test"),
         *mean_rows(results, basis.labels, "test"),
-        *_paper_rows(basis, numbers),
+        *paper_rows,
     ]
     order = list(dict.fromkeys(str(row["row"]) for row in rows))
     category = alt.Y("row:N", title=None, sort=order)
@@ -38,7 +38,7 @@ def _draw(basis: Basis) -> Sequence[Figure]:
         "Test scores of single runs, with boxes from the lower to the upper quartile, the median "
         "as a line in the box, and whiskers to the farthest runs within 1.5 box lengths.",
         describe_runs(results),
-        _about_the_paper(basis, numbers),
+        _about_the_paper(basis) if paper_rows else "",
         largest_difference(basis.rows, basis.labels),
         failed_runs(results, basis.labels),
         widest_spread(results, basis.labels, "test"),
@@ -53,32 +53,28 @@ def _draw(basis: Basis) -> Sequence[Figure]:
     ]
 
 
-def _paper_numbers(basis: Basis) -> list[PaperNumber | None]:
-    """Return the mean that the paper prints for each cell, in the order of the report's rows."""
+def _paper_rows(basis: Basis) -> list[Row]:
+    """Return a row per cell with runs whose mean the paper prints."""
     if not has_paper_layout(basis.cells):
-        return [None] * len(basis.rows)
+        return []
     reference = reference_model(basis.cells)
-    return [paper_score(cell, table=basis.name, reference=reference) for cell in basis.cells]
-
-
-def _paper_rows(basis: Basis, numbers: Sequence[PaperNumber | None]) -> list[Row]:
     return [
         {
             **cell_values(result.cell, basis.labels),
             "kind": PAPER_MEAN,
             "score": float(number.value),
         }
-        for result, number in zip(basis.results, numbers, strict=True)
-        if number and result.n
+        for result in basis.results_with_runs
+        if (number := paper_score(result.cell, table=basis.name, reference=reference))
     ]
 
 
-def _about_the_paper(basis: Basis, numbers: Sequence[PaperNumber | None]) -> str:
-    if not any(numbers):
-        return ""
+def _about_the_paper(basis: Basis) -> str:
     text = "Triangles: the means that the paper prints, of large models on real GLUE"
     scales = {cell.scale for cell in basis.cells}
-    return text + ("." if scales == {"paper"} else "; only the direction of an effect compares.")
+    return text + (
+        "." if scales == {"paper"} else "; only the direction of an effect is comparable."
+    )
 
 
 DISTRIBUTION = FigureKind(

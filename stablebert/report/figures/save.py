@@ -1,11 +1,13 @@
 """Files of figures: SVG, PDF, and PNG."""
 
 from collections.abc import Iterable, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Literal, get_args
 
 from stablebert.report.extra import require_packages
 from stablebert.report.figures.base import Figure, Specification
+from stablebert.report.figures.draw import Drawings
 from stablebert.runs.files import write_bytes
 
 Format = Literal["svg", "pdf", "png"]
@@ -37,6 +39,22 @@ def save_figures(
             files.append(out / f"{name}-{figure.name}.{format_name}")
             write_bytes(files[-1], _convert(svg, format_name))
     return files
+
+
+def delete_stale_figures(drawings: Drawings, name: str, out: Path) -> None:
+    """Delete the files of figures that an earlier report wrote and that this one does not have.
+
+    Args:
+        drawings: Figures of the report.
+        name: Name of the report.
+        out: Folder of the files.
+    """
+    kinds = {*drawings.figures, *drawings.obstacles}
+    current = {f"{name}-{figure.name}" for figure in drawings.all_figures}
+    for file in out.glob(f"{escape(name)}-*"):
+        kind = file.stem.removeprefix(f"{name}-").partition("-")[0]
+        if kind in kinds and file.suffix[1:] in FORMATS and file.stem not in current:
+            file.unlink(missing_ok=True)
 
 
 def render_figure(specification: Specification, format_name: Format) -> bytes:

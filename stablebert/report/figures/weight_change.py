@@ -9,6 +9,7 @@ from stablebert.report.cells import task_title
 from stablebert.report.figures.bands import (
     Band,
     band_layers,
+    describe_missing,
     make_band,
     require_histories,
     series_of,
@@ -33,10 +34,10 @@ def _obstacle(basis: Basis) -> str:
 
 
 def _draw(basis: Basis) -> Sequence[Figure]:
-    histories, missing = require_histories(basis)
+    histories = require_histories(basis)
     tasks: dict[tuple[str, str], list[CellResult]] = {}
     for result in basis.results:
-        if _layer_names([result], histories):
+        if _bands([result], basis.labels, histories):
             tasks.setdefault((result.cell.scale, result.cell.task), []).append(result)
     if not tasks:
         raise UnavailableError("no run logged its weight change; train with monitor.weight_change")
@@ -47,9 +48,23 @@ def _draw(basis: Basis) -> Sequence[Figure]:
             basis.labels,
             histories,
             name=f"weight_change-{task}" + (f"-{scale}" if several_scales else ""),
-            missing=missing,
         )
         for (scale, task), results in tasks.items()
+    ]
+
+
+def _bands(
+    results: Sequence[CellResult], labels: Sequence[str], histories: Mapping[Key, History]
+) -> list[Band]:
+    """Return the bands of each layer, from the embeddings to the classifier."""
+    return [
+        band
+        for layer in _layer_names(results, histories)
+        for result in results
+        for band in make_band(
+            {**cell_values(result.cell, labels), "layer": layer},
+            series_of(result, histories, _PREFIX + layer),
+        )
     ]
 
 
@@ -59,18 +74,8 @@ def _figure(
     histories: Mapping[Key, History],
     *,
     name: str,
-    missing: str,
 ) -> Figure:
-    layers = _layer_names(results, histories)
-    bands = [
-        band
-        for layer in layers
-        for result in results
-        for band in make_band(
-            {**cell_values(result.cell, labels), "layer": layer},
-            series_of(result, histories, _PREFIX + layer),
-        )
-    ]
+    bands = _bands(results, labels, histories)
     lines = band_layers(
         series_encodings(results, labels),
         x=alt.X("step:Q", title="step", axis=alt.Axis(tickCount=4, labelOverlap=True)),
@@ -85,7 +90,7 @@ def _figure(
             "Mean L2 distance of a layer's parameters from their start, after any "
             "re-initialization, with a band from the lowest to the highest run.",
             describe_runs(results),
-            missing,
+            describe_missing(results, histories),
             _top_layer(bands),
             _farthest(bands),
         ),

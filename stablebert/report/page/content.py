@@ -102,7 +102,11 @@ class PageBuilder:
                 )
                 for name, result in findings.items()
             ],
-            notes=[*caption_lines(rows, report.join_result), *report.notes],
+            notes=[
+                *caption_lines(rows, report.join_result),
+                *report.notes,
+                *(f"histories: {problem}" for problem in report.basis.histories[1]),
+            ],
             command=command_for(report.name, self._reports),
             numbers_csv=cells_csv(rows, report.name),
         )

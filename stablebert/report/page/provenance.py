@@ -39,9 +39,9 @@ def provenance_table(records: Sequence[RunRecord]) -> Table:
 
 
 def describe_cost(records: Sequence[RunRecord]) -> str:
-    """Return how many runs there are and how long they took in sum."""
+    """Return how many runs there are and how long they took in total."""
     total = timedelta(seconds=round(sum(sum(record.seconds.values()) for record in records)))
-    return f"{count_of(len(records), 'run')} took {total} of wall-clock time in sum."
+    return f"{count_of(len(records), 'run')} took {total} of wall-clock time in total."
 
 
 def _count_values(values: Sequence[str]) -> list[tuple[str, int]]:

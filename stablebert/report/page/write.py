@@ -98,11 +98,11 @@ def _group_absent_items(items: Sequence[AbsentItem]) -> list[tuple[list[str], st
 def _describe_collection(collection: Collection) -> str:
     model = "" if collection.model == collection.scale else f", model {collection.model}"
     text = (
-        f'Scale {collection.scale}{model}: what of "Revisiting Few-sample BERT Fine-tuning" (Zhang '
-        "et al., ICLR 2021) shows in these runs."
+        f'Scale {collection.scale}{model}: these runs compared with "Revisiting Few-sample BERT '
+        'Fine-tuning" (Zhang et al., ICLR 2021).'
     )
     if collection.scale == "demo":
-        text += " The tasks are generated: only directions of effects compare with the paper."
+        text += " The tasks are generated: only the direction of an effect is comparable."
     return text
 
 

@@ -61,6 +61,13 @@ def test_the_band_is_a_standard_deviation_around_the_mean(figure):
     assert (row["low"], row["high"]) == pytest.approx((15.8579, 44.1421))
 
 
+@pytest.mark.parametrize(("score", "bound"), [("low", 10), ("high", 50)])
+def test_the_band_stays_within_the_scores_of_the_runs(figure, validation, score, bound):
+    # test scores fall with k, and validation scores rise: 14.2 - 6.6 and 45.8 + 6.6 without limits
+    (row,) = rows_of(figure if score == "low" else validation, row="standard", k=5)
+    assert row[score] == pytest.approx(bound)
+
+
 def test_the_caption_states_the_widest_gap(figure):
     # of 5^5 draws, run r is the best of r^5 - (r - 1)^5: 1, 31, 211, 781, 2101
     # (1 * 50 + 31 * 40 + 211 * 30 + 781 * 20 + 2101 * 10) / 3125 = 14.2

@@ -83,6 +83,14 @@ def test_hovering_shows_the_lowest_run(figure):
     assert any("low_seed" in {t["field"] for t in own} for own in tooltips)
 
 
+def test_the_caption_counts_runs_without_a_history(tmp_path):
+    cell = make_cell(method="bert_adam")
+    records = [make_record(cell, seed, val_best_step=96) for seed in (0, 1)]
+    root = store_histories(tmp_path, {records[0].key: run_history("rte", "bert_adam")})
+    figure = draw_one(BIAS_RATIO, make_basis([cell], records, roots=[root]))
+    assert "Without a valid history: 1 of 2 runs." in figure.caption
+
+
 def test_without_histories_the_analytic_curve_is_drawn(tmp_path):
     cell = make_cell(method="bert_adam")
     figure = draw_one(BIAS_RATIO, make_basis([cell], [make_record(cell)], roots=[tmp_path]))

@@ -65,7 +65,9 @@ def test_hovering_shows_how_many_runs_reached_the_target(figure):
     assert values_of(figure, "reached", method="standard") == ["5 of 10 runs"]
 
 
-@pytest.mark.parametrize("text", ["Targets: RTE 80.0.", "No run reaches it with reinit on RTE."])
+@pytest.mark.parametrize(
+    "text", ["Targets: RTE 80.0.", "No run reaches the target with reinit on RTE."]
+)
 def test_the_caption_states_the_target_and_who_misses_it(figure, text):
     assert text in figure.caption
 
@@ -82,7 +84,7 @@ def test_a_target_that_is_the_mean_of_a_cell_names_it():
 
 def test_many_cells_that_miss_the_target_are_counted():
     figure = draw_one(COST_KIND, make(dict.fromkeys("abcde", 0) | {"f": 10}), "cost")
-    assert "No run reaches it in 5 of 6 cells." in figure.caption
+    assert "No run reaches the target in 5 of 6 cells." in figure.caption
 
 
 @pytest.mark.parametrize(("column", "value"), [("score", 69), ("seconds", 60)])

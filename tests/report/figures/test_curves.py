@@ -117,7 +117,7 @@ def test_the_caption_counts_runs_without_a_history(tmp_path):
     records = [make_record(STANDARD, seed, val_best_step=96, val=0.9) for seed in (0, 1)]
     root = store_histories(tmp_path, {records[0].key: run_history("standard", 0)})
     figure = draw_one(CONVERGENCE, make_basis([STANDARD], records, roots=[root]), "convergence")
-    assert "1 of 2 runs left no history." in figure.caption
+    assert "Without a valid history: 1 of 2 runs." in figure.caption
 
 
 def test_without_histories_there_is_no_figure(tmp_path):
@@ -128,6 +128,27 @@ def test_without_histories_there_is_no_figure(tmp_path):
 
 def test_without_runs_there_is_no_figure():
     assert CONVERGENCE.obstacle(make_basis([STANDARD], [])) == "needs a cell with runs"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "figures"),
+    [("val__score", ["convergence-loss"]), ("train__loss", ["convergence"])],
+)
+def test_a_quantity_that_is_never_a_number_is_no_figure(tmp_path, quantity, figures):
+    record = make_record(STANDARD, 0, 0, val_best_step=None)
+    history = run_history("standard", 0) | make_history([9, 96], **{quantity: [np.nan, np.nan]})
+    root = store_histories(tmp_path, {record.key: history})
+    drawn = CONVERGENCE.draw(make_basis([STANDARD], [record], roots=[root]))
+    assert [figure.name for figure in drawn] == figures
+
+
+def test_runs_that_logged_no_number_are_no_figure(tmp_path):
+    record = make_record(STANDARD, 0, 0, val_best_step=None)
+    nothing = [np.nan, np.nan]
+    history = make_history([9, 96], val__score=nothing, train__loss=nothing)
+    root = store_histories(tmp_path, {record.key: history})
+    with pytest.raises(UnavailableError, match="no run logged a validation score or training loss"):
+        CONVERGENCE.draw(make_basis([STANDARD], [record], roots=[root]))
 
 
 def test_losses_that_are_not_finite_are_left_out(tmp_path):

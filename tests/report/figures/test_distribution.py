@@ -99,6 +99,13 @@ def test_cells_without_runs_are_left_out():
     assert set(values_of(figure, "method")) == {"standard"}
 
 
+def test_the_caption_explains_no_triangles_where_none_are_drawn():
+    cells = [make_cell(method="sam", seeds=(0,)), make_cell(seeds=(0,))]
+    figure = draw_one(DISTRIBUTION, make_basis(cells, [make_record(cells[0])], name="table1"))
+    assert not rows_of(figure, kind="paper's mean")
+    assert "Triangles" not in figure.caption
+
+
 def test_without_runs_nothing_can_be_drawn():
     assert DISTRIBUTION.obstacle(make_basis([make_cell()], [])) == "needs finished runs"
 
@@ -109,7 +116,7 @@ def test_without_runs_nothing_can_be_drawn():
         "6 runs in 2 cells, 3 per cell (seeds 0..2)",
         "1 of 6 runs failed, most with standard on RTE: 1 of 3.",
         "Widest spread: standard on RTE, standard deviation 10.0, from 60.0 to 80.0.",
-        "of large models on real GLUE; only the direction of an effect compares.",
+        "of large models on real GLUE; only the direction of an effect is comparable.",
     ],
 )
 def test_the_caption_states_what_stands_out(figure, text):

@@ -4,7 +4,8 @@ import pytest
 
 from stablebert.report import extra
 from stablebert.report.figures.distribution import DISTRIBUTION
-from stablebert.report.figures.save import save_figures
+from stablebert.report.figures.draw import Drawings
+from stablebert.report.figures.save import delete_stale_figures, save_figures
 from stablebert.report.records import ReportError
 from tests.helpers.figures import draw_one, make_basis
 from tests.helpers.records import make_cell, make_record
@@ -32,6 +33,26 @@ def test_a_figure_is_written_in_the_format(figure, tmp_path, format_name, beginn
 def test_every_format_is_written_by_default(figure, tmp_path):
     files = save_figures([figure], "table1", tmp_path)
     assert {file.suffix for file in files} == {".svg", ".pdf", ".png"}
+
+
+@pytest.mark.parametrize(
+    ("file", "is_stale"),
+    [
+        ("table1-heat_map.svg", True),
+        ("table1-weight_change-rte.pdf", True),
+        ("table1-distribution.png", False),  # drawn, if not in this format
+        ("table1-cost.csv", False),
+        ("table1-mine.svg", False),
+        ("table10-heat_map.svg", False),
+        ("table1-heat_map.svg.txt", False),
+    ],
+)
+def test_files_of_figures_that_a_report_no_longer_has_are_deleted(figure, tmp_path, file, is_stale):
+    (tmp_path / file).touch()
+    obstacles = dict.fromkeys(("heat_map", "weight_change", "cost"), "no runs")
+    drawings = Drawings(figures={"distribution": [figure]}, obstacles=obstacles)
+    delete_stale_figures(drawings, "table1", tmp_path)
+    assert (tmp_path / file).exists() is not is_stale
 
 
 def test_the_folder_is_created(figure, tmp_path):

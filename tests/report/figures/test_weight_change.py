@@ -77,6 +77,26 @@ def test_figures_of_several_scales_have_different_names(tmp_path):
     assert names == ["weight_change-rte-mini", "weight_change-rte-demo"]
 
 
+def test_the_caption_counts_the_runs_of_its_task_without_a_history(tmp_path):
+    cells = [make_cell("rte"), make_cell("cola")]
+    records = [make_record(cell, seed) for cell in cells for seed in (0, 1)]
+    histories = {record.key: run_history("standard", 0) for record in records[1:]}
+    basis = make_basis(cells, records, roots=[store_histories(tmp_path, histories)])
+    captions = {figure.name: figure.caption for figure in WEIGHT_CHANGE.draw(basis)}
+    assert "Without a valid history: 1 of 2 runs." in captions["weight_change-rte"]
+    assert "Without a valid history" not in captions["weight_change-cola"]
+
+
+def test_weights_that_are_never_a_number_are_no_figure(tmp_path):
+    cells = [make_cell("rte"), make_cell("cola")]
+    records = [make_record(cell) for cell in cells]
+    histories = {record.key: run_history("standard", 0) for record in records}
+    nothing = make_history([9, 96], weight_change__layer_00=[float("nan")] * 2)
+    histories[records[0].key] = make_history([9, 96], val__score=[0.7, 0.7]) | nothing
+    basis = make_basis(cells, records, roots=[store_histories(tmp_path, histories)])
+    assert [figure.name for figure in WEIGHT_CHANGE.draw(basis)] == ["weight_change-cola"]
+
+
 def test_runs_that_did_not_log_it_are_no_figure(tmp_path):
     cell = make_cell()
     record = make_record(cell)

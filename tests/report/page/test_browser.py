@@ -112,6 +112,26 @@ def test_a_table_is_sorted_by_its_numbers(page):
     assert column(page, ".sweep > .table", 3) == ["73.0 ± 1.6", "67.4 ± 3.6"]
 
 
+def test_numbers_in_texts_are_sorted_by_their_value(page):
+    texts = ["lr=0.001", "lr=6.25e-05", "lr=0.0005", "lr=0.00025", "b", "-", "a"]
+    script = "return args[0].sort((a, b) => compareValues(a, b, 1));"
+    ascending = ["a", "b", "lr=6.25e-05", "lr=0.00025", "lr=0.0005", "lr=0.001", "-"]
+    assert page.evaluate(script, texts) == ascending
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("6.25e-05", 6.25e-5),
+        ("85.6 ± 3.3", 85.6),
+        ("\u22121.5 [\u22123, 0]", -1.5),
+        (".021", 0.021),
+    ],
+)
+def test_the_value_of_a_cell_is_its_first_number(page, text, value):
+    assert page.evaluate("return cellValue(args[0], true);", text) == pytest.approx(value)
+
+
 def test_the_sorted_column_says_so(page):
     head = find_all(page, ".sweep table.sortable thead th.number")[0]
     assert head.get_attribute("aria-sort") is None
@@ -153,7 +173,9 @@ def test_a_run_with_a_history_shows_its_curves(page):
                   ".map((holder) => holder.drawing));")  # fmt: skip
     assert [svg.size["width"] > 150 for svg in find_all(page, ".curves svg")] == [True, True]
     assert len(find_all(page, ".curves > p")) == 19
-    assert find_all(page, ".curves > p")[0].text.startswith("No curves: ")
+    assert find_all(page, ".curves > p")[0].text == (
+        "No curves: the folders of this report hold no valid history of this run."
+    )
 
 
 def test_a_click_copies_a_table_as_csv(page):

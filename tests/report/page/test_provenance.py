@@ -31,4 +31,4 @@ def test_an_address_is_shown_with_the_content():
 
 def test_the_cost_is_the_sum_of_all_phases():
     records = [make_record(CELL, i, seconds={"train": 1800.0, "test": 5.0}) for i in range(2)]
-    assert describe_cost(records) == "2 runs took 1:00:10 of wall-clock time in sum."
+    assert describe_cost(records) == "2 runs took 1:00:10 of wall-clock time in total."

@@ -137,6 +137,16 @@ def test_items_that_one_command_trains_are_named_together(tmp_path):
     )
 
 
+def test_damaged_histories_are_named(tmp_path):
+    root = tmp_path / "runs"
+    collection = make_collection(root)
+    file = next(root.rglob("history.jsonl"))
+    file.write_text("{")
+    text = PageContent(page_html(collection)).text
+    assert f"histories: {file}: line 1 is damaged" in text
+    assert "histories: without a valid history next to them: 20 of 20 records" in text
+
+
 def test_a_running_grid_reloads_its_page(tmp_path):
     path = tmp_path / "report.html"
     write_page(make_collection(tmp_path / "runs"), path, is_running=True)

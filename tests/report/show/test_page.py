@@ -20,6 +20,7 @@ from stablebert.report.show.blocks import (
 )
 from stablebert.report.show.page import MAX_LENGTH, view_html, write_view
 from tests.helpers.browser import axe_findings, start_browser
+from tests.helpers.pages import PageContent
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & {{ 7 * 7 }} \x1b[31m"
 
@@ -102,6 +103,11 @@ def test_a_page_needs_the_extra(monkeypatch, tmp_path):
     with pytest.raises(ReportError, match=r"pip install 'stablebert\[report\]'"):
         write_view(make_view(), tmp_path / "x.html")
     assert not list(tmp_path.iterdir())
+
+
+def test_ids_are_unique(page):
+    ids = [a["id"] for _, a in PageContent(page).elements if "id" in a]
+    assert len(ids) == len(set(ids))
 
 
 @pytest.fixture(scope="module")

@@ -59,16 +59,28 @@ function startCopying() {
 
 const isEmpty = (value) => value === null || value === undefined || value === "" || value === "-";
 
+const NUMBER = String.raw`(?:\d+\.?\d*|\.\d+)(?:e[+\-]?\d+)?`;
+
 /** Compare two values of a column; empty ones come last in both directions. */
 function compareValues(a, b, sign) {
   if (isEmpty(a) || isEmpty(b)) return isEmpty(a) - isEmpty(b);
   if (typeof a === "number" && typeof b === "number") return sign * (a - b);
-  return sign * String(a).localeCompare(String(b), undefined, { numeric: true });
+  return sign * compareTexts(String(a), String(b));
+}
+
+/** Compare texts, and the numbers in them by value: `lr=6.25e-05` comes before `lr=0.0005`. */
+function compareTexts(a, b) {
+  const [first, second] = [a, b].map((text) => text.split(new RegExp(`(${NUMBER})`)));
+  for (let i = 0; i < Math.min(first.length, second.length); i++) { // odd ones are numbers
+    const order = i % 2 ? first[i] - second[i] : first[i].localeCompare(second[i]);
+    if (order) return order;
+  }
+  return first.length - second.length;
 }
 
 /** Return the first number of a text such as `85.6 ± 3.3` or `<.001`, or the text itself. */
 function cellValue(text, isNumber) {
-  const match = isNumber && text.match(/[+\-−]?(\d+\.?\d*|\.\d+)/);
+  const match = isNumber && text.match(new RegExp(`[+\\-−]?${NUMBER}`));
   if (!match) return text;
   const value = Number(match[0].replace("−", "-"));
   return text.trim().startsWith("<") ? value - 1e-9 : value;
@@ -125,7 +137,10 @@ function fittingColumns(holder, columns = 1) {
 const draw = async (holder, spec) => {
   const scheme = isDark.matches ? "dark" : "light";
   const config = mergeDeep(mergeDeep(look.base, spec.config ?? {}), look[scheme]);
-  const options = { mode: "vega-lite", renderer: "svg", actions: false, tooltip: { theme: scheme } };
+  const options = {
+    mode: "vega-lite", renderer: "svg", actions: false, tooltip: { theme: scheme },
+    logLevel: 1, // errors only: Vega would warn of every panel in which a layer has no rows
+  };
   holder.view = (await vegaEmbed(holder, { ...spec, config }, options)).view;
   find("svg", holder).setAttribute("aria-hidden", "true"); // the caption describes the figure
   holder.classList.add("drawn");
@@ -303,7 +318,10 @@ function showCurves(place, run, curves) {
   if (place.childNodes.length) return;
   const own = curves?.runs[run.index];
   if (!own) {
-    place.append(element("p", {}, "No curves: the folders of this report hold no history of this run."));
+    const reason = run.sweep
+      ? "the folders of this report hold no valid history of this run."
+      : "only runs of the sweeps on this page have them.";
+    place.append(element("p", {}, `No curves: ${reason}`));
     return;
   }
   for (const [name, [steps, values]] of Object.entries(own)) {
