@@ -6,7 +6,7 @@ A sweep file is an ordinary W&B sweep configuration with `method: grid` and flat
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -199,7 +199,7 @@ def read_sweep(path: str) -> Sweep:
         names = shipped_sweeps()
         suggestion = did_you_mean(Path(path).stem, names)
         raise ConfigError([f"{path} is not a sweep file; shipped: {', '.join(names)}{suggestion}"])
-    content = load_yaml(file)
+    content = _load_shipped(file) if file.parent == SWEEPS else load_yaml(file)
     names = [str(name) for name in content] if isinstance(content, dict) else []
     if unknown_names := [name for name in names if name not in _SWEEP_KEYS]:
         raise ConfigError(
@@ -209,6 +209,12 @@ def read_sweep(path: str) -> Sweep:
             ]
         )
     return parse_sweep(file.stem, content, str(file))
+
+
+@cache
+def _load_shipped(file: Path) -> Any:
+    """Load a shipped sweep only once, as `load_conf` does: reports read each of them many times."""
+    return load_yaml(file)
 
 
 def shipped_sweeps() -> list[str]:

@@ -44,7 +44,14 @@ def test_invalid_arguments_are_refused(arguments, message, capsys):
 
 
 @pytest.fixture
-def demo_grid(tmp_path, monkeypatch):
+def results(tmp_path, monkeypatch):
+    """Folder of committed records, empty at first."""
+    monkeypatch.setattr("stablebert.cli.arguments.RESULTS", tmp_path / "results")
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def demo_grid(results, tmp_path, monkeypatch):
     """Function that runs three seeds of the demo with workers that answer without training."""
     path = tmp_path / "seeds.yaml"
     path.write_text(SEEDS)
@@ -180,13 +187,6 @@ def sweep(run_defaults, tmp_path_factory):
     with redirect_stdout(output):
         assert main(["grid", *arguments(), "--workers", "2"]) == 0
     return SimpleNamespace(folder=folder, arguments=arguments, output=output.getvalue())
-
-
-@pytest.fixture
-def results(tmp_path, monkeypatch):
-    """Folder of committed records, empty at first."""
-    monkeypatch.setattr("stablebert.cli.arguments.RESULTS", tmp_path / "results")
-    return tmp_path / "results"
 
 
 @pytest.fixture
