@@ -70,12 +70,14 @@ def test_all_summarizes_the_runs(report):
     assert "Re-init beats standard on 1 of 1 task, significantly on 1.\n" in output
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_all_writes_the_macros_of_all_sweeps_in_one_file(report, tmp_path):
     report("all", records=[*STANDARD, *REINIT])
     (macros,) = tmp_path.glob("out/*/all-macros.tex")
     assert r"\newcommand{\stablebertColaOneKReinitMean}{82.0}" in macros.read_text()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_all_says_what_is_missing_and_how_to_get_it(report):
     output = report("all", records=STANDARD).out
     assert "Figures 9, 10\n    stablebert grid randomness scale=mini\n" in output

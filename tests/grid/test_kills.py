@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stablebert.runs.record import read_record
+from stablebert.training.lifecycle import train_run
 from tests.helpers.processes import start_grid, workers_of
 from tests.helpers.runs import SWEEP, check_is_complete, join_arguments, outcome_of, runs_of
 
@@ -23,12 +24,9 @@ WORKERS = 2
 
 @pytest.fixture(scope="module")
 def undisturbed(kill_arguments, tmp_path_factory):
-    """The records of an undisturbed grid, by the key of the run."""
+    """The records of the same runs, trained here one after the other, by the key of the run."""
     arguments = kill_arguments(tmp_path_factory.mktemp("undisturbed"))
-    child = start_grid(arguments, "--workers", str(WORKERS))
-    output = child.communicate()
-    assert child.returncode == 0, output
-    return outcomes_of(arguments)
+    return {run.key: outcome_of(train_run(run)) for run in runs_of(arguments)}
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +36,6 @@ def kill_arguments(run_defaults, tmp_path_factory):
     path.write_text(SWEEP)
     defaults = {**run_defaults, "trainer.max_steps": 20}
     return lambda folder: [str(path), *join_arguments({**defaults, "paths.runs": folder}, [])]
-
-
-def outcomes_of(arguments):
-    """Return what the records of a grid say, by the key of the run."""
-    return {run.key: outcome_of(read_record(run.folder)) for run in runs_of(arguments)}
 
 
 class KilledGrid:
@@ -124,7 +117,8 @@ def check_survives(arguments, undisturbed, seed, rounds):
     status, output = grid.finish()
     assert status == 0, output
     assert "Traceback" not in output
-    assert outcomes_of(arguments) == undisturbed
+    outcomes = {run.key: outcome_of(read_record(run.folder)) for run in runs_of(arguments)}
+    assert outcomes == undisturbed
     check_is_complete(runs_of(arguments))
     assert len(grid.executions()) <= len(undisturbed) + grid.restarts, grid.kills
     return grid.kills

@@ -6,7 +6,6 @@ import random
 from pathlib import PurePath
 
 import yaml
-from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from stablebert.config.compose import compose
 from stablebert.config.files import SWEEPS
@@ -139,6 +138,8 @@ def _is_train(program, word):
 
 def _agent_command(content, arguments):
     """Return what `wandb agent` starts, as `Agent._command_run` of wandb 0.31 builds it."""
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
     macros = create_sweep_command_args({"args": arguments})
     macros |= {"env": ["/usr/bin/env"], "interpreter": ["python"]}
     macros["program"] = [str(content.get("program"))]
