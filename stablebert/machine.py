@@ -3,11 +3,14 @@
 import ctypes
 import logging
 import os
+import platform
 import re
 import subprocess
+from contextlib import suppress
 from functools import cache, partial
 from importlib.metadata import version
 from itertools import takewhile
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -57,6 +60,24 @@ def usable_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on a Mac
         return os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """Return the name of the processor, as records name it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def device_names() -> set[str]:
+    """Return the names of the processor and the GPUs, as records name them."""
+    names = {processor_name()}
+    if not version("torch").endswith("+cpu"):
+        with suppress(ActionableError):  # a grid that needs the GPUs reports it
+            names.update(re.findall(r"^GPU \d+: (.*?) \(UUID", _list_gpus(), flags=re.MULTILINE))
+    return names
 
 
 def visible_gpus() -> list[str]:

@@ -6,7 +6,13 @@ import pytest
 
 from stablebert import machine
 from stablebert.errors import ActionableError
-from stablebert.machine import MMAP_THRESHOLD, keep_freed_memory, visible_gpus
+from stablebert.machine import (
+    MMAP_THRESHOLD,
+    device_names,
+    keep_freed_memory,
+    processor_name,
+    visible_gpus,
+)
 
 A, B = "GPU-8f6e1f3a-0000-1111-2222-333344445555", "GPU-b1b2c3d4-0000-1111-2222-333344445555"
 MIG = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
@@ -148,3 +154,22 @@ def test_the_largest_threshold_that_the_c_library_accepts_is_set(monkeypatch, li
     monkeypatch.setattr(machine, "_libc", lambda: libc)
     keep_freed_memory.__wrapped__()
     assert libc.threshold == threshold
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_devices_are_named_as_records_name_them(driver):
+    driver(
+        f"echo 'GPU 0: NVIDIA H100 80GB HBM3 (UUID: {A})'; echo '  MIG 1g.10gb (UUID: {MIG[0]})'"
+    )
+    assert device_names() == {processor_name(), "NVIDIA H100 80GB HBM3"}
+
+
+def test_devices_are_named_next_to_a_driver_that_does_not_answer(driver, monkeypatch):
+    monkeypatch.setattr(machine, "_list_gpus", raise_no_answer)
+    assert device_names() == {processor_name()}
+
+
+def raise_no_answer():
+    raise ActionableError("nvidia-smi does not answer")

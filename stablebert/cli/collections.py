@@ -16,7 +16,7 @@ from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep, read_sweep
 from stablebert.grid.clock import Clock
 from stablebert.grid.executor import CPU_WORKERS
-from stablebert.machine import usable_cores
+from stablebert.machine import device_names, usable_cores
 from stablebert.report.analyses.base import Request
 from stablebert.report.cells import MODEL
 from stablebert.report.claims.summary import summary_sentences
@@ -170,12 +170,12 @@ def report_list(options: Namespace, *, width: int) -> int:
         raise ReportError(f"scale={','.join([scale, *others])}: `report list` takes one scale")
     groups = group_by_model(records)
     group = next((x for x in groups if x.scale == scale), ModelRecords(scale, "", []))
-    clock = Clock(records)
+    clock = Clock(records, device_names())
     entries = [_progress_of(item, group, options.overrides, clock) for item in ITEMS.values()]
     print(fit_table(_progress_table(entries), width))
     print()
     print(_commands(entries))
-    print("\n".join(wrap(line, width) for line in _remarks(group, groups)))
+    print("\n".join(wrap(line, width) for line in _remarks(group, groups, clock)))
     print_errors(f"skipped: {problem}" for problem in problems)
     return 0
 
@@ -239,14 +239,15 @@ def _commands(entries: Sequence[_Progress]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _remarks(group: ModelRecords, groups: Sequence[ModelRecords]) -> Iterator[str]:
+def _remarks(group: ModelRecords, groups: Sequence[ModelRecords], clock: Clock) -> Iterator[str]:
     if group.records:
         runs = count_of(len(group.records), "record")
         yield f"Done: among the {runs} of scale {group.scale} with model {group.model}."
     else:
         yield f"There are no records of scale {group.scale}, so no run is done."
     workers = count_of(min(usable_cores(), CPU_WORKERS), "worker")
-    yield f"Time: from finished runs of the same scale, on {workers} of this machine."
+    source = clock.describe_source([group.scale])
+    yield f"Time: from finished runs of the same scale{source}; on {workers} of this machine."
     others = [f"{x.scale} ({x.model}): {len(x.records)}" for x in groups if x is not group]
     if others:
         yield f"Other records, for scale=SCALE: {', '.join(others)}."

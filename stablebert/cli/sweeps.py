@@ -22,7 +22,7 @@ from stablebert.grid.executor import CPU_WORKERS, run_grid
 from stablebert.grid.live_page import LivePage
 from stablebert.grid.plan import Plan, clear_crashes, make_plan, select_shard
 from stablebert.grid.pruning import Pruning, run_pruned_grid
-from stablebert.machine import usable_cores, visible_gpus
+from stablebert.machine import device_names, usable_cores, visible_gpus
 from stablebert.ops.prefetch import fetch_required_items
 from stablebert.report.records import read_records
 from stablebert.runs.claims import clean_folder
@@ -56,6 +56,7 @@ def grid(argv: Sequence[str]) -> int:
     workers = options.workers or len(gpus) or min(usable_cores(), CPU_WORKERS)
     # committed runs say how long a run takes, also with --fresh
     timing_records = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
+    clock = Clock(timing_records, device_names())
     print(f"{sweep.name}: {_describe_plan(plan, retry_crashed=options.retry_crashed)}")
     page = _live_page(options, sweep, argv)
     if not options.dry_run:
@@ -63,7 +64,7 @@ def grid(argv: Sequence[str]) -> int:
             clean_folder(run.folder)
     crashed_before = [] if options.retry_crashed else plan.crashed
     if plan.unidentified:  # a dry run
-        print(_describe_unidentified(plan, Clock(timing_records), workers))
+        print(_describe_unidentified(plan, clock, workers))
         return 0
     if not runs:
         print("nothing to run")
@@ -71,7 +72,7 @@ def grid(argv: Sequence[str]) -> int:
         return 1 if crashed_before and not options.dry_run else 0
     print(
         f"{len(runs)} to run on {count_of(workers, 'worker')}, estimated time "
-        f"{Clock(timing_records).remaining(runs, workers)}"
+        f"{clock.remaining(runs, workers)}{clock.describe_source({run.cfg.scale for run in runs})}"
     )
     if options.dry_run:
         return 0
@@ -172,7 +173,7 @@ def _describe_unidentified(plan: Plan, clock: Clock, workers: int) -> str:
     return (
         f"unknown, because data or model is not available: {counts}\n"
         f"estimated time of all that may be missing, on {count_of(workers, 'worker')}: "
-        f"{clock.remaining(runs, workers)}"
+        f"{clock.remaining(runs, workers)}{clock.describe_source({run.cfg.scale for run in runs})}"
     )
 
 

@@ -17,7 +17,7 @@ from stablebert.grid.clock import Clock
 from stablebert.grid.display import Display, describe_result
 from stablebert.grid.launchers import Worker, start_worker
 from stablebert.grid.worker import log_file
-from stablebert.machine import usable_cores
+from stablebert.machine import device_names, usable_cores
 from stablebert.runs.claims import describe_claim, is_claimed
 from stablebert.runs.early_score import EarlyScore, read_early_score
 from stablebert.runs.files import CRASH, write_json
@@ -84,7 +84,7 @@ def run_grid(
         size=min(workers, len(queue)),
         gpus=gpus,
         threads=threads,
-        clock=Clock(records),
+        clock=Clock(records, device_names()),
         display=Display(len(queue), say),
         after_job=after_job,
     )

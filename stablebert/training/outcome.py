@@ -1,13 +1,11 @@
 """The outcome of a run in memory, and the record made from it."""
 
 import math
-import platform
 import resource
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from torch import nn
 
 from stablebert.glue.datamodule import GlueDataModule
 from stablebert.glue.metrics import compute_metrics, majority_score, predictions_from_logits
+from stablebert.machine import processor_name
 from stablebert.runs.files import RESULT
 from stablebert.runs.predictions import RowPredictions, RunPredictions, digest_of
 from stablebert.runs.record import Metrics, RecordError, RunRecord, read_record
@@ -214,10 +213,4 @@ def peak_memory(device: torch.device) -> int:
 
 def device_name(device: torch.device) -> str:
     """Return the name of the GPU, or of the processor."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()

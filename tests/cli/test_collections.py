@@ -172,7 +172,7 @@ def test_runs_are_done_if_they_have_a_record(report):
 
 def test_time_is_that_of_finished_runs_on_two_workers(report, monkeypatch):
     monkeypatch.setattr("stablebert.cli.collections.usable_cores", lambda: 2)
-    record = config_record("scale=paper", "task=mnli", seconds={"train": 100.0})
+    record = config_record("scale=paper", "task=mnli", seconds={"train": 100.0}, steps=234)
     (line,) = lines_of(report("list", records=[record]).out, "Table 5 ")
     assert line.endswith("6 1 5 0:04:10")
 

@@ -8,8 +8,15 @@ from tests.helpers.runs import make_run, make_run_record
 RTE, COLA = make_run("runs", "task=rte"), make_run("runs", "task=cola")
 
 
-def record_of(run, seconds):
-    return make_run_record(run, seconds={"load": 0.0, "train": seconds})
+HERE = "a CPU"
+"""Device of records, unless a test says otherwise."""
+ROWS = {"train": {"rows": 1000}}
+"""A training split of 96 steps: three epochs in batches of 32."""
+
+
+def record_of(run, seconds, **changes):
+    seconds = {"load": 5.0, "train": seconds - 5}
+    return make_run_record(run, **{"splits": ROWS, "steps": 96, "seconds": seconds, **changes})
 
 
 def test_without_a_finished_run_nothing_is_known():
@@ -56,7 +63,7 @@ def test_another_scale_says_nothing():
     ],
 )
 def test_the_remaining_time_is_shared_by_the_workers(runs, workers, remaining):
-    clock = Clock([record_of(RTE, 100), record_of(COLA, 40)])
+    clock = Clock([record_of(RTE, 100), record_of(COLA, 40)], {HERE})
     assert clock.remaining(runs, workers) == remaining
 
 
@@ -64,3 +71,30 @@ def test_a_run_that_ends_is_learned_from():
     clock = Clock([])
     clock.learn(record_of(RTE, 10))
     assert clock.remaining([RTE, RTE], 1) == "0:00:20"
+
+
+def test_a_run_of_more_steps_takes_longer():
+    clock = Clock([record_of(RTE, 35)])
+    assert clock.estimate(make_run("runs", "trainer.max_steps=960")) == 5 + 10 * 30
+
+
+def test_a_run_of_more_epochs_takes_longer():
+    clock = Clock([record_of(RTE, 35)])
+    assert clock.estimate(make_run("runs", "trainer.epochs=6")) == 5 + 2 * 30
+
+
+def test_runs_on_this_machine_come_before_more_similar_ones_on_another():
+    fast = record_of(RTE, 10, device="NVIDIA H100")
+    clock = Clock([fast, record_of(COLA, 60)], {HERE})
+    assert (clock.remaining([RTE], 1), clock.describe_source(["mini"])) == ("0:01:00", "")
+
+
+def test_runs_on_other_machines_are_named_as_the_source():
+    clock = Clock([record_of(RTE, 10, device="NVIDIA H100")], {HERE})
+    assert clock.describe_source([RTE.cfg.scale]) == ", measured on NVIDIA H100"
+
+
+def test_a_run_that_finishes_here_replaces_those_of_another_machine():
+    clock = Clock([record_of(RTE, 10, device="NVIDIA H100")])
+    clock.learn(record_of(RTE, 60))
+    assert (clock.remaining([RTE], 1), clock.describe_source(["mini"])) == ("0:01:00", "")
