@@ -144,27 +144,32 @@ def search(searches: Mapping[str, str], runs: Path) -> str:
     """
     rows = []
     for methods, override in searches.items():
-        rows += search_rows(methods, override, runs)
+        results = summaries("bias_correction", [*SEARCH, f"method={methods}", override], runs)
+        rows += search_rows(results, key=override.partition("=")[0])
     tasks = [f"demo-{name}" for name in SEARCH_TASKS]
     return markdown_table(["method", "setting", *tasks, "mean", "failed", "at chance"], rows)
 
 
-def search_rows(methods: str, override: str, runs: Path) -> list[list[str]]:
-    """Return the rows of `search` for one key; the best mean of each method is bold."""
-    key = override.partition("=")[0]
+def search_rows(cells: Iterable[CellResult], key: str) -> list[list[str]]:
+    """Return a row per method and value of a key; the best mean of each method is bold.
+
+    Args:
+        cells: Cells of all tasks; those without a run are left out.
+        key: Key of the configuration that the sweep varies.
+    """
     results: dict[tuple[str, float], list[CellResult]] = {}
-    for result in summaries("bias_correction", [*SEARCH, f"method={methods}", override], runs):
+    for result in cells:
         if result.n:
             setting = result.cell.method, float(str(result.cell.params[key]))
             results.setdefault(setting, []).append(result)
-    means = {setting: np.mean([x.val.mean() for x in cells]) for setting, cells in results.items()}
+    means = {setting: np.mean([x.val.mean() for x in own]) for setting, own in results.items()}
     best = {method: max(means[x] for x in means if x[0] == method) for method, _ in means}
     rows = []
-    for (method, value), cells in sorted(results.items()):
+    for (method, value), own in sorted(results.items()):
         mean = means[method, value]
         text = bold(f"{mean:.1f}", mean == best[method])
-        scores = [format_mean_sd(result.val) for result in cells]
-        rows.append([method, f"{key}={value:g}", *scores, text, *counts_of(cells)])
+        scores = [format_mean_sd(result.val) for result in own]
+        rows.append([method, f"{key}={value:g}", *scores, text, *counts_of(own)])
     return rows
 
 

@@ -3,6 +3,7 @@
 import re
 import statistics
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -250,6 +251,33 @@ def test_tables_on_the_demo_page_are_those_of_the_records(name):
 
     page = text_of(ROOT / "docs/demo.md")
     assert TABLES[name](ROOT / "results") in page
+
+
+# ---------------------------------------------------------------- first runs on real GLUE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "page"), [("search", "first-runs.md"), ("methods", "methods.md")])
+def test_tables_of_first_runs_are_those_of_the_records(name, page):
+    from benchmarks.first_runs import TABLES
+
+    table = TABLES[name](ROOT / "results/mini")
+    command = f"python -m benchmarks.first_runs {name} # this table"
+    assert f"{command} {words_of(table)}" in words_of(text_of(ROOT / "docs" / page))
+
+
+@pytest.mark.slow
+def test_values_of_the_mini_scale_are_the_best_of_the_search():
+    from benchmarks.first_runs import TABLES
+    from stablebert.config.compose import compose
+
+    lines = [line for line in TABLES["search"](ROOT / "results/mini").splitlines() if "**" in line]
+    best = [line.split(" | ")[:2] for line in lines]
+    assert len(best) == 11
+    for method, setting in best:
+        key, _, value = setting.partition("=")
+        cfg = compose(["scale=mini", f"method={method.removeprefix('| ')}"])
+        assert attrgetter(key)(cfg) == float(value)
 
 
 # ---------------------------------------------------------------- results on real English
