@@ -21,6 +21,7 @@ from tests.helpers.models import copy_model
 from tests.helpers.pages import PageContent
 from tests.helpers.runs import SEEDS, SWEEP, check_is_complete, history_of, join_arguments, runs_of
 from tests.helpers.scripted_workers import ScriptedWorkers, crash, finish
+from tests.helpers.warm_workers import warm_workers
 
 # ---------------------------------------------------------------- refused before anything is read
 
@@ -184,7 +185,7 @@ def sweep(run_defaults, tmp_path_factory):
         return [str(folder / "tiny.yaml"), *join_arguments(defaults, overrides)]
 
     output = io.StringIO()
-    with redirect_stdout(output):
+    with redirect_stdout(output), warm_workers():
         assert main(["grid", *arguments(), "--workers", "2"]) == 0
     return SimpleNamespace(folder=folder, arguments=arguments, output=output.getvalue())
 

@@ -35,6 +35,7 @@ from tests.helpers.runs import (
 )
 from tests.helpers.terminal import run_on_terminal
 from tests.helpers.tiny import write_tiny_task
+from tests.helpers.warm_workers import warm_workers
 from tests.helpers.worker_targets import die
 
 pytestmark = pytest.mark.slow
@@ -53,7 +54,8 @@ def half_crashed(run_defaults, tmp_path_factory):
         for patterns in ("missing", "[]")
     ]
     lines = []
-    outcome = run_grid([Job(run) for run in runs], workers=1, say=lines.append)
+    with warm_workers():
+        outcome = run_grid([Job(run) for run in runs], workers=1, say=lines.append)
     return runs, outcome, lines
 
 
@@ -93,7 +95,7 @@ def pruned(run_defaults, tmp_path_factory):
     defaults = {**run_defaults, **more, **steps}
     arguments = [str(folder / "seeds.yaml"), *join_arguments(defaults, [])]
     output = io.StringIO()
-    with redirect_stdout(output):
+    with redirect_stdout(output), warm_workers():
         assert main(["grid", *arguments, "--workers", "1", "--prune", "0.45/1"]) == 0
     return runs_of(arguments), output.getvalue()
 
@@ -124,7 +126,8 @@ def test_workers_train_the_start_of_runs_and_keep_its_encoder(run_arguments, tmp
         "method=intermediate", f"data.source={tmp_path / 'glue'}", "trainer.max_steps=2"
     )
     run = locate(compose(arguments))
-    assert run_grid([Job(run)], workers=1, say=lambda line: None).finished == 2
+    with warm_workers():
+        assert run_grid([Job(run)], workers=1, say=lambda line: None).finished == 2
     assert Job(run).prerequisite.is_done
     assert record_of(arguments).start["config_id"] == run.start.config_id
 
@@ -153,7 +156,8 @@ def test_a_worker_that_is_killed_is_replaced_and_its_run_finished(sweep_argument
     killer = threading.Thread(target=kill_worker)
     killer.start()
     lines = []
-    outcome = run_grid([Job(run)], workers=1, say=lines.append)
+    with warm_workers():
+        outcome = run_grid([Job(run)], workers=1, say=lines.append)
     killer.join()
     assert lines[0] == f"worker 0 died (SIGKILL); retrying {run.name} once"
     assert outcome.finished == 1

@@ -6,6 +6,7 @@ import pytest
 
 from stablebert.cli.main import main
 from tests.helpers.tiny import write_tiny_task
+from tests.helpers.warm_workers import warm_workers
 
 pytestmark = pytest.mark.slow
 
@@ -18,8 +19,9 @@ def test_table_2_reports_the_best_setting_of_its_searches(tiny_bert, tmp_path, c
         f"paths.cache={tmp_path}/cache",
     ]  # fmt: skip
     table = ["table2", "method=standard,mixout,longer", *overrides]
-    assert main(["grid", *table, "--workers", "1"]) == 0
-    assert main(["grid", "mixout", "mixout.p=0.5,0.9", *overrides, "--workers", "1"]) == 0
+    with warm_workers():
+        assert main(["grid", *table, "--workers", "1"]) == 0
+        assert main(["grid", "mixout", "mixout.p=0.5,0.9", *overrides, "--workers", "1"]) == 0
     capsys.readouterr()
     assert main(["report", *table, "--full"]) == 0
     assert re.search(r"rte mixout: .* best of 3 settings", capsys.readouterr().out)

@@ -17,6 +17,13 @@ IMPORTS = [
 """Modules that the fork server imports."""
 
 
+def fork_context():
+    """Return the context of multiprocessing whose processes are forks of the server."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTS)
+    return context
+
+
 def call_in_fork(function, *arguments, output):
     """Call a function in a process of its own.
 
@@ -28,9 +35,7 @@ def call_in_fork(function, *arguments, output):
     Returns:
         The exit code, or the negative number of the signal that killed the process; and its output.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTS)
-    process = context.Process(target=_call, args=(function, arguments, output))
+    process = fork_context().Process(target=_call, args=(function, arguments, output))
     process.start()
     process.join()
     return process.exitcode, output.read_text("utf-8")

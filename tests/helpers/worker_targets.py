@@ -1,9 +1,10 @@
-"""Targets of worker processes that do no jobs; a worker imports this module, so it is light."""
+"""Targets of worker processes; a worker imports this module, so it is light."""
 
 import os
 import signal
 import time
 
+from stablebert.grid import worker
 from stablebert.signals import end_with_parent
 
 
@@ -30,3 +31,9 @@ def die(pipe, number, threads):
     """Receive a job, and be killed like a process that the OOM killer ends."""
     pipe.recv()
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work_in_fork(pipe, number, threads):
+    """Do jobs without the check of the parent: that of a fork is the server."""
+    worker.end_with_parent = lambda _: None
+    worker.work(pipe, number, threads)

@@ -15,6 +15,7 @@ from stablebert.runs.locate import locate
 from stablebert.training.build import use_capture
 from stablebert.training.lifecycle import train_run
 from tests.helpers.architectures import SHAPES
+from tests.helpers.warm_workers import warm_workers
 
 pytestmark = pytest.mark.slow
 
@@ -121,7 +122,8 @@ def test_table_7_compares_architectures(folders, small_glue, tmp_path, capsys):
         "task=rte", "seed=0,1", "scale=demo", "trainer.max_steps=2", f"model.name={models}",
         f"data.source={small_glue}", f"paths.runs={tmp_path}", f"paths.cache={tmp_path}/cache",
     ]  # fmt: skip
-    assert main(["grid", "table7", *overrides, "--workers", "2"]) == 0
+    with warm_workers():
+        assert main(["grid", "table7", *overrides, "--workers", "2"]) == 0
     capsys.readouterr()
     assert main(["report", "table7", *overrides, "--full"]) == 0
     out = capsys.readouterr().out
