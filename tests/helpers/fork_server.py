@@ -24,19 +24,26 @@ def fork_context():
     return context
 
 
-def call_in_fork(function, *arguments, output):
-    """Call a function in a process of its own.
+def start_in_fork(function, *arguments, output):
+    """Start a call of a function in a process of its own, and return the process.
 
     Args:
         function: Function of a module; returns an exit code.
         arguments: Its arguments.
         output: File for its standard output and standard error.
+    """
+    process = fork_context().Process(target=_call, args=(function, arguments, output))
+    process.start()
+    return process
+
+
+def call_in_fork(function, *arguments, output):
+    """Call a function as `start_in_fork` does, and wait for its end.
 
     Returns:
         The exit code, or the negative number of the signal that killed the process; and its output.
     """
-    process = fork_context().Process(target=_call, args=(function, arguments, output))
-    process.start()
+    process = start_in_fork(function, *arguments, output=output)
     process.join()
     return process.exitcode, output.read_text("utf-8")
 
@@ -46,6 +53,14 @@ def call_command(*argv):
     from stablebert.cli.main import main
 
     return main(argv)
+
+
+def call_program(*argv):
+    """Run a `stablebert` command as the program does, which also handles signals."""
+    from stablebert.__main__ import main
+
+    sys.argv = ["stablebert", *argv]
+    return main()
 
 
 def _call(function, arguments, output):

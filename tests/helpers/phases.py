@@ -14,7 +14,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 
-from tests.helpers.fork_server import call_in_fork
+from tests.helpers.fork_server import call_in_fork, call_program
 
 VARIABLE = "STABLEBERT_TEST_TRAP"
 EXIT = "exit"
@@ -110,11 +110,8 @@ def run_fork_into(trap, *argv, output):
 
 
 def _run_trapped(trap, argv):
-    from stablebert.__main__ import main
-
     trap.set()
-    sys.argv = ["stablebert", *argv]
-    return main()
+    return call_program(*argv)
 
 
 if __name__ in ("__main__", "__mp_main__") and VARIABLE in os.environ:

@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -27,6 +25,7 @@ from stablebert.runs.weights import read_weights
 from stablebert.training import lifecycle
 from stablebert.training.lifecycle import open_run, run_job, train_run, train_when_free
 from stablebert.training.module import GlueClassifier
+from tests.helpers.fork_server import call_program, start_in_fork
 from tests.helpers.outcomes import make_outcome, predict, store
 from tests.helpers.runs import (
     FINISHED,
@@ -524,29 +523,28 @@ def test_a_run_that_cannot_be_written_is_missing(run_arguments, mount, options, 
 
 
 @pytest.mark.slow
-def test_two_processes_leave_one_complete_record(run_arguments):
+def test_two_processes_leave_one_complete_record(run_arguments, tmp_path):
     """docs/pitfalls.md, 20: the second is refused, or finds the record."""
     arguments = run_arguments()
-    command = [sys.executable, "-m", "stablebert", "train", *arguments]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    errors = [child.communicate()[1] for child in both]
-    for child, error in zip(both, errors, strict=True):
-        assert child.returncode == 0 or "is being run by process" in error
-    assert 0 in [child.returncode for child in both]
+    outputs = [tmp_path / "first", tmp_path / "second"]
+    both = [start_in_fork(call_program, "train", *arguments, output=file) for file in outputs]
+    for child, output in zip(both, outputs, strict=True):
+        child.join()
+        assert child.exitcode == 0 or "is being run by process" in output.read_text()
+    assert 0 in [child.exitcode for child in both]
     check_is_complete([locate(compose(arguments))])
 
 
-def interrupt(arguments, number):
-    """Start a run, and send its process a signal after the first step; return status and stderr."""
+def interrupt(arguments, number, output):
+    """Start a run, and send its process a signal after the first step; return status and output."""
     folder = folder_of(arguments)
-    command = [sys.executable, "-m", "stablebert", "train", *arguments]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    child = start_in_fork(call_program, "train", *arguments, output=output)
     while not any(part.stat().st_size for part in folder.glob("history.jsonl.*.part")):
-        assert child.poll() is None, child.stderr.read()
+        assert child.is_alive(), output.read_text()
         time.sleep(0.02)
-    child.send_signal(number)
-    _, error = child.communicate()
-    return child.returncode, error
+    os.kill(child.pid, number)
+    child.join()
+    return child.exitcode, output.read_text()
 
 
 @pytest.mark.slow
@@ -554,20 +552,20 @@ def interrupt(arguments, number):
     ("number", "status"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 138)],
 )
-def test_a_stopped_process_leaves_the_run_missing(run_arguments, number, status):
+def test_a_stopped_process_leaves_the_run_missing(run_arguments, tmp_path, number, status):
     arguments = run_arguments("trainer.max_steps=100000")
-    returncode, error = interrupt(arguments, number)
-    assert returncode == status, error
+    exit_code, output = interrupt(arguments, number, tmp_path / "output")
+    assert exit_code == status, output
     assert not names_in(folder_of(arguments)) & {"result.json", "crash.json"}
-    assert "rerun the command to start over" in error
-    assert "Traceback" not in error
+    assert "rerun the command to start over" in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.slow
-def test_a_killed_process_leaves_the_run_missing_and_unclaimed(run_arguments):
+def test_a_killed_process_leaves_the_run_missing_and_unclaimed(run_arguments, tmp_path):
     arguments = run_arguments("trainer.max_steps=100000")
-    returncode, error = interrupt(arguments, signal.SIGKILL)
-    assert returncode == -signal.SIGKILL, error
+    exit_code, output = interrupt(arguments, signal.SIGKILL, tmp_path / "output")
+    assert exit_code == -signal.SIGKILL, output
     assert not names_in(folder_of(arguments)) & {"result.json", "crash.json"}
     assert not is_claimed(folder_of(arguments))
 
