@@ -63,6 +63,43 @@ def call_program(*argv):
     return main()
 
 
+class ForkedProgram:
+    """A `stablebert` command in a fork, with the interface of `subprocess.Popen`.
+
+    Args:
+        argv: The command and its arguments.
+        env: All environment variables.
+        cwd: Working directory, in which `output.txt` receives all of its output.
+    """
+
+    def __init__(self, argv, *, env, cwd):
+        self._output = cwd / "output.txt"
+        self._process = start_in_fork(_call_program, argv, env, cwd, output=self._output)
+        self.pid = self._process.pid
+
+    def poll(self):
+        """Return the exit code, or None while it runs."""
+        return self._process.exitcode
+
+    @property
+    def returncode(self):
+        """The exit code, or None while it runs."""
+        return self._process.exitcode
+
+    def communicate(self, timeout=None):
+        """Wait for the end; return its output, and None for its separate standard error."""
+        self._process.join(timeout)
+        assert self.returncode is not None
+        return self._output.read_text("utf-8"), None
+
+
+def _call_program(argv, env, cwd):
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    return call_program(*argv)
+
+
 def _call(function, arguments, output):
     descriptor = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(descriptor, 1)

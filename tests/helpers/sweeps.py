@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from stablebert.tracking.mirror import STEP
+from tests.helpers.fork_server import ForkedProgram
 
 BIN = Path(sys.executable).parent
 PROJECT = Path(__file__).parents[2]
@@ -66,7 +67,9 @@ class SweepHome:
         return ["train", *(f"{key}={value}" for key, value in settings.items())]
 
     def start(self, *arguments, **env):
-        """Start a `stablebert` command."""
+        """Start a `stablebert` command: a single run in a fork, as it imports most."""
+        if arguments[0] == "train":
+            return ForkedProgram(arguments, env=self.env | env, cwd=self.folder)
         return subprocess.Popen(
             [sys.executable, "-m", "stablebert", *arguments],
             env=self.env | env,

@@ -10,6 +10,7 @@ import pytest
 from stablebert.cli.main import main
 from stablebert.tracking.dashboard import DashboardError, print_or_write
 from stablebert.tracking.dashboard.selection import CELL_KEYS
+from tests.helpers.fork_server import ForkedProgram
 from tests.tracking.dashboard import specs
 
 pytest.importorskip("wandb_workspaces")
@@ -143,14 +144,15 @@ def mirrored_run(_session_server, tiny_bert, tiny_glue, tmp_path_factory):
     """W&B run of a short training, tagged table1."""
     home = tmp_path_factory.mktemp("mirrored")
     _session_server.reset()
-    run = [
-        *("task=rte", "scale=mini", f"data.source={tiny_glue}", f"model.name={tiny_bert}"),
+    command = [
+        *("train", "task=rte", "scale=mini", f"data.source={tiny_glue}", f"model.name={tiny_bert}"),
         *("trainer.max_steps=10", "monitor.representation_change=true"),
         *(f"paths.runs={home}", f"paths.cache={home}/cache"),
         *("wandb.mode=online", "wandb.entity=ent", "wandb.project=proj", "wandb.tags=[table1]"),
     ]
-    command = [sys.executable, "-m", "stablebert", "train", *run]
-    subprocess.run(command, env=_session_server.env(home), check=True, capture_output=True)
+    child = ForkedProgram(command, env=_session_server.env(home), cwd=home)
+    output, _ = child.communicate()
+    assert child.returncode == 0, output
     (run,) = _session_server.runs()
     return run
 
