@@ -11,6 +11,11 @@ from stablebert.text import escape_controls
 _LATEX = {"±": r"$\pm$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
 _LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX |= {sign: rf"\{sign}" for sign in "_%#&${}"}
+_LATEX |= {"-": "$-$", "|": r"\textbar{}", "`": r"\`{}"}
+_LATEX_MARKUP = r"[\\~^_%#&${}±Δ<>|`]|--+|(?<!\w)-(?=\.?\d)|^[\[*]"
+"""Markup and ligatures; a bracket or `*` could belong to the command before an entry."""
+_LATEX_UNSET = r"[^\x20-\x7eÀ-ÖØ-öø-ÿ±Δ]|[ÐÞðþ]"
+"""Signs that pdfTeX cannot typeset without further packages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,27 +117,61 @@ def _markdown_entry(entry: Entry) -> str:
 
 
 def render_latex(document: Document) -> str:
-    r"""Render one `tabular` per table, to be input inside a `table`; needs `booktabs`."""
-    parts = [f"% {escape_controls(document.title)}", *map(render_latex_table, document.tables)]
-    parts.append(r"\par\footnotesize" + "\n" + "\n".join(f"{_latex(x)} " for x in document.caption))
+    r"""Render a document to be input where text is allowed; needs `booktabs` and `graphicx`."""
+    parts = [f"% {escape_controls(document.title)}"]
+    for table in document.tables:
+        title = rf"\noindent\textbf{{{_latex(table.title)}}}\par\nopagebreak\smallskip\noindent"
+        parts.append(f"{title}\n{render_latex_table(table)}\n\\par\\bigskip")
+    begin = r"{\footnotesize\raggedright\setlength{\parindent}{0pt}"
+    parts.append("\n".join([begin, *(rf"{_latex(line)}\par" for line in document.caption), "}"]))
     return "\n\n".join(parts) + "\n"
 
 
 def render_latex_table(table: Table) -> str:
-    """Render a table as a `tabular`, with its title as a comment; needs `booktabs`."""
+    """Render a table as a `tabular` not wider than a line, with its title as a comment.
+
+    It needs `booktabs` and `graphicx`.
+    """
     columns = "l" * table.labels + "r" * (len(table.head) - table.labels)
-    body = [" & ".join(_latex_entry(entry) for entry in row) + r" \\" for row in table.rows]
-    head = " & ".join(map(_latex, table.head)) + r" \\"
-    begin = rf"\begin{{tabular}}{{{columns}}}"
-    top = [f"% {escape_controls(table.title)}", begin, r"\toprule", head, r"\midrule"]
-    return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}"])
+    body = [line for row in table.rows for line in _latex_lines(row)]
+    head = " & ".join(
+        _latex_head(name, "l" if i < table.labels else "r") for i, name in enumerate(table.head)
+    )
+    return "\n".join(
+        [
+            f"% {escape_controls(table.title)}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            rf"\begin{{tabular}}{{{columns}}}",
+            *(r"\toprule", rf"{head} \\", r"\midrule"),
+            *body,
+            *(r"\bottomrule", r"\end{tabular}}"),
+        ]
+    )
+
+
+def _latex_lines(row: Sequence[Entry]) -> list[str]:
+    """Return a row, and its notes below it."""
+    texts = [_latex(entry.text) for entry in row]
+    lines = [[rf"\textbf{{{x}}}" if e.marked else x for e, x in zip(row, texts, strict=True)]]
+    for depth in range(max(len(entry.notes) for entry in row)):
+        notes = [_latex(entry.notes[depth]) if depth < len(entry.notes) else "" for entry in row]
+        lines.append([rf"{{\scriptsize {note}}}" if note else "" for note in notes])
+    return [rf"{' & '.join(line)} \\" for line in lines]
+
+
+def _latex_head(name: str, side: str) -> str:
+    """Return the head of a column, with a line for what is in parentheses or follows a comma."""
+    first, *others = map(_latex, re.split(r" (?=\()|(?<=,) ", name))
+    lines = r"\\".join([rf"\strut {first}", *others])
+    return rf"\shortstack[{side}]{{{lines}}}" if others else first
 
 
 def _latex(text: str) -> str:
-    signs = r"[\\~^_%#&${}±Δ<>]"
-    return re.sub(signs, lambda sign: _LATEX[sign[0]], escape_controls(text))
+    """Return a text that LaTeX typesets as it is; pdfTeX's fonts lack most signs beyond Latin-1."""
+    text = re.sub(_LATEX_UNSET, lambda sign: ascii(sign[0])[1:-1], escape_controls(text))
+    return re.sub(_LATEX_MARKUP, lambda sign: _LATEX.get(sign[0]) or _group(sign[0]), text)
 
 
-def _latex_entry(entry: Entry) -> str:
-    text = rf"\textbf{{{_latex(entry.text)}}}" if entry.marked else _latex(entry.text)
-    return " ".join([text, *(rf"{{\scriptsize {_latex(note)}}}" for note in entry.notes)])
+def _group(text: str) -> str:
+    """Return characters in braces, which keep them from being an argument or a ligature."""
+    return "".join(f"{{{character}}}" for character in text)

@@ -1,14 +1,13 @@
 """Numbers as LaTeX macros."""
 
 import re
-import shutil
-import subprocess
 
 import pytest
 from scipy import stats
 
 from stablebert.report.macros import macros_tex, spell_out
 from tests.helpers.claims import make_report, spaced_scores
+from tests.helpers.latex import compile_latex
 
 MACRO = re.compile(r"\\newcommand\{\\([A-Za-z]+)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}% (.*)")
 
@@ -135,13 +134,17 @@ def test_texts_are_spelled_in_letters(text, spelled):
 
 
 @pytest.mark.slow
-def test_the_file_compiles(tmp_path):
-    if not (engine := shutil.which("pdflatex")):
-        pytest.skip("needs pdflatex")
+def test_macros_can_be_used_in_text_and_in_formulas(tmp_path):
     (tmp_path / "macros.tex").write_text(macros_tex({"table1": TABLE}))
-    (tmp_path / "main.tex").write_text(
-        r"\documentclass{article}\input{macros}\begin{document}\stablebertRteOneKReinitP{} and "
-        r"$\stablebertRteOneKReinitP$\end{document}"
-    )
-    command = [engine, "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    macro = r"\stablebertRteOneKReinitP"
+    compile_latex(tmp_path, f"{macro}{{}} and ${macro}$", preamble=r"\input{macros}")
+
+
+@pytest.mark.slow
+def test_macros_of_names_with_latex_markup_compile(tmp_path):
+    key = ("rte", "standard", "3epochs", ("model.name", HOSTILE))
+    other = ("rte", "standard", "3epochs", ("model.name", "x"))
+    text = macros_tex({HOSTILE: make_report(HOSTILE, {key: HIGH, other: LOW})})
+    (tmp_path / "macros.tex").write_text(text, encoding="utf-8")
+    body = " ".join(rf"\{name}{{}}" for name in parse(text))
+    compile_latex(tmp_path, body, preamble=r"\input{macros}")

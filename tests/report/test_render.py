@@ -11,6 +11,7 @@ from stablebert.report.render import (
     render_text,
     save_document,
 )
+from tests.helpers.latex import compile_latex
 
 MARKED = Entry(text="1 ± 2", marked=True, notes=("failed 1/2",))
 TABLE = Table(
@@ -46,12 +47,65 @@ def test_markdown():
     [
         r"\begin{tabular}{lr}",
         r"task & a\_b \\",
-        r"x & \textbf{1 $\pm$ 2} {\scriptsize failed 1/2} \\",
-        r"5 \% of it ",
+        r"x & \textbf{1 $\pm$ 2} \\",
+        r" & {\scriptsize failed 1/2} \\",
+        r"5 \% of it\par",
     ],
 )
 def test_latex_has_the_line(line):
     assert line in render_latex(DOCUMENT).splitlines()
+
+
+def render_latex_entry(text):
+    table = Table(title="T", head=["a"], rows=[[Entry(text=text)]], labels=1)
+    lines = render_latex(Document(title="name", tables=[table], caption=[])).splitlines()
+    return lines[lines.index(r"\midrule") + 1].removesuffix(r" \\")
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("-1.5 [-2, 3]", "$-$1.5 [$-$2, 3]"),
+        ("1e-05, 0-9", "1e-05, 0-9"),
+        ("--margin", "{-}{-}margin"),
+        ("[1]", "{[}1]"),
+        ("*", "{*}"),
+        ("a|b", r"a\textbar{}b"),
+        ("é 中", r"é \textbackslash{}u4e2d"),
+        ("my_model&50%#{x}~^\\", r"my\_model\&50\%\#\{x\}\textasciitilde{}\textasciicircum{}"
+         r"\textbackslash{}"),
+    ],
+)  # fmt: skip
+def test_an_entry_is_not_markup_in_latex(text, latex):
+    assert render_latex_entry(text) == latex
+
+
+def test_the_head_of_a_column_has_a_line_per_part_in_latex():
+    table = Table(title="T", head=["task", "paper (RTE, large)"], rows=[], labels=1)
+    text = render_latex(Document(title="name", tables=[table], caption=[]))
+    assert r"task & \shortstack[r]{\strut paper\\(RTE,\\large)} \\" in text
+
+
+LATEX_NAMES = ["my_model&50%#{x}~^\\", "[x]", "*", "---", "a|b`c`<d>", "é\u4e2d\u2028", "$x$"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [r"\input{x}", r"\begin{table}\input{x}\end{table}"])
+def test_names_with_latex_markup_compile(tmp_path, place):
+    rows = [[Entry(text=x), Entry(text=x, marked=True, notes=(x, x))] for x in LATEX_NAMES]
+    tables = [Table(title=x, head=[x, f"x, {x} ({x})"], rows=rows, labels=1) for x in LATEX_NAMES]
+    document = Document(title=LATEX_NAMES[0], tables=tables, caption=LATEX_NAMES)
+    (tmp_path / "x.tex").write_text(render_latex(document), encoding="utf-8")
+    output = compile_latex(tmp_path, place)
+    assert "Missing character" not in output
+
+
+@pytest.mark.slow
+def test_a_wide_table_fits_into_a_line(tmp_path):
+    table = Table(title="T", head=["long name " * 9] * 9, rows=[[Entry(text="x")] * 9], labels=1)
+    text = render_latex(Document(title="name", tables=[table], caption=["word " * 99]))
+    (tmp_path / "x.tex").write_text(text)
+    assert "Overfull" not in compile_latex(tmp_path, r"\input{x}")
 
 
 @pytest.mark.parametrize("render", [render_text, render_markdown, render_latex])

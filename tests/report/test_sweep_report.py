@@ -41,9 +41,9 @@ def test_a_report_has_five_files_and_one_per_analysis(folder):
         ("table1.md", "| 8.0 ± 6.3<br>at chance 3/5 |"),
         ("table1.md", "| CoLA | reinit | -<br>4 of 5 runs | - |"),
         ("table1.tex", r"\textbf{81.8 $\pm$ 1.5}"),
-        ("table1.tex", r"70.0 $\pm$ 0.0 {\scriptsize failed 4/4} {\scriptsize n=4 of 5}"),
+        ("table1.tex", r"{\scriptsize failed 4/4}"),
         ("table1.tex", r"{\scriptsize at chance 3/5}"),
-        ("table1.tex", r"CoLA & reinit & - {\scriptsize 4 of 5 runs}"),
+        ("table1.tex", r" &  & {\scriptsize 4 of 5 runs}"),
     ],
 )
 def test_files_have_marks_and_notes(folder, file, text):
