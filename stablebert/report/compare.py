@@ -162,23 +162,28 @@ def baseline_of(cell: Cell, cells: Sequence[Cell], parameters: Sequence[str]) ->
     """Return the cell that a cell is compared with, None if the table has none.
 
     The baseline is `standard`, with three epochs if present, of the same task, scale, and other
-    parameters. Where the table compares only `standard` and `bert_adam`, it is `bert_adam`: the
-    paper's claim is that bias correction improves.
+    parameters; those of the cell's own method, such as `reinit.num_layers`, may differ. Where the
+    table compares only `standard` and `bert_adam`, it is `bert_adam`: the paper's claim is that
+    bias correction improves.
 
     Args:
         cell: The cell to compare.
         cells: All cells of the table.
-        parameters: Parameters that vary in the table, which cell and baseline share.
+        parameters: Parameters that vary in the table.
     """
     only_bias_correction = {c.method for c in cells} == {"bert_adam", "standard"}
     method = "bert_adam" if only_bias_correction else "standard"
+
+    def differences(c: Cell) -> list[str]:
+        return [key for key in parameters if parameter_text(c, key) != parameter_text(cell, key)]
+
     candidates = [
         c
         for c in cells
         if (c.method, c.task, c.scale) == (method, cell.task, cell.scale)
-        and all(parameter_text(c, key) == parameter_text(cell, key) for key in parameters)
+        and all(key.startswith(f"{cell.method}.") for key in differences(c))
     ]
-    return min(candidates, key=lambda c: c.length != "3epochs", default=None)
+    return min(candidates, key=lambda c: (len(differences(c)), c.length != "3epochs"), default=None)
 
 
 def compare_pairs(pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]:

@@ -18,44 +18,53 @@ def summarize_findings(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> l
 
 
 def summarize_contrasts(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:
-    """Return one sentence per row of the table against its baseline."""
+    """Return one sentence per row of the table against its baseline; equal findings share one."""
     contrasts: dict[tuple[str, str], dict[str, Comparison | Obstacle]] = {}
     for row in rows:
         if row.comparison:
             key = row_name(row.cell, labels), row_name(row.comparison.baseline, labels)
             title = task_title(row.cell.task, row.cell.scale)
             contrasts.setdefault(key, {})[title] = row.comparison
-    return [_contrast(*key, by_task) for key, by_task in contrasts.items()]
+    names: dict[tuple[str, str], list[str]] = {}
+    for (name, baseline), by_task in contrasts.items():
+        names.setdefault((baseline, _contrast(by_task)), []).append(name)
+    return [
+        f"{', '.join(own)} against {baseline}: {text}" for (baseline, text), own in names.items()
+    ]
 
 
 def row_name(cell: Cell, labels: Sequence[str]) -> str:
-    """Return the name of a table's row in sentences: `standard 3epochs optimizer.lr=0.001`."""
+    """Return the name of a table's row in sentences: `standard 3epochs optimizer.lr=0.001`.
+
+    Parameters that its sweep does not set are left out.
+    """
     texts = []
     for key in labels:
-        text = parameter_text(cell, key)
-        texts.append(text if key in ("method", "length") else f"{key}={text}")
+        if (text := parameter_text(cell, key)) != "-":
+            texts.append(text if key in ("method", "length") else f"{key}={text}")
     return " ".join(texts) or cell.method
 
 
-def _contrast(name: str, baseline: str, by_task: dict[str, Comparison | Obstacle]) -> str:
-    """Return the sentence of a row: `reinit against standard: significantly higher on ...`."""
+def _contrast(by_task: dict[str, Comparison | Obstacle]) -> str:
+    """Return the findings of a row: `significantly higher on RTE +1.3; inconclusive on MRPC 0.`."""
     groups: dict[str, list[str]] = {
         "significantly higher on": [],
         "significantly lower on": [],
         "inconclusive on": [],
         "significantly smaller spread over seeds on": [],
         "significantly larger spread over seeds on": [],
-        "not compared on": [],
     }
+    reasons: dict[str, list[str]] = {}
     for task, c in by_task.items():
         if isinstance(c, Obstacle):
-            groups["not compared on"].append(f"{task} ({c.reason})")
+            reasons.setdefault(c.reason, []).append(task)
             continue
         verdict = f"significantly {c.mean_verdict} on" if c.mean_verdict else "inconclusive on"
         groups[verdict].append(f"{task} {c.difference.value:+.1f}")
         if c.spread_verdict:
             groups[f"significantly {c.spread_verdict} spread over seeds on"].append(task)
-    return join_verdicts(f"{name} against {baseline}", groups)
+    groups["not compared on"] = [f"{', '.join(own)} ({reason})" for reason, own in reasons.items()]
+    return _join_groups(groups)
 
 
 def verdict_sentences(
@@ -81,8 +90,12 @@ def join_verdicts(subject: str, groups: Mapping[str, Sequence[str]]) -> str:
         subject: Its beginning.
         groups: Tasks by verdict; verdicts without tasks are left out.
     """
+    return f"{subject}: {_join_groups(groups)}"
+
+
+def _join_groups(groups: Mapping[str, Sequence[str]]) -> str:
     parts = [f"{verdict} {', '.join(tasks)}" for verdict, tasks in groups.items() if tasks]
-    return f"{subject}: {'; '.join(parts)}."
+    return f"{'; '.join(parts)}."
 
 
 def summarize_failures(rows: Sequence[AnalyzedCell], labels: Sequence[str]) -> list[str]:

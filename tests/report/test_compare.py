@@ -41,6 +41,22 @@ def test_the_baseline_shares_the_other_parameters():
     assert baseline_of(cells[3], cells, ["steps"]) is cells[1]
 
 
+def test_the_baseline_of_a_depth_of_reinit_has_none():
+    cells = [make_cell(method="reinit", **{"reinit.num_layers": depth}) for depth in (1, 2)]
+    assert baseline_of(cells[1], [*cells, BASE], ["reinit.num_layers"]) is BASE
+
+
+def test_the_baseline_lacks_no_parameter_that_every_method_has():
+    cell = make_cell(method="reinit", steps=200)
+    assert baseline_of(cell, [cell, BASE], ["steps"]) is None
+
+
+def test_the_baseline_has_the_same_value_of_every_parameter_if_there_is_one():
+    values = [{"reinit.num_layers": depth} for depth in (1, 2)]
+    cells = [make_cell(method=m, **own) for m in ("standard", "reinit") for own in values]
+    assert baseline_of(cells[3], cells, ["reinit.num_layers"]) is cells[1]
+
+
 def test_a_sweep_without_standard_has_no_baseline():
     cells = [make_cell(method="reinit", depth=d) for d in (1, 2)]
     assert baseline_of(cells[1], cells, ["depth"]) is None

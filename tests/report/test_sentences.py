@@ -94,6 +94,33 @@ def test_a_row_without_runs_is_not_counted():
         ]
 
 
+def test_tasks_that_are_not_compared_for_the_same_reason_share_it():
+    cells = [make_cell(t, m) for t in ("rte", "mrpc") for m in ("standard", "reinit")]
+    records = [make_record(cell, seed) for cell in cells for seed in (0, 1)]
+    sentence = "reinit against standard: not compared on RTE, MRPC (2 runs, fewer than 5)."
+    assert summarize_findings(analyze(cells, records), ["method"])[0] == sentence
+
+
+def test_depths_of_reinit_are_contrasted_with_standard():
+    seeds, depth = range(5), "reinit.num_layers"
+    cells = [make_cell(seeds=seeds), make_cell(method="reinit", seeds=seeds, **{depth: 3})]
+    scores = {cells[0].config_id: 0.5, cells[1].config_id: 0.6}
+    records = [make_record(c, i, scores[c.config_id] + i / 1000) for c in cells for i in seeds]
+    sentence = f"reinit {depth}=3 against standard: significantly higher on RTE +10.0."
+    assert summarize_findings(analyze(cells, records), ["method", depth])[0] == sentence
+
+
+def test_rows_that_are_not_compared_for_the_same_reason_share_a_sentence():
+    depth = "reinit.num_layers"
+    cells = [make_cell(), *(make_cell(method="reinit", **{depth: i}) for i in (1, 2))]
+    records = [make_record(cell, seed) for cell in cells for seed in (0, 1)]
+    sentence = (
+        f"reinit {depth}=1, reinit {depth}=2 against standard: not compared on RTE (2 runs, fewer "
+        "than 5)."
+    )
+    assert summarize_findings(analyze(cells, records), ["method", depth])[0] == sentence
+
+
 def test_a_generated_task_is_named_as_such():
     cells = [make_cell(method=m, scale="demo") for m in ("standard", "reinit")]
     records = [make_record(cell) for cell in cells]
