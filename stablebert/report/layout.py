@@ -1,8 +1,8 @@
-"""Text in columns of a terminal: tables and paragraphs fitted to its width."""
+"""Tables fitted to the width of a terminal."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
+from stablebert.report.columns import shorten, width_of
 from stablebert.report.render import Table
 from stablebert.text import escape_controls
 
@@ -10,49 +10,6 @@ NARROWEST = 40
 """Width below which nothing is fitted any more."""
 _READABLE, _SHORTEST = 20, 8
 """Widths below which a name is not shortened: to keep a table in one part, and to fit at all."""
-
-
-def width_of(text: str) -> int:
-    """Return the number of columns that a text takes in a terminal."""
-    return sum(map(_width, text))
-
-
-def _width(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def shorten(text: str, width: int) -> str:
-    """Replace the middle of a text that is wider than a number of columns by an ellipsis."""
-    if width_of(text) <= width:
-        return text
-    head, tail = _cut(text, width // 2), _cut(text[::-1], width - width // 2 - 1)[::-1]
-    return f"{head}…{tail}"
-
-
-def _cut(text: str, width: int) -> str:
-    """Return the longest beginning of a text that fits."""
-    while width_of(text) > width:
-        text = text[:-1]
-    return text
-
-
-def wrap(text: str, width: int, *, indent: int = 2) -> str:
-    """Break a text into lines, and indent all but the first.
-
-    Args:
-        text: The text; its line feeds count as spaces.
-        width: Width of the lines. A longer word has a line of its own.
-        indent: Number of spaces.
-    """
-    lines = [""]
-    for word in escape_controls(text, keep="\n").split():
-        if lines[-1].strip() and width_of(f"{lines[-1]} {word}") > width:
-            lines.append(" " * indent + word)
-        else:
-            lines[-1] += f" {word}" if lines[-1].strip() else word
-    return "\n".join(lines)
 
 
 def fit_table(table: Table, width: int) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from stablebert.report.cells import task_title
+from stablebert.report.columns import wrap
 from stablebert.report.files import csv_text, save_text
-from stablebert.report.layout import fit_table, wrap
+from stablebert.report.layout import fit_table
 from stablebert.report.paper import differs_from_printed, paper_data
 from stablebert.report.render import Document, Entry, Table, render_text, save_document
 from stablebert.runs.record import RunRecord

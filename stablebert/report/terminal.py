@@ -6,9 +6,10 @@ from pathlib import Path
 
 from stablebert.report.caption import describe_differences, describe_metrics
 from stablebert.report.cells import Cell, task_title
+from stablebert.report.columns import wrap
 from stablebert.report.compare import AnalyzedCell
 from stablebert.report.join import CellResult
-from stablebert.report.layout import NARROWEST, fit_table, wrap
+from stablebert.report.layout import NARROWEST, fit_table
 from stablebert.report.paper import paper_score, reference_model
 from stablebert.report.render import Entry, Table
 from stablebert.report.sentences import summarize_contrasts, summarize_failures

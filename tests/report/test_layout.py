@@ -1,8 +1,9 @@
-"""Text fitted to the width of a terminal."""
+"""Tables fitted to the width of a terminal."""
 
 import pytest
 
-from stablebert.report.layout import fit_table, shorten, width_of, wrap
+from stablebert.report.columns import width_of
+from stablebert.report.layout import fit_table
 from stablebert.report.render import Entry, Table
 
 
@@ -10,43 +11,6 @@ def make_table(head, *rows, labels=1, marked=()):
     """A table of texts; `marked` are the texts that are marked."""
     body = [[Entry(text=text, marked=text in marked) for text in row] for row in rows]
     return Table(title="", head=head, rows=body, labels=labels)
-
-
-@pytest.mark.parametrize(
-    ("text", "width"),
-    [
-        pytest.param("RTE", 3, id="Latin letters"),
-        pytest.param("模型", 4, id="wide characters"),
-        pytest.param("e\u0301", 1, id="a combining accent"),
-        pytest.param("", 0, id="nothing"),
-    ],
-)
-def test_width_is_the_number_of_columns(text, width):
-    assert width_of(text) == width
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "expected"),
-    [
-        ("standard", 8, "standard"),
-        ("bert_adam_rescaled", 9, "bert…aled"),
-        ("模型模型模型", 7, "模…型"),
-    ],
-)
-def test_the_middle_of_a_wide_text_is_left_out(text, width, expected):
-    assert shorten(text, width) == expected
-
-
-def test_lines_are_broken_between_words_and_indented():
-    assert wrap("one two three four", 9) == "one two\n  three\n  four"
-
-
-def test_a_word_that_is_too_wide_has_a_line_of_its_own():
-    assert wrap("a 0123456789 b", 6) == "a\n  0123456789\n  b"
-
-
-def test_control_characters_are_shown_as_escapes():
-    assert wrap("a \x1b[31mred", 80) == "a \\x1b[31mred"
 
 
 def test_a_table_that_fits_is_in_one_part():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stablebert.report.analyses.base import Request
-from stablebert.report.layout import width_of
+from stablebert.report.columns import width_of
 from stablebert.report.sweep_report import build_report
 from stablebert.report.terminal import Advice, render_terminal
 from tests.helpers.records import make_cell, make_record

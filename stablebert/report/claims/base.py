@@ -48,6 +48,8 @@ class Effect:
     """True if `p`, or the interval, excludes the other direction."""
     text: str
     """The effect as sentences show it: `+1.3 [+0.2, +2.4]`."""
+    is_difference: bool = True
+    """False for a share or a standard deviation, whose sign says nothing."""
     detectable: float | None = None
     """Smallest true effect that these runs would probably show, in the same unit."""
 

@@ -8,7 +8,7 @@ from stablebert.report.claims.base import FINDINGS, Effect, Evidence, Finding, o
 from stablebert.report.claims.pairs import Pair, Pairs
 from stablebert.report.compare import Comparison
 from stablebert.report.sentences import join_verdicts
-from stablebert.report.statistics.scores import Interval, describe_scores, mean_difference
+from stablebert.report.statistics.scores import ALPHA, Interval, describe_scores, mean_difference
 from stablebert.report.tables import format_interval
 
 POINTS = "points"
@@ -52,19 +52,43 @@ def mean_effects(pairs: Pairs) -> list[Effect]:
     spreads are judged.
     """
     return [
-        Effect(
-            subject=subject,
-            quantity="difference of means",
-            value=comparison.difference,
-            unit=POINTS,
-            p=comparison.p_holm,
+        judged_effect(
+            subject,
+            "difference of means",
+            comparison.difference,
+            comparison.p_holm,
             as_claimed=comparison.difference.value > 0,
-            significant=bool(comparison.mean_verdict),
-            text=format_interval(comparison.difference, "+"),
             detectable=comparison.detectable,
         )
         for subject, comparison, _ in _comparisons(pairs)
     ]
+
+
+def judged_effect(
+    subject: str,
+    quantity: str,
+    value: Interval,
+    p: float,
+    *,
+    as_claimed: bool,
+    text: str = "",
+    unit: str = POINTS,
+    is_difference: bool = True,
+    detectable: float | None = None,
+) -> Effect:
+    """Return an effect on which a corrected p-value decides; by default, its text is its value."""
+    return Effect(
+        subject=subject,
+        quantity=quantity,
+        value=value,
+        unit=unit,
+        p=p,
+        as_claimed=as_claimed,
+        significant=p < ALPHA,
+        text=text or format_interval(value, "+"),
+        is_difference=is_difference,
+        detectable=detectable,
+    )
 
 
 def spread_effects(pairs: Pairs) -> list[Effect]:
@@ -78,14 +102,12 @@ def spread_effects(pairs: Pairs) -> list[Effect]:
         difference = _distance_difference(pair)
         sd_before, sd = (describe_scores(result.test).sd for result in pair)
         effects.append(
-            Effect(
-                subject=subject,
-                quantity="difference of spreads",
-                value=difference,
-                unit=POINTS,
-                p=comparison.p_sd_holm,
+            judged_effect(
+                subject,
+                "difference of spreads",
+                difference,
+                comparison.p_sd_holm,
                 as_claimed=difference.value < 0,
-                significant=bool(comparison.spread_verdict),
                 text=f"SD {sd:.1f} instead of {sd_before:.1f}",
             )
         )

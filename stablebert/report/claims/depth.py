@@ -7,15 +7,15 @@ from stablebert.report.cells import parameter_text, task_title
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
 from stablebert.report.claims.contrasts import (
     HIGHER,
-    POINTS,
     describe_effects,
     judge_contrast,
+    judged_effect,
     mean_effects,
 )
-from stablebert.report.claims.pairs import Pair, cells_with, pair_cells, results_of
+from stablebert.report.claims.pairs import STANDARD, Pair, pair_cells, results_of
 from stablebert.report.compare import adjust_p_values, obstacle_between
 from stablebert.report.join import CellResult
-from stablebert.report.statistics.scores import ALPHA, mean_difference, welch_test
+from stablebert.report.statistics.scores import mean_difference, welch_test
 from stablebert.report.tables import format_interval
 
 _SWEEP = "reinit_depth"
@@ -28,7 +28,7 @@ def _judge_pooler(reports: Reports) -> Evidence:
     results = results_of(reports, "reinit_pooler", _SWEEP, "table1")
     pairs = pair_cells(
         results,
-        base=cells_with(method="standard", length="3epochs"),
+        base=STANDARD,
         other=lambda cell: cell.method == "reinit" and parameter_text(cell, _DEPTH) == "0",
         own=(_DEPTH,),
     )
@@ -116,14 +116,12 @@ def _edge_effect(title: str, edge: str, pairs: list[Pair], p_values: list[float]
     differences = [mean_difference(a.test, b.test) for a, b in pairs]
     gains = [(p, i) for i, p in enumerate(p_values) if differences[i].value > 0]
     p, best = min(gains) if gains else max((p, i) for i, p in enumerate(p_values))
-    return Effect(
-        subject=title,
-        quantity=edge,
-        value=differences[best],
-        unit=POINTS,
-        p=p,
+    return judged_effect(
+        title,
+        edge,
+        differences[best],
+        p,
         as_claimed=bool(gains),
-        significant=p < ALPHA,
         text=f"depth {_depth(pairs[best][1])}: {format_interval(differences[best], '+')}",
     )
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
-from stablebert.report.claims.contrasts import SMALLER, describe_effects
-from stablebert.report.claims.pairs import Pairs, cells_with, pair_cells, results_of
+from stablebert.report.claims.contrasts import SMALLER, describe_effects, judged_effect
+from stablebert.report.claims.pairs import STANDARD, Pairs, cells_with, pair_cells, results_of
 from stablebert.report.claims.reinit import reinit_pairs
 from stablebert.report.compare import adjust_p_values
 from stablebert.report.join import CellResult
@@ -20,7 +20,6 @@ from stablebert.report.statistics.convergence import (
 )
 from stablebert.report.statistics.cost import clopper_pearson
 from stablebert.report.statistics.scores import (
-    ALPHA,
     FloatArray,
     Interval,
     mean_difference,
@@ -43,7 +42,7 @@ _TOP = 1 / 4
 
 def _judge_convergence(reports: Reports) -> Evidence:
     pairs = reinit_pairs(reports)
-    histories = _histories(reports, "table1", "table2")
+    histories = _histories(reports, pairs, "table1", "table2")
     if pairs.by_subject and not histories:
         return _WITHOUT_HISTORIES
     contrasts: dict[str, SpeedContrast] = {}
@@ -80,14 +79,14 @@ def _speed_effects(contrasts: Mapping[str, SpeedContrast], pairs: Pairs) -> list
     for (subject, contrast), p in zip(contrasts.items(), p_values, strict=True):
         faster, slower, n = contrast.faster, contrast.slower, len(contrast.a)
         effects.append(
-            Effect(
-                subject=subject,
-                quantity="share of seeds with fewer steps",
-                value=_percent(faster, faster + slower),
+            judged_effect(
+                subject,
+                "share of seeds with fewer steps",
+                _percent(faster, faster + slower),
+                p,
                 unit="% of the seeds that differ",
-                p=p,
+                is_difference=False,
                 as_claimed=faster > slower,
-                significant=p < ALPHA,
                 text=f"fewer with {faster} of {n} seeds, more with {slower}",
             )
         )
@@ -108,11 +107,11 @@ def _judge_weight_change(reports: Reports) -> Evidence:
     sweeps = ("weight_change", "table1")
     pairs = pair_cells(
         results_of(reports, *sweeps),
-        base=cells_with(method="standard", length="3epochs"),
+        base=STANDARD,
         other=cells_with(method="reinit", length="3epochs"),
         own=("reinit.num_layers",),
     )
-    histories = _histories(reports, *sweeps)
+    histories = _histories(reports, pairs, *sweeps)
     if pairs.by_subject and not histories:
         return _WITHOUT_HISTORIES
     changes: dict[str, tuple[FloatArray, FloatArray]] = {}
@@ -149,14 +148,13 @@ def _change_effects(
     for (subject, (a, b)), p_holm in zip(changes.items(), p_values, strict=True):
         difference = mean_difference(a, b)
         effects.append(
-            Effect(
-                subject=subject,
-                quantity="difference of weight changes",
-                value=difference,
+            judged_effect(
+                subject,
+                "difference of weight changes",
+                difference,
+                p_holm,
                 unit="(L2 norm)",
-                p=p_holm,
                 as_claimed=difference.value < 0,
-                significant=p_holm < ALPHA,
                 text=f"{b.mean():.2f} instead of {a.mean():.2f}",
             )
         )
@@ -180,11 +178,12 @@ def _evidence(
     )
 
 
-def _histories(reports: Reports, *sweeps: str) -> dict[Key, History]:
-    """Return the histories of all runs of some sweeps."""
+def _histories(reports: Reports, pairs: Pairs, *sweeps: str) -> dict[Key, History]:
+    """Return the histories of the first of some sweeps that suffice for the runs of all pairs."""
+    keys = {record.key for result in pairs.results for record in result.records}
     histories: dict[Key, History] = {}
     for name in sweeps:
-        if name in reports:
+        if name in reports and not keys <= histories.keys():
             histories |= reports[name].basis.histories[0]
     return histories
 

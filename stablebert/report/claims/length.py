@@ -3,17 +3,17 @@
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
 from stablebert.report.claims.contrasts import (
     HIGHER,
-    POINTS,
     SMALLER,
     describe_effects,
     describe_power,
+    judged_effect,
     mean_effects,
     spread_effects,
 )
-from stablebert.report.claims.pairs import Pair, Pairs, cells_with, pair_cells, results_of
+from stablebert.report.claims.pairs import STANDARD, Pair, Pairs, cells_with, pair_cells, results_of
 from stablebert.report.compare import adjust_p_values
 from stablebert.report.statistics.interaction import difference_of_differences
-from stablebert.report.statistics.scores import ALPHA, Interval
+from stablebert.report.statistics.scores import Interval
 
 _SHORT, _LONG = "3epochs", "longer"
 
@@ -22,7 +22,7 @@ def _judge(reports: Reports) -> Evidence:
     results = results_of(reports, "table1")
     longer = pair_cells(
         results,
-        base=cells_with(method="standard", length=_SHORT),
+        base=STANDARD,
         other=cells_with(method="standard", length=_LONG),
     )
     if not longer.by_subject:
@@ -91,14 +91,12 @@ def _gap_effects(short: Pairs, long: Pairs) -> list[Effect]:
     ):
         before, after = (float(b.test.mean() - a.test.mean()) for a, b in quadruple)
         effects.append(
-            Effect(
-                subject=subject,
-                quantity="change of the gap",
-                value=change,
-                unit=POINTS,
-                p=p,
+            judged_effect(
+                subject,
+                "change of the gap",
+                change,
+                p,
                 as_claimed=change.value < 0,
-                significant=p < ALPHA,
                 text=f"{after:+.1f} instead of {before:+.1f}",
             )
         )

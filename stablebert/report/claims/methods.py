@@ -2,12 +2,11 @@
 
 from stablebert.report.analyses.equivalence import format_margin
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
-from stablebert.report.claims.contrasts import POINTS, describe_effects
-from stablebert.report.claims.pairs import Pair, Pairs, cells_with, pair_cells, results_of
+from stablebert.report.claims.contrasts import describe_effects, judged_effect
+from stablebert.report.claims.pairs import STANDARD, Pair, Pairs, cells_with, pair_cells, results_of
 from stablebert.report.compare import adjust_p_values
 from stablebert.report.statistics.equivalence import welch_equivalence
-from stablebert.report.statistics.scores import ALPHA, mean_difference
-from stablebert.report.tables import format_interval
+from stablebert.report.statistics.scores import mean_difference
 
 _SWEEP = "table2"
 _METHODS = {
@@ -24,7 +23,7 @@ def _judge(reports: Reports) -> Evidence:
     for method, name in _METHODS.items():
         pairs = pair_cells(
             results,
-            base=cells_with(method="standard", length="3epochs"),
+            base=STANDARD,
             other=cells_with(method=method, length="3epochs"),
         )
         by_subject |= {f"{task}, {name}": pair for task, pair in pairs.by_subject.items()}
@@ -59,15 +58,12 @@ def _effects(pairs: Pairs, margin: float) -> list[Effect]:
     for (subject, (a, b)), p in zip(pairs.by_subject.items(), p_values, strict=True):
         difference = mean_difference(a.test, b.test)
         effects.append(
-            Effect(
-                subject=subject,
-                quantity="difference of means",
-                value=difference,
-                unit=POINTS,
-                p=p,
+            judged_effect(
+                subject,
+                "difference of means",
+                difference,
+                p,
                 as_claimed=difference.value < margin,
-                significant=p < ALPHA,
-                text=format_interval(difference, "+"),
             )
         )
     return effects

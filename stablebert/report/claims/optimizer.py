@@ -10,19 +10,14 @@ from stablebert.report.statistics.cost import clopper_pearson
 from stablebert.report.statistics.scores import ALPHA
 from stablebert.report.statistics.shares import fisher_test
 
-_SWEEP = "bias_correction"
+BIAS_CORRECTION = "bias_correction"
 _MANY = 0.1
 """Share of failed runs that the claim of many failures implies at least."""
 
 
 def _judge_means(reports: Reports) -> Evidence:
-    pairs = pair_cells(
-        results_of(reports, _SWEEP),
-        base=cells_with(method="bert_adam"),
-        other=cells_with(method="standard"),
-    )
     return judge_contrast(
-        pairs,
+        correction_pairs(reports),
         mean_effects,
         phrase="Mean test score with bias correction against without",
         words=HIGHER,
@@ -38,10 +33,19 @@ def _judge_failures(reports: Reports) -> Evidence:
     )
 
 
+def correction_pairs(reports: Reports) -> Pairs:
+    """Return runs with bias correction, each with the runs without it as the baseline."""
+    return pair_cells(
+        results_of(reports, BIAS_CORRECTION),
+        base=cells_with(method="bert_adam"),
+        other=cells_with(method="standard"),
+    )
+
+
 def failure_pairs(reports: Reports) -> Pairs:
     """Return runs without bias correction, each with the runs with it as the baseline."""
     return pair_cells(
-        results_of(reports, _SWEEP),
+        results_of(reports, BIAS_CORRECTION),
         base=cells_with(method="standard"),
         other=cells_with(method="bert_adam"),
     )
@@ -67,6 +71,7 @@ def _failure_effects(pairs: Pairs) -> list[Effect]:
             p=p_of_many if is_rare else p,
             as_claimed=b.failed * a.n > a.failed * b.n and not is_rare,
             significant=p < ALPHA or is_rare,
+            is_difference=False,
             text=f"{b.failed} of {b.n} against {a.failed} of {a.n}",
         )
         for (subject, (a, b)), p in zip(pairs.by_subject.items(), adjusted_p, strict=True)
@@ -77,7 +82,7 @@ WORSE_MEAN = Claim(
     key="C1",
     text="Without bias correction, the mean score is lower",
     place="Fig. 2, Section 4",
-    sweeps=(_SWEEP,),
+    sweeps=(BIAS_CORRECTION,),
     test="Welch's test",
     judge=_judge_means,
     headline="Bias correction raises the mean score",
@@ -86,7 +91,7 @@ FAILURES = Claim(
     key="C2",
     text="Without bias correction, many runs fail (48% of the paper's runs on RTE)",
     place="Section 4",
-    sweeps=(_SWEEP,),
+    sweeps=(BIAS_CORRECTION,),
     test="Fisher's exact test",
     judge=_judge_failures,
 )

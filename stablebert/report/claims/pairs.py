@@ -46,6 +46,10 @@ def cells_with(*, method: str, length: str = "") -> Selector:
     return lambda cell: cell.method == method and length in ("", cell.length)
 
 
+STANDARD = cells_with(method="standard", length="3epochs")
+"""The baseline of most claims."""
+
+
 def pair_cells(
     results: Sequence[CellResult],
     *,

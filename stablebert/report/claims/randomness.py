@@ -70,6 +70,7 @@ def _effect(number: Number, p: float, *, subject: str, margin: float) -> Effect:
         p=p if as_claimed else None,
         as_claimed=as_claimed,
         significant=p < ALPHA or not as_claimed,
+        is_difference=False,
         text=f"SD {sd.value:.1f} [{sd.low:.1f}, {sd.high:.1f}]",
     )
 

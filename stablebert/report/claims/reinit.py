@@ -8,10 +8,9 @@ from stablebert.report.claims.contrasts import (
     mean_effects,
     spread_effects,
 )
-from stablebert.report.claims.pairs import Pairs, cells_with, pair_cells, results_of
+from stablebert.report.claims.pairs import STANDARD, Pairs, cells_with, pair_cells, results_of
 from stablebert.report.statistics.scores import describe_scores
 
-_STANDARD = cells_with(method="standard", length="3epochs")
 _REINIT = cells_with(method="reinit", length="3epochs")
 _MODELS_THAT_GAIN = ("XLNet", "RoBERTa")
 
@@ -19,7 +18,7 @@ _MODELS_THAT_GAIN = ("XLNet", "RoBERTa")
 def reinit_pairs(reports: Reports) -> Pairs:
     """Return Re-init against standard with three epochs, from Table 1, or Table 2 without it."""
     candidates = [
-        pair_cells(results_of(reports, sweep), base=_STANDARD, other=_REINIT)
+        pair_cells(results_of(reports, sweep), base=STANDARD, other=_REINIT)
         for sweep in ("table1", "table2")
     ]
     return max(candidates, key=lambda x: (bool(x.by_subject), bool(x.obstacles)))

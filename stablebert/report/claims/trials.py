@@ -3,11 +3,11 @@
 from stablebert.report.analyses.equivalence import format_margin
 from stablebert.report.claims.base import Claim, Effect, Evidence, Reports
 from stablebert.report.claims.contrasts import POINTS, describe_effects
-from stablebert.report.claims.pairs import Pair, cells_with, pair_cells, results_of
+from stablebert.report.claims.optimizer import BIAS_CORRECTION, correction_pairs
+from stablebert.report.claims.pairs import Pair
 from stablebert.report.statistics.trials import Trials, best_of_k_difference
 from stablebert.report.tables import format_interval
 
-_SWEEP = "bias_correction"
 _FACTOR = 5
 """How many times more runs without the correction: the paper's 50 against 10."""
 _MIN_RUNS = 30
@@ -17,11 +17,7 @@ _LEVEL = 0.99
 
 
 def _judge(reports: Reports) -> Evidence:
-    pairs = pair_cells(
-        results_of(reports, _SWEEP),
-        base=cells_with(method="bert_adam"),
-        other=cells_with(method="standard"),
-    )
+    pairs = correction_pairs(reports)
     enough: dict[str, Pair] = {}
     obstacles = dict(pairs.obstacles)
     for subject, pair in pairs.by_subject.items():
@@ -31,7 +27,7 @@ def _judge(reports: Reports) -> Evidence:
             enough[subject] = pair
     if not enough:
         return Evidence(obstacles=obstacles)
-    margin = reports[_SWEEP].basis.request.margin
+    margin = reports[BIAS_CORRECTION].basis.request.margin
     level = 1 - (1 - _LEVEL) / len(enough)
     effects = [_effect(subject, pair, margin, level) for subject, pair in enough.items()]
     numbers = [_numbers_of_trials(n) for n in sorted({a.n for a, _ in enough.values()})]
@@ -83,7 +79,7 @@ FEW_TRIALS = Claim(
     key="C3",
     text="With bias correction, 5 to 10 runs reach what 50 reach without",
     place="Fig. 4",
-    sweeps=(_SWEEP,),
+    sweeps=(BIAS_CORRECTION,),
     min_runs=_MIN_RUNS,
     test="bootstrap interval (BCa), corrected over tasks",
     judge=_judge,

@@ -19,10 +19,11 @@ def effect_sizes(verdict: Verdict) -> list[tuple[str, str]]:
 
 
 def _describe_range(effects: Sequence[Effect]) -> str:
-    """Return `-1.0 to +3.5 points, as claimed on 2 of 8`; the count is of significant effects."""
+    """Return `-1.0 to +3.5 points, significantly as claimed on 2 of 8`; shares have no sign."""
     values = [effect.value.value for effect in effects]
     digits = ".1f" if max(map(abs, values)) >= 1 else ".2g"
-    ends = dict.fromkeys(f"{value:+{digits}}" for value in (min(values), max(values)))
+    sign = "+" if effects[0].is_difference else ""
+    ends = dict.fromkeys(f"{value:{sign}{digits}}" for value in (min(values), max(values)))
     shown = sum(effect.finding == "as claimed" for effect in effects)
     unit = effects[0].unit
     return f"{' to '.join(ends)} {unit}, significantly as claimed on {shown} of {len(effects)}"

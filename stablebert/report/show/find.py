@@ -121,7 +121,7 @@ def _unknown(text: str) -> ConfigError:
     try:
         compose([text])
     except ConfigError as error:  # suggests what was meant
-        return ConfigError([f"no such folder, and {problem}" for problem in error.problems])
+        return ConfigError([f"{text}: no such folder; {problem}" for problem in error.problems])
     return ConfigError([f"{text}: no such folder"])
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from stablebert.report.columns import fit
 from stablebert.report.extra import require_packages
 from stablebert.report.show.blocks import Panel
-from stablebert.report.show.columns import fit
 from stablebert.text import escape_controls
 
 HEIGHT = 10

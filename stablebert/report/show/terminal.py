@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from stablebert.report.layout import NARROWEST, fit_table, width_of
+from stablebert.report.columns import fit, width_of, wrap_lines
+from stablebert.report.layout import NARROWEST, fit_table
 from stablebert.report.render import Table
 from stablebert.report.show.blocks import Block, DataRow, DataRows, Facts, Panels, Quote, View
-from stablebert.report.show.columns import fit, wrap
 from stablebert.report.show.plots import draw_panel
 
 TWO_PANELS = 90
@@ -27,14 +27,14 @@ def render_view(view: View, *, width: int, color: bool, ascii_only: bool = False
         ReportError: If there are plots and plotext is not installed.
     """
     width = max(width, NARROWEST)
-    parts = [wrap(view.title, width)]
+    parts = [wrap_lines(view.title, width)]
     for block in view.blocks:
         if isinstance(block, Panels):
             parts += _panels(block, width, color=color, ascii_only=ascii_only)
         else:
             parts.append(_lines(block, width))
     if view.notes:
-        parts.append([line for n in view.notes for line in wrap(f"* {n}", width, indent="  ")])
+        parts.append([x for n in view.notes for x in wrap_lines(f"* {n}", width, indent="  ")])
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
@@ -44,17 +44,19 @@ def _lines(block: Block, width: int) -> list[str]:
         case Facts():
             return _facts(block.texts, width)
         case Table():
-            return [*wrap(block.title, width), fit_table(block, width)]
+            return [*wrap_lines(block.title, width), fit_table(block, width)]
         case DataRows():
             rows = [line for row in block.rows for line in _data_row(row, width)]
             return [
-                *wrap(block.title, width),
+                *wrap_lines(block.title, width),
                 *rows,
-                *(wrap(block.note, width) if block.note else []),
+                *(wrap_lines(block.note, width) if block.note else []),
             ]
         case Quote():
-            texts = [wrap(f"    {x}", width, indent="      ") for x in block.text.splitlines()]
-            return [*wrap(block.title, width), *(line for lines in texts for line in lines)]
+            texts = [
+                wrap_lines(f"    {x}", width, indent="      ") for x in block.text.splitlines()
+            ]
+            return [*wrap_lines(block.title, width), *(line for lines in texts for line in lines)]
         case _:
             raise TypeError(type(block).__name__)
 
@@ -64,16 +66,16 @@ def _facts(texts: Mapping[str, str], width: int) -> list[str]:
     lines = []
     for name, text in texts.items():
         names = [fit(name, size)]
-        for line in wrap(text, width - size - 2):
+        for line in wrap_lines(text, width - size - 2):
             lines.append(f"{names.pop() if names else ' ' * size}  {line}".rstrip())
     return lines
 
 
 def _data_row(row: DataRow, width: int) -> list[str]:
     facts = ", ".join(f"{name} {text}" for name, text in row.facts.items())
-    lines = wrap(f"  {facts}", width, indent="    ")
+    lines = wrap_lines(f"  {facts}", width, indent="    ")
     for name, text in row.texts.items():
-        lines += wrap(f"    {name}: {text}", width, indent="      ", most=TEXT_LINES)
+        lines += wrap_lines(f"    {name}: {text}", width, indent="      ", most=TEXT_LINES)
     return lines
 
 

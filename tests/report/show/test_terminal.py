@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from stablebert.report.layout import width_of
+from stablebert.report.columns import width_of
 from stablebert.report.records import ReportError
 from stablebert.report.render import Entry, Table
 from stablebert.report.show.blocks import (
