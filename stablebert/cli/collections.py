@@ -20,12 +20,13 @@ from stablebert.machine import device_names, usable_cores
 from stablebert.report.analyses.base import Request
 from stablebert.report.cells import MODEL
 from stablebert.report.claims.summary import summary_sentences
+from stablebert.report.columns import wrap, wrap_lines
 from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.everything import Collection, read_all_records, read_collections
 from stablebert.report.figures.save import Format, delete_stale_figures, save_figures
 from stablebert.report.files import save_text
 from stablebert.report.items import COMPANIONS, ITEMS, Item, join_labels, overrides_at
-from stablebert.report.layout import fit_table, wrap
+from stablebert.report.layout import fit_table
 from stablebert.report.macros import macros_tex
 from stablebert.report.page.environment import check_packages
 from stablebert.report.page.write import write_page
@@ -112,13 +113,14 @@ def _describe_collection(collection: Collection, folder: Path, *, width: int) ->
     lines += [fit_table(_reports_table(collection), width), ""] if collection.reports else []
     summary = summary_sentences(collection.reports, collection.verdicts)
     lines += [*(wrap(sentence, width) for sentence in summary), ""] if summary else []
-    items: dict[str, list[Item]] = {}
+    items: dict[tuple[str, str], list[Item]] = {}
     for absent in collection.absent:
-        items.setdefault(absent.command, []).append(absent.item)
+        items.setdefault((absent.reason, absent.command), []).append(absent.item)
     if items:
-        lines.append("No runs yet for")
-        for command, own in items.items():
-            lines += [f"  {join_labels(own)}", f"    {escape_controls(command)}"]
+        lines.append("No report yet on")
+        for (reason, command), own in items.items():
+            text = f"  {join_labels(own)}: {reason}"
+            lines += [*wrap_lines(text, width, indent=" " * 6), f"    {escape_controls(command)}"]
     if unreported := collection.unreported:
         text = f"{count_of(unreported, 'run')} of other configurations or seeds in none of these"
         lines += ["", wrap(f"{text} reports; the page lists all runs", width)]

@@ -46,12 +46,19 @@ from stablebert.tasks import TASKS
 
 @dataclass(frozen=True, kw_only=True)
 class AbsentItem:
-    """A figure or table without runs."""
+    """A figure or table without a report."""
 
     item: Item
-    reason: str
+    shown_in: Sequence[str] = ()
+    """Sweeps whose reports have its runs; empty if there are none."""
     command: str
     """Command that trains the runs."""
+
+    @property
+    def reason(self) -> str:
+        """The reason why there is no report."""
+        names = " and ".join(self.shown_in)
+        return f"no runs but those in the report on {names}" if names else "no runs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +211,8 @@ def build_collection(
     """
     reports, notes = {}, [*problems, *group.notes]
     siblings = [x for x in groups if x.scale == group.scale]
-    sweeps = list(_SweepCells(group, overrides).of_all_sweeps())
+    sweep_cells = _SweepCells(group, overrides)
+    sweeps = list(sweep_cells.of_all_sweeps())
     named = list(_cells_of_named_models(siblings, overrides))
     is_first = bool(siblings) and siblings[0] is group
     sweeps += named if is_first else []
@@ -222,7 +230,11 @@ def build_collection(
         model=group.model,
         reports={name: reports[name] for name in SWEEPS if name in reports},
         absent=[
-            AbsentItem(item=item, reason="no runs", command=_grid_command(item, group))
+            AbsentItem(
+                item=item,
+                shown_in=sweep_cells.shown_in.get(item.sweep, ()),
+                command=_grid_command(item, group),
+            )
             for item in ITEMS.values()
             if item.sweep and item.sweep not in {*reports, *elsewhere}
         ],
@@ -250,21 +262,28 @@ class _SweepCells:
         names = ",".join(task for task in TASKS if task in tasks)
         self._widening = [f"scale={group.scale}", f"task={names}", *group.overrides]
         self._cells: dict[tuple[str, ...], list[Cell]] = {}
+        self.shown_in: dict[str, list[str]] = {}
+        """Other sweeps that have runs of a sweep, by its name."""
 
     def of_all_sweeps(self) -> Iterator[tuple[str, list[Cell], list[str]]]:
         """Yield name, cells, and notes of every sweep with runs.
 
-        A task counts only if one of its runs is in no sweep before, Table 1 being the first: most
-        sweeps share the runs of `standard`, which alone do not make a report.
+        A task counts only if one of its runs is in no sweep before, Table 1 being the first, or if
+        no run of the sweep itself is missing: most sweeps share the runs of `standard`, which alone
+        do not make a report.
         """
-        seen: set[object] = set()
+        owners: dict[object, str] = {}
         for name in sorted(SWEEPS, key=lambda name: name != "table1"):
             if MODEL in read_sweep(name).parameters:
                 continue
             cells, companions, notes = self._of_sweep(name)
             runs = runs_of(cells, self._finished)
-            tasks = {task for task, own in runs.items() if own - seen}
-            seen |= {run for own in runs.values() for run in own}
+            tasks = {task for task, own in runs.items() if own - owners.keys()}
+            tasks |= self._complete_tasks(name)
+            found = dict.fromkeys(run for own in runs.values() for run in own)
+            own = [run for task in self._tasks_of(name) for run in runs.get(task, ())]
+            self.shown_in[name] = sorted({owners[run] for run in own if run in owners})
+            owners = dict.fromkeys(found, name) | owners
             if cells := [cell for cell in [*companions, *cells] if cell.task in tasks]:
                 yield name, cells, notes
 
@@ -287,6 +306,23 @@ class _SweepCells:
             cells, choices = best_of_search(cells, candidates, self._group.records)
             notes = [*notes, *choices]
         return cells, narrow_cells(companions, seeds, finished), notes
+
+    def _complete_tasks(self, name: str) -> set[str]:
+        """Return the tasks of a sweep's file with several cells, of which no run is missing."""
+        cells: dict[str, list[Cell]] = {}
+        for cell in self.possible(name):
+            cells.setdefault(cell.task, []).append(cell)
+        return {
+            task
+            for task in cells.keys() & self._tasks_of(name)
+            if len(cells[task]) > 1
+            and all({*x.seeds} <= self._finished.get(x.config_id, set()) for x in cells[task])
+        }
+
+    def _tasks_of(self, name: str) -> set[str]:
+        """Return the tasks of a sweep's file at this scale."""
+        overrides = overrides_at(self._group.scale, name)
+        return {*read_sweep(name).narrow(overrides).parameters.get("task", ())}
 
     def possible(self, name: str, *overrides: str) -> list[Cell]:
         """Return the cells of a sweep that can have runs: its tasks are those of all records."""

@@ -5,10 +5,11 @@ import pytest
 from stablebert.cli import collections
 from stablebert.cli.main import main
 from stablebert.report import everything, extra
+from stablebert.report.columns import width_of
 from stablebert.report.figures.draw import Drawings
 from stablebert.report.items import ITEMS
-from stablebert.report.layout import width_of
 from tests.helpers.collections import OTHER, config_record, config_records
+from tests.helpers.latex import compile_latex
 from tests.helpers.records import store_record
 
 MINI = ("scale=mini", "task=cola_1k")
@@ -40,6 +41,7 @@ def no_figures(monkeypatch):
 
 
 STANDARD = config_records(*MINI, seeds=range(5))
+BERT_ADAM = config_records(*MINI, "method=bert_adam", seeds=range(5), score=0.6)
 REINIT = config_records(*MINI, "method=reinit", seeds=range(5), score=0.8)
 
 
@@ -77,10 +79,22 @@ def test_all_writes_the_macros_of_all_sweeps_in_one_file(report, tmp_path):
     assert r"\newcommand{\stablebertColaOneKReinitMean}{82.0}" in macros.read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_figures")
+def test_all_files_in_latex_compile_together(report, tmp_path):
+    report("all", records=[*STANDARD, *REINIT, *BERT_ADAM])
+    (folder,) = (path.parent for path in tmp_path.glob("out/*/all-macros.tex"))
+    tables = [path.stem for path in folder.glob("*.tex") if not path.stem.endswith("macros")]
+    assert {"table1", "table3", "bias_correction"} <= {*tables}
+    body = "\n".join(rf"\input{{{name}}}" for name in tables)
+    body += r" \stablebertColaOneKReinitMean{}"
+    compile_latex(folder, body, preamble=r"\input{all-macros}")
+
+
 @pytest.mark.usefixtures("no_figures")
 def test_all_says_what_is_missing_and_how_to_get_it(report):
     output = report("all", records=STANDARD).out
-    assert "Figures 9, 10\n    stablebert grid randomness scale=mini\n" in output
+    assert "Figures 9, 10: no runs\n    stablebert grid randomness scale=mini\n" in output
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -69,6 +69,32 @@ def test_runs_that_another_sweep_explains_make_no_report(read):
     assert list(collection.reports) == ["table1"]
 
 
+def test_a_complete_sweep_is_reported_though_another_one_has_its_runs(read):
+    records = [
+        record
+        for method in ("standard", "bert_adam")
+        for record in config_records("scale=mini", "task=mnli", f"method={method}", seeds=range(5))
+    ]
+    (collection,) = read(*records)
+    assert counts(collection.reports["table5"]) == [
+        ("bert_adam", "3epochs", 3, 3),
+        ("standard", "3epochs", 3, 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        pytest.param("cola", "no runs but those in the report on table1", id="its own task"),
+        pytest.param("cola_1k", "no runs", id="another task"),
+    ],
+)
+def test_an_item_whose_runs_another_report_has_names_it(read, task, reason):
+    (collection,) = read(*table1(task=task))
+    reasons = {x.item.name: x.reason for x in collection.absent}
+    assert reasons["table2"] == reason
+
+
 def test_reports_are_in_the_order_of_the_paper(read):
     (collection,) = read(*table1(), *config_records(*MINI, "method=bert_adam"))
     assert list(collection.reports) == ["bias_correction", "table1"]

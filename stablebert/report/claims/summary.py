@@ -1,13 +1,13 @@
 """A summary of reports in a few sentences."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from stablebert.report.claims.base import OUTCOMES, Reports, Verdict
 from stablebert.report.claims.optimizer import failure_pairs
 from stablebert.report.claims.pairs import Pair
-from stablebert.report.compare import Comparison
+from stablebert.report.compare import Comparison, Obstacle
 from stablebert.report.sentences import row_name
-from stablebert.report.statistics.scores import MIN_RUNS
 from stablebert.text import count_of
 
 MAX_SENTENCES = 6
@@ -94,13 +94,17 @@ def _contrast_sentences(reports: Reports) -> list[str]:
 
 
 def _describe_shortage(reports: Reports) -> list[str]:
-    results = [result for report in reports.values() for result in report.basis.results]
-    n = sum(result.n for result in results)
-    if not n:
-        return []
+    """Return how many runs there are, and the most frequent reason why none can be compared."""
+    rows = [row for report in reports.values() for row in report.rows]
+    runs = {record.key for row in rows for record in row.result.records}
+    configurations = {row.cell.config_id for row in rows if row.result.n}
+    reasons = Counter(x.reason for row in rows if isinstance(x := row.comparison, Obstacle))
+    ((reason, _),) = reasons.most_common(1) or [("no configuration has runs of its baseline", 0)]
+    if not runs:
+        return ["No run has finished yet."]
     return [
-        f"{count_of(n, 'run')} in {count_of(sum(r.n > 0 for r in results), 'cell')}: too few to "
-        f"compare two cells, which takes {MIN_RUNS} runs of each, of the same seeds."
+        f"{count_of(len(runs), 'run')} of {count_of(len(configurations), 'configuration')}, of "
+        f"which none can be compared with its baseline yet: {reason}."
     ]
 
 

@@ -7,10 +7,11 @@ from itertools import count
 from stablebert.report.analyses.registry import ANALYSES
 from stablebert.report.caption import caption_lines
 from stablebert.report.claims.commands import command_for
+from stablebert.report.everything import AbsentItem
 from stablebert.report.export import cells_csv
 from stablebert.report.figures.base import Figure
 from stablebert.report.figures.draw import Drawings
-from stablebert.report.items import ITEMS
+from stablebert.report.items import ITEMS, join_labels
 from stablebert.report.page.scripts import pack_specification
 from stablebert.report.page.tables import PageTable
 from stablebert.report.render import Table
@@ -52,6 +53,8 @@ class SweepSection:
     figures: Sequence[PageFigure]
     """Scores of all runs, and what the paper shows of the sweep."""
     more_figures: Sequence[PageFigure]
+    more_titles: Sequence[str]
+    """Titles of `more_figures`, one per kind."""
     more_tables: Sequence[PageTable]
     """Distributions and comparisons."""
     analyses: Sequence[AnalysisSection]
@@ -76,23 +79,39 @@ class PageBuilder:
         self._tables: list[PageTable] = []
         self._figures: list[PageFigure] = []
 
-    def add_sweep(self, report: SweepReport, drawings: Drawings) -> SweepSection:
-        """Return the section of a sweep with its figures."""
+    def add_sweep(
+        self, report: SweepReport, drawings: Drawings, absent: Sequence[AbsentItem] = ()
+    ) -> SweepSection:
+        """Return the section of a sweep with its figures.
+
+        Args:
+            report: The report.
+            drawings: Its figures.
+            absent: Items without a report, of which this one may have runs.
+        """
         rows, findings = report.rows, report.sections.findings
         items = [item for item in ITEMS.values() if item.sweep == report.name]
-        shown_kinds = {"distribution", *(item.figure for item in items)}
+        others = [x.item for x in absent if report.name in x.shown_in]
+        partial = [item for item in others if item.figure in drawings.figures]
+        shown_kinds = {"distribution", *(item.figure for item in [*items, *partial])}
+        places = [item.label for item in items]
+        places += [f"{join_labels(partial)} (in part)"] if partial else []
         figures: dict[bool, list[PageFigure]] = {True: [], False: []}
+        more_titles = []
         for kind, own in drawings.figures.items():
             figures[kind in shown_kinds] += map(self.add_figure, own)
+            if own and kind not in shown_kinds:
+                more_titles.append(_title_of_kind(own))
         section = SweepSection(
             key=self._key("sweep"),
             name=report.name,
-            title=items[0].title if items else report.name,
-            place=", ".join(item.label for item in items),
+            title=_title_of_sweep(report.name),
+            place=", ".join(places),
             sentences=report.sentences,
             tables=self.add_tables(report.score_tables),
             figures=figures[True],
             more_figures=figures[False],
+            more_titles=more_titles,
             more_tables=self.add_tables([distribution_table(rows), *comparison_tables(rows)]),
             analyses=[
                 AnalysisSection(
@@ -135,3 +154,15 @@ class PageBuilder:
         copies |= {sweep.key: {"csv": sweep.numbers_csv} for sweep in self._sweeps}
         specs = {f"{x.key}-spec": pack_specification(x.figure.specification) for x in self._figures}
         return {"copies": copies, **specs}
+
+
+def _title_of_sweep(name: str) -> str:
+    """Return the title of the item that shows most of a sweep: one that does not narrow it."""
+    items = [item for item in ITEMS.values() if item.sweep == name]
+    return min(items, key=lambda item: bool(item.overrides)).title if items else name
+
+
+def _title_of_kind(figures: Sequence[Figure]) -> str:
+    """Return the title of the first figure of a kind, and how many more there are."""
+    more = len(figures) - 1
+    return f"{figures[0].title} (and {more} more)" if more else figures[0].title

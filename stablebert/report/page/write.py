@@ -49,7 +49,8 @@ def page_html(
     """
     builder = PageBuilder(collection.reports)
     sweeps = [
-        builder.add_sweep(x, collection.drawings[name]) for name, x in collection.reports.items()
+        builder.add_sweep(report, collection.drawings[name], collection.absent)
+        for name, report in collection.reports.items()
     ]
     verdicts = collection.verdicts
     [effects, origin] = builder.add_tables(

@@ -76,16 +76,31 @@ def test_there_are_at_most_six_sentences():
     assert len(summarize(make_report("methods", scores))) == MAX_SENTENCES
 
 
-def test_too_few_runs_to_compare_are_counted():
+def test_without_comparisons_runs_are_counted_with_the_reason():
     keys = [("rte", method, "3epochs") for method in ("standard", "sam")]
     assert summarize(make_report("methods", {key: [0.7, 0.8] for key in keys})) == [
-        "4 runs in 2 cells: too few to compare two cells, which takes 5 runs of each, of the same "
-        "seeds."
+        "4 runs of 2 configurations, of which none can be compared with its baseline yet: 2 runs, "
+        "fewer than 5."
     ]
 
 
-def test_without_runs_there_is_nothing_to_say():
-    assert summarize(make_report("methods", {("rte", "standard", "3epochs"): []})) == []
+def test_without_a_baseline_the_summary_says_so():
+    assert summarize(make_report("methods", {("rte", "sam", "3epochs"): [0.7] * 9})) == [
+        "9 runs of 1 configuration, of which none can be compared with its baseline yet: no "
+        "configuration has runs of its baseline."
+    ]
+
+
+def test_runs_of_several_reports_are_counted_once():
+    scores = {("rte", "sam", "3epochs"): [0.7] * 9}
+    first, *_ = summarize(*(make_report(name, scores) for name in ("a", "b")))
+    assert first.startswith("9 runs of 1 configuration, ")
+
+
+def test_without_runs_the_summary_says_so():
+    assert summarize(make_report("methods", {("rte", "standard", "3epochs"): []})) == [
+        "No run has finished yet."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ from itertools import pairwise
 import pytest
 
 from stablebert.report.everything import AbsentItem
+from stablebert.report.figures.base import Figure
+from stablebert.report.figures.draw import Drawings
 from stablebert.report.items import ITEMS
+from stablebert.report.page.content import PageBuilder
 from stablebert.report.page.write import page_html, write_page
 from tests.helpers.pages import (
     HOSTILE,
@@ -128,13 +131,35 @@ def test_control_characters_are_escaped(tmp_path):
 
 def test_items_that_one_command_trains_are_named_together(tmp_path):
     absent = [
-        AbsentItem(item=ITEMS[name], reason="no runs", command="stablebert grid x")
-        for name in ("fig15", "fig16")
+        AbsentItem(item=ITEMS[name], command="stablebert grid x") for name in ("fig15", "fig16")
     ]
     collection = replace(make_collection(tmp_path), absent=absent)
     assert (
         "Figure 15, Figure 16 no runs stablebert grid x" in PageContent(page_html(collection)).text
     )
+
+
+def test_figures_of_an_absent_item_are_shown_with_the_report_that_has_its_runs(tmp_path):
+    collection = make_collection(tmp_path)
+    (name,) = collection.reports
+    item = AbsentItem(item=ITEMS["fig4"], shown_in=[name], command="stablebert grid x")
+    text = PageContent(page_html(replace(collection, absent=[item]))).text
+    assert "in the paper: Table 1, Figure 6, Figure 4 (in part)" in text
+    assert f"Figure 4 no runs but those in the report on {name} stablebert grid x" in text
+
+
+def test_a_section_has_the_title_of_an_item_on_all_tasks(tmp_path):
+    collection = make_collection(tmp_path, name="reinit_depth")
+    headings = re.findall(r'<h2 id="sweep-\d+">(.*?)</h2>', page_html(collection))
+    assert headings == ["Depth of Re-init on all tasks"]
+
+
+def test_further_figures_of_a_kind_are_counted(tmp_path):
+    ((name, report),) = make_collection(tmp_path).reports.items()
+    figure = Figure(name="x", title="Times", caption="", specification={})
+    drawings = Drawings(figures={"cost": [figure, figure], "noise": [figure]}, obstacles={})
+    section = PageBuilder({name: report}).add_sweep(report, drawings)
+    assert section.more_titles == ["Times (and 1 more)", "Times"]
 
 
 def test_damaged_histories_are_named(tmp_path):
