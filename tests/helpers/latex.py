@@ -9,14 +9,19 @@ import pytest
 
 
 def compile_latex(folder: Path, body: str, *, preamble: str = "") -> str:
-    """Compile a document with the packages that reports need; return pdfTeX's output.
+    """Compile a document with the packages that reports need, as `run_pdflatex`."""
+    head = "\\documentclass{article}\\usepackage{booktabs,graphicx}"
+    text = f"{head}\n{preamble}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    return run_pdflatex(folder, text)
+
+
+def run_pdflatex(folder: Path, source: str) -> str:
+    """Compile a document in a folder; return pdfTeX's output.
 
     It fails at the first error, and skips the test where pdfTeX or booktabs is not installed.
     """
     if not (engine := shutil.which("pdflatex")) or not _has_booktabs():
         pytest.skip("needs apt-get install texlive-latex-recommended")
-    text = r"\documentclass{article}\usepackage{booktabs,graphicx}"
-    source = f"{text}\n{preamble}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"
     (folder / "main.tex").write_text(source, encoding="utf-8")
     command = [engine, "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
     environment = os.environ | {"TEXMFVAR": str(folder / "texmf")}  # for the fonts that it makes

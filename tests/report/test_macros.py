@@ -1,14 +1,19 @@
 """Numbers as LaTeX macros."""
 
 import re
+import shlex
+import textwrap
+from pathlib import Path
 
 import pytest
 from scipy import stats
 
+from stablebert.cli.main import main
 from stablebert.report.macros import macros_tex, spell_out
 from tests.helpers.claims import make_report, spaced_scores
-from tests.helpers.latex import compile_latex
+from tests.helpers.latex import compile_latex, run_pdflatex
 
+DOCS = Path(__file__).parents[2] / "docs"
 MACRO = re.compile(r"\\newcommand\{\\([A-Za-z]+)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}% (.*)")
 
 
@@ -148,3 +153,15 @@ def test_macros_of_names_with_latex_markup_compile(tmp_path):
     (tmp_path / "macros.tex").write_text(text, encoding="utf-8")
     body = " ".join(rf"\{name}{{}}" for name in parse(text))
     compile_latex(tmp_path, body, preamble=r"\input{macros}")
+
+
+@pytest.mark.slow
+def test_the_manuscript_in_the_documentation_compiles(tmp_path, monkeypatch):
+    text = (DOCS / "grid.md").read_text("utf-8")
+    command, source = re.search(
+        r"After `stablebert (.*)`.*?```latex\n(.*?)```", text, re.S
+    ).groups()
+    monkeypatch.chdir(tmp_path)
+    main(shlex.split(command))
+    output = run_pdflatex(tmp_path, textwrap.dedent(f"    {source}"))
+    assert "Overfull" not in output
