@@ -2,9 +2,10 @@
 
 import pytest
 
-from benchmarks import bench, contest, table
+from benchmarks import bench, contest, processes, table
 from stablebert.config.compose import compose
 from stablebert.runs.locate import locate
+from tests.helpers.warm_processes import warm_processes
 
 
 @pytest.fixture
@@ -36,7 +37,8 @@ def run_bench(tiny_glue, tiny_bert, tmp_path_factory):
             patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
             patch.setenv("OMP_NUM_THREADS", "1")
             patch.setenv("CUDA_VISIBLE_DEVICES", "0")
-            bench.main([*argv, *common, "--out", str(out)])
+            with warm_processes(processes):
+                bench.main([*argv, *common, "--out", str(out)])
         (path,) = out.glob("*.json")
         return table.load_results(path), (out / "README.md").read_text()
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from benchmarks import gpu, table
+from benchmarks import gpu, processes, table
 from benchmarks.synthetic import LENGTHS, quantiles, write_synthetic_glue
 from stablebert.config.compose import compose
 from stablebert.config.files import PACKAGE
 from stablebert.runs.locate import locate
 from stablebert.training.build import build_data
+from tests.helpers.warm_processes import warm_processes
 
 TOKENIZER = PACKAGE / "demo/model"
 
@@ -39,7 +40,8 @@ def gpu_results(tmp_path_factory):
         patch.setattr(gpu, "CONTESTANTS", ("ours_mixed", "ours_bare_mixed"))
         patch.setattr(gpu, "WORKERS", (1, 2))
         size = ["--blocks", "2", "--steps", "2", "--threads", "1", "--out", str(out)]
-        gpu.main(["--shape", "tiny", "--tasks", "cola", *size])
+        with warm_processes(processes):
+            gpu.main(["--shape", "tiny", "--tasks", "cola", *size])
     (path,) = out.glob("*.json")
     return table.load_results(path)["tasks"]["tiny cola"], (out / "README.md").read_text()
 

@@ -21,7 +21,7 @@ from tests.helpers.models import copy_model
 from tests.helpers.pages import PageContent
 from tests.helpers.runs import SEEDS, SWEEP, check_is_complete, history_of, join_arguments, runs_of
 from tests.helpers.scripted_workers import ScriptedWorkers, crash, finish
-from tests.helpers.warm_workers import warm_workers
+from tests.helpers.warm_processes import warm_workers
 
 # ---------------------------------------------------------------- refused before anything is read
 

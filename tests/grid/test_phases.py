@@ -17,7 +17,7 @@ from tests.helpers.campaigns import check_all
 from tests.helpers.fork_server import call_command, call_in_fork
 from tests.helpers.phases import EXIT, Trap, run_fork_into, run_into
 from tests.helpers.runs import check_is_complete, outcome_of, runs_of
-from tests.helpers.warm_workers import warm_workers
+from tests.helpers.warm_processes import warm_workers
 
 pytestmark = pytest.mark.slow
 

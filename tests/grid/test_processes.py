@@ -35,7 +35,7 @@ from tests.helpers.runs import (
 )
 from tests.helpers.terminal import run_on_terminal
 from tests.helpers.tiny import write_tiny_task
-from tests.helpers.warm_workers import warm_workers
+from tests.helpers.warm_processes import warm_workers
 from tests.helpers.worker_targets import die
 
 pytestmark = pytest.mark.slow

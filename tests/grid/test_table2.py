@@ -6,7 +6,7 @@ import pytest
 
 from stablebert.cli.main import main
 from tests.helpers.tiny import write_tiny_task
-from tests.helpers.warm_workers import warm_workers
+from tests.helpers.warm_processes import warm_workers
 
 pytestmark = pytest.mark.slow
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def test_table_2_reports_the_best_setting_of_its_searches(tiny_bert, tmp_path, capsys):
     write_tiny_task(tmp_path / "glue", "rte", train_rows=100)
     overrides = [
-        "task=rte", "seed=0,1", "scale=demo", f"model.name={tiny_bert}",
+        "task=rte", "seed=0,1", "scale=demo", "trainer.threads=1", f"model.name={tiny_bert}",
         f"data.source={tmp_path}/glue", f"paths.runs={tmp_path}/runs",
         f"paths.cache={tmp_path}/cache",
     ]  # fmt: skip

@@ -63,6 +63,13 @@ def call_program(*argv):
     return main()
 
 
+def call_with_environment(environment, function, arguments):
+    """Call a function in the environment of another process."""
+    os.environ.clear()
+    os.environ.update(environment)
+    function(*arguments)
+
+
 class ForkedProgram:
     """A `stablebert` command in a fork, with the interface of `subprocess.Popen`.
 

@@ -15,7 +15,7 @@ from stablebert.runs.locate import locate
 from stablebert.training.build import use_capture
 from stablebert.training.lifecycle import train_run
 from tests.helpers.architectures import SHAPES
-from tests.helpers.warm_workers import warm_workers
+from tests.helpers.warm_processes import warm_workers
 
 pytestmark = pytest.mark.slow
 
@@ -120,6 +120,7 @@ def test_table_7_compares_architectures(folders, small_glue, tmp_path, capsys):
     models = ",".join(str(folders[kind]) for kind in kinds)
     overrides = [
         "task=rte", "seed=0,1", "scale=demo", "trainer.max_steps=2", f"model.name={models}",
+        "trainer.threads=1",
         f"data.source={small_glue}", f"paths.runs={tmp_path}", f"paths.cache={tmp_path}/cache",
     ]  # fmt: skip
     with warm_workers():
