@@ -41,7 +41,7 @@ def grid(argv: Sequence[str]) -> int:
     options = _grid_parser().parse_intermixed_args(argv)
     pruning = Pruning.parse(options.prune) if options.prune else None
     sweep = read_sweep(options.sweep).narrow(options.overrides)
-    configs = select_shard(sweep.configs(), options.shard)
+    configs = _select_shard(sweep.configs(), options.shard)
     records, problems = read_records(*sweep.roots, *committed_folders(options))
     print_errors(f"skipped: {problem}" for problem in problems)
     if options.missing_of:
@@ -91,6 +91,15 @@ def grid(argv: Sequence[str]) -> int:
         page.finish()
     print_errors(f"crashed: {job.run.folder / CRASH}" for job in outcome.crashed)
     return 1 if outcome.crashed or crashed_before else 0
+
+
+def _select_shard(configs: list[RunConfig], text: str) -> list[RunConfig]:
+    """Return a shard of the runs, the same on every machine: only committed records count."""
+    if text == "1/1":
+        return configs
+    clock = Clock(read_records(arguments.RESULTS)[0])
+    runs = [Run(cfg, config_id="", folder=Path()) for cfg in configs]
+    return select_shard(configs, text, [clock.estimate(run) for run in runs])
 
 
 def _grid_parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """The plan of a sweep: its runs that are done, missing or crashed."""
 
+import heapq
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -116,12 +117,18 @@ def _back_up(folder: Path, name: str) -> None:
             backup.unlink(missing_ok=True)
 
 
-def select_shard(configs: Sequence[RunConfig], text: str) -> list[RunConfig]:
-    """Return shard i of n of the runs: every n-th run, so that each shard has all seeds.
+def select_shard(
+    configs: Sequence[RunConfig], text: str, seconds: Sequence[float | None] | None = None
+) -> list[RunConfig]:
+    """Return shard i of n of the runs, so that all shards take about the same time.
+
+    The longest run goes first, each to the shard with the least to do. Runs of equal length are
+    distributed round-robin, so that each shard has all seeds.
 
     Args:
         configs: Configurations of all runs.
         text: `i/n`, with i from 1 to n.
+        seconds: Estimated time of each run. If one is unknown, all runs count the same.
 
     Raises:
         ConfigError: If the text does not have that form, or the shard holds no runs.
@@ -133,4 +140,12 @@ def select_shard(configs: Sequence[RunConfig], text: str) -> list[RunConfig]:
     if i > len(configs):
         reason = f"the sweep has {len(configs)}, so i goes up to {len(configs)}"
         raise ConfigError([f"--shard {text}: no runs; {reason}"])
-    return list(configs[i - 1 :: n])
+    weights = [x for x in seconds or [] if x is not None]
+    if len(weights) < len(configs):
+        weights = [1.0] * len(configs)
+    loads = [(0.0, shard) for shard in range(min(n, len(configs)))]
+    shard_of = {}
+    for k in sorted(range(len(configs)), key=lambda k: -weights[k]):
+        load, shard_of[k] = loads[0]
+        heapq.heapreplace(loads, (load + weights[k], shard_of[k]))
+    return [cfg for k, cfg in enumerate(configs) if shard_of[k] == i - 1]

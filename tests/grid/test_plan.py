@@ -195,6 +195,30 @@ def test_shards_differ_in_size_by_at_most_one():
     assert sizes == [2, 2, 1, 1]
 
 
+def times_of_shards(seconds, n):
+    """Return the total time of each shard."""
+    parts = [select_shard(RUNS, f"{i}/{n}", seconds) for i in range(1, n + 1)]
+    assert sorted(RUNS.index(cfg) for part in parts for cfg in part) == list(range(6))
+    return [sum(seconds[RUNS.index(cfg)] or 0 for cfg in part) for part in parts]
+
+
+def test_shards_take_about_the_same_time():
+    assert times_of_shards([60, 10, 10, 10, 10, 20], 2) == [60, 60]
+
+
+def test_a_shard_keeps_the_order_of_its_runs():
+    seconds = [10, 60, 20, 10, 10, 10]
+    assert select_shard(RUNS, "2/2", seconds) == [RUNS[0], *RUNS[2:]]
+
+
+def test_runs_of_equal_time_are_distributed_round_robin():
+    assert select_shard(RUNS, "2/4", [3.0] * 6) == [RUNS[1], RUNS[5]]
+
+
+def test_runs_of_unknown_time_are_balanced_by_count():
+    assert select_shard(RUNS, "2/4", [60, 10, None, 10, 10, 20]) == [RUNS[1], RUNS[5]]
+
+
 def test_a_shard_without_runs_is_refused():
     with pytest.raises(
         ConfigError, match="--shard 7/9: no runs; the sweep has 6, so i goes up to 6"
