@@ -13,6 +13,12 @@ from stablebert.cli.arguments import (
     positive_int,
     sweep_parser,
 )
+from stablebert.cli.cluster import (
+    add_cluster_options,
+    parse_cluster_options,
+    print_status,
+    submit_workers,
+)
 from stablebert.cli.streams import print_errors
 from stablebert.config.recognition import describe_recognitions
 from stablebert.config.schema import RunConfig
@@ -37,26 +43,18 @@ from stablebert.text import count_of
 
 
 def grid(argv: Sequence[str]) -> int:
-    """Train the missing runs of a sweep in worker processes."""
+    """Train the missing runs of a sweep in worker processes, or in jobs of a cluster."""
     options = _grid_parser().parse_intermixed_args(argv)
+    slurm = parse_cluster_options(options)
     pruning = Pruning.parse(options.prune) if options.prune else None
     sweep = read_sweep(options.sweep).narrow(options.overrides)
-    configs = _select_shard(sweep.configs(), options.shard)
-    records, problems = read_records(*sweep.roots, *committed_folders(options))
-    print_errors(f"skipped: {problem}" for problem in problems)
-    if options.missing_of:
-        configs = _missing_of(options.missing_of, configs, records)
-    identities = Identities(records)
-    plan = make_plan(configs, records, identities, identify_all=not options.dry_run)
-    print_errors([*describe_recognitions(configs), *identities.assumptions, *plan.reasons])
+    plan, records, timing_records = _plan(options, sweep)
+    clock = Clock(timing_records, device_names())
+    if options.status:
+        return print_status(sweep, plan, clock)
     runs = plan.missing + (plan.crashed if options.retry_crashed else [])
     runs.sort(key=lambda run: run.seeds)
-    uses_gpus = any(run.cfg.trainer.accelerator != "cpu" for run in runs)
-    gpus = visible_gpus() * options.workers_per_gpu if uses_gpus else []
-    workers = options.workers or len(gpus) or min(usable_cores(), CPU_WORKERS)
-    # committed runs say how long a run takes, also with --fresh
-    timing_records = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
-    clock = Clock(timing_records, device_names())
+    gpus, workers = _devices(options, runs)
     print(f"{sweep.name}: {_describe_plan(plan, retry_crashed=options.retry_crashed)}")
     page = _live_page(options, sweep, argv)
     if not options.dry_run:
@@ -80,6 +78,9 @@ def grid(argv: Sequence[str]) -> int:
     check_inputs(located_runs)
     if options.retry_crashed:
         clear_crashes(plan.crashed)
+    if slurm:
+        submit_workers(options, sweep, slurm, count=workers)
+        return 1 if crashed_before else 0
     page.refresh()
     if pruning:
         execute = partial(run_pruned_grid, located_runs, pruning, records, done=plan.done)
@@ -93,6 +94,24 @@ def grid(argv: Sequence[str]) -> int:
     return 1 if outcome.crashed or crashed_before else 0
 
 
+def _plan(
+    options: argparse.Namespace, sweep: Sweep
+) -> tuple[Plan, list[RunRecord], list[RunRecord]]:
+    """Return the plan, the records that count, and those that say how long a run takes."""
+    configs = _select_shard(sweep.configs(), options.shard)
+    records, problems = read_records(*sweep.roots, *committed_folders(options))
+    print_errors(f"skipped: {problem}" for problem in problems)
+    if options.missing_of:
+        configs = _missing_of(options.missing_of, configs, records)
+    identities = Identities(records)
+    identify_all = not (options.dry_run or options.status)
+    plan = make_plan(configs, records, identities, identify_all=identify_all)
+    print_errors([*describe_recognitions(configs), *identities.assumptions, *plan.reasons])
+    # committed runs say how long a run takes, also with --fresh
+    timing_records = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
+    return plan, records, timing_records
+
+
 def _select_shard(configs: list[RunConfig], text: str) -> list[RunConfig]:
     """Return a shard of the runs, the same on every machine: only committed records count."""
     if text == "1/1":
@@ -100,6 +119,15 @@ def _select_shard(configs: list[RunConfig], text: str) -> list[RunConfig]:
     clock = Clock(read_records(arguments.RESULTS)[0])
     runs = [Run(cfg, config_id="", folder=Path()) for cfg in configs]
     return select_shard(configs, text, [clock.estimate(run) for run in runs])
+
+
+def _devices(options: argparse.Namespace, runs: Sequence[Run]) -> tuple[list[str], int]:
+    """Return the GPUs of this machine for the runs, and the number of workers, or of jobs."""
+    if options.on == "slurm":
+        return [], max(1, min(options.jobs or 1, len(runs)))
+    uses_gpus = any(run.cfg.trainer.accelerator != "cpu" for run in runs)
+    gpus = visible_gpus() * options.workers_per_gpu if uses_gpus else []
+    return gpus, options.workers or len(gpus) or min(usable_cores(), CPU_WORKERS)
 
 
 def _grid_parser() -> argparse.ArgumentParser:
@@ -130,6 +158,7 @@ def _grid_parser() -> argparse.ArgumentParser:
         help="write a page of the sweep, and refresh it as runs finish (default: "
         "reports/SWEEP.html); takes 1 %% of the time at most",
     )
+    add_cluster_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     parser.add_argument("--retry-crashed", action="store_true", help="run crashed runs again")
     return parser

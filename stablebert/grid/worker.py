@@ -25,6 +25,9 @@ from stablebert.runs.claims import ClaimedError
 from stablebert.runs.run import Job
 from stablebert.signals import Stop, end_with_parent, stop_on_signals, stop_signal
 
+LEFT = ": left to another process"
+"""End of the line in a worker's log about a run that another process claimed first."""
+
 
 def work(pipe: Connection, number: int, threads: int) -> None:
     """Do the jobs that arrive through a pipe; the target of a worker process.
@@ -96,6 +99,7 @@ def _do(job: Job, pipe: Connection, threads: int) -> tuple[str, Any]:
     try:
         return "done", run_job(job, [StepSender(send)])
     except ClaimedError:
+        print(f"--- {job.run.name}{LEFT}", flush=True)
         return "elsewhere", None
     except InputError as error:
         return "refused", str(error)

@@ -1,0 +1,67 @@
+"""The options of `stablebert grid` about jobs of a cluster, without a cluster."""
+
+import pytest
+
+from stablebert.cli.main import main
+from stablebert.grid import slurm
+from stablebert.grid.cluster import record_job, recorded_jobs
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--jobs", "2"], "--jobs needs --on slurm"),
+        (["--slurm", "time=4"], "--slurm needs --on slurm"),
+        (["--on", "slurm", "--page"], "--page --on slurm: jobs cannot share a page"),
+        (["--on", "slurm", "--shard", "1/2"], "--shard --on slurm: jobs share all runs"),
+        (["--on", "slurm", "--missing-of", "a/b/c"], "--missing-of --on slurm: use it with"),
+        (["--on", "slurm", "--status"], "--status --on slurm: --status submits nothing"),
+        (["--on", "slurm", "--slurm", "gpu=1"], "did you mean gpus?"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(flags, message, capsys):
+    assert main(["grid", "table1", "scale=demo", *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [["--on", "lsf"], ["--on", "slurm", "--jobs", "0"]])
+def test_invalid_values_are_refused(flags, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["grid", "table1", *flags])
+    assert flags[-1] in capsys.readouterr().err
+
+
+def test_without_submitit_the_command_that_installs_it_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(slurm, "find_spec", lambda name: None)
+    assert main(["grid", "table1", "scale=demo", "--on", "slurm"]) == 1
+    assert "pip install 'stablebert[slurm]'" in capsys.readouterr().err
+
+
+def test_without_the_commands_of_slurm_a_login_node_is_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr(slurm, "find_spec", lambda name: True)
+    monkeypatch.setenv("PATH", "")
+    assert main(["grid", "table1", "scale=demo", "--on", "slurm"]) == 1
+    error = capsys.readouterr().err
+    assert "sbatch, srun, squeue not found in PATH" in error
+    assert "login node" in error
+
+
+def test_status_without_jobs_needs_no_cluster(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("PATH", "")
+    runs = f"paths.runs={tmp_path}"
+    assert (
+        main(["grid", "table1", "scale=demo", "task=rte", "seed=0", runs, "--fresh", "--status"])
+        == 0
+    )
+    output = capsys.readouterr().out
+    assert output == (
+        "table1: 4 runs, 4 planned, 0 running, 0 done, 0 crashed; "
+        "nothing is running: submit jobs to continue\n"
+    )
+
+
+def test_jobs_of_several_submissions_are_remembered(tmp_path):
+    assert recorded_jobs(tmp_path) == []
+    for job_id in ("12", "13"):
+        record_job(tmp_path, job_id)
+    assert recorded_jobs(tmp_path) == ["12", "13"]

@@ -1,0 +1,223 @@
+"""Grids in jobs of a real SLURM: whatever happens to a job, every run is there once.
+
+A job that is lost costs at most the run that it was executing, which another job starts over.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from stablebert.cli.main import main
+from stablebert.grid.worker import LEFT
+from tests.helpers.processes import started_runs, workers_of
+from tests.helpers.runs import check_is_complete, runs_of
+from tests.helpers.slurm import (
+    NODE,
+    control,
+    pids_of,
+    reason_to_skip,
+    restarts,
+    run_slurm,
+    states,
+    wait_for,
+)
+from tests.helpers.wandb_fixtures import *  # noqa: F403
+
+REASON = reason_to_skip()
+pytestmark = [pytest.mark.stress, pytest.mark.skipif(bool(REASON), reason=REASON or "")]
+SCRIPTS = Path(__file__).parents[2] / "examples" / "slurm"
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slurm")
+    with run_slurm(folder):
+        yield folder
+
+
+@pytest.fixture
+def wait(slurm):
+    """Function that waits until a condition holds."""
+    return lambda condition: wait_for(condition, slurm)
+
+
+@pytest.fixture
+def arguments(sweep_arguments, monkeypatch):
+    """Arguments of a sweep of four runs, each long enough to be interrupted."""
+    monkeypatch.setenv("PYTHONPATH", str(SCRIPTS.parents[1]))
+    return sweep_arguments("task=rte", "trainer.max_steps=400")
+
+
+@pytest.fixture
+def submit(slurm, arguments, capsys):
+    """Function that submits jobs, each with one worker, and returns their ids."""
+
+    def submit(*flags):
+        assert main(["grid", *arguments, "--on", "slurm", "--workers", "1", *flags]) == 0
+        return re.findall(r"submitted job (\d+)", capsys.readouterr().out)
+
+    return submit
+
+
+@pytest.fixture
+def check(arguments, wait, tmp_path):
+    """Function that waits for the end of all jobs and checks runs and executions."""
+
+    def check(*, lost):
+        wait(lambda: not states())
+        runs = runs_of(arguments)
+        check_is_complete(runs)
+        logs = "".join(path.read_text() for path in tmp_path.rglob("worker*.log"))
+        lines = Counter(re.findall("^--- (.*)$", logs, flags=re.MULTILINE))
+        executions = Counter({run.name: lines[run.name] - lines[run.name + LEFT] for run in runs})
+        assert min(executions.values()) >= 1, executions
+        assert executions.total() <= len(runs) + lost, executions
+
+    return check
+
+
+@pytest.fixture
+def wait_for_run(wait, tmp_path):
+    """Function that waits until a number of runs are in progress."""
+    return lambda n=1: wait(lambda: len(started_runs(tmp_path)) >= n)
+
+
+def test_two_jobs_share_the_runs(submit, check):
+    assert len(submit("--jobs", "2")) == 2
+    check(lost=0)
+
+
+def test_no_more_jobs_than_runs_are_submitted(submit, check):
+    assert len(submit("--jobs", "100", "--slurm", "cpus-per-task=1")) == 4
+    check(lost=0)
+
+
+def test_status_shows_runs_and_jobs(submit, check, wait_for_run, arguments, capsys):
+    (job,) = submit("--slurm", "gpus=1,time=10")
+    wait_for_run()
+    assert main(["grid", *arguments, "--status"]) == 0
+    output = capsys.readouterr().out
+    assert "4 runs, 3 planned, 1 running, 0 done, 0 crashed; left " in output
+    assert f"1 job: {job} RUNNING {NODE}, 0 ended" in output
+    check(lost=0)
+    assert main(["grid", *arguments, "--status"]) == 0
+    output = capsys.readouterr().out
+    assert "4 runs, 0 planned, 0 running, 4 done, 0 crashed\n1 job: 1 ended" in output
+
+
+def test_a_refused_job_is_reported_with_the_answer_of_sbatch(slurm, arguments, capsys):
+    assert main(["grid", *arguments, "--on", "slurm", "--slurm", "partition=none"]) == 1
+    error = capsys.readouterr().err
+    assert "sbatch refused the job" in error
+    assert "invalid partition specified: none" in error
+    assert "Traceback" not in error
+
+
+def test_a_requeued_job_continues(submit, check, wait, wait_for_run):
+    (job,) = submit()
+    wait_for_run()
+    control("scontrol", "requeue", job)
+    wait(lambda: restarts(job) == 1)
+    check(lost=1)
+
+
+def test_the_run_of_a_cancelled_job_is_taken_by_another(submit, check, wait, wait_for_run):
+    first, second = submit("--jobs", "2")
+    wait_for_run(2)
+    control("scancel", first)
+    wait(lambda: first not in states())
+    assert second in states()
+    check(lost=1)
+
+
+def test_a_job_at_its_time_limit_is_requeued(submit, check, wait, wait_for_run):
+    (job,) = submit("--slurm", "time=10")
+    wait_for_run()
+    # so that no machine is fast enough to finish before the limit
+    (grid,) = [pid for pid in pids_of(job) if workers_of(pid)]
+    (worker,) = workers_of(grid)
+    os.kill(worker, signal.SIGSTOP)
+    control("scontrol", "update", f"jobid={job}", "timelimit=1")
+    wait(lambda: restarts(job) == 1)
+    control("scontrol", "update", f"jobid={job}", "timelimit=30")
+    check(lost=1)
+
+
+def test_a_node_that_goes_down_loses_one_run(submit, check, wait, wait_for_run):
+    (job,) = submit()
+    wait_for_run()
+    control("scontrol", "update", f"nodename={NODE}", "state=down", "reason=test")
+    wait(lambda: states().get(job) == "PENDING")
+    control("scontrol", "update", f"nodename={NODE}", "state=resume")
+    check(lost=1)
+    assert restarts(job) == 1
+
+
+def test_a_preempted_job_continues_after_the_other_one(submit, check, wait, wait_for_run, tmp_path):
+    (job,) = submit("--slurm", "partition=low,cpus-per-task=8")
+    wait_for_run()
+    end = tmp_path / "end"
+    script = f"until [ -e {end} ]; do sleep 0.2; done"
+    control("sbatch", "-p", "high", "-c", "8", "-o", "/dev/null", f"--wrap={script}")
+    wait(lambda: states().get(job) == "PENDING")
+    end.touch()
+    check(lost=1)
+    assert restarts(job) == 1
+
+
+# ---------------------------------------------------------------- the scripts in examples/slurm
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Folder with an environment to activate, in which `stablebert` is the one under test."""
+    folder = tmp_path / "checkout"
+    binaries = folder / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    for script in SCRIPTS.iterdir():
+        shutil.copy(script, folder)
+    (binaries / "activate").write_text(f"PATH={binaries}:{Path(sys.executable).parent}:$PATH\n")
+    command = f'#!/bin/sh\nexec {sys.executable} -m stablebert "$@"\n'
+    (binaries / "stablebert").write_text(command)
+    (binaries / "stablebert").chmod(0o755)
+    return folder
+
+
+def sbatch(checkout, *arguments):
+    """Submit a script from the checkout; return the id of the job."""
+    command = ["sbatch", "--parsable", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=checkout, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_an_array_of_jobs_runs_a_sweep(slurm, checkout, arguments, check):
+    sbatch(checkout, "--array=1-2", "array.sbatch", *arguments, "--workers", "1")
+    check(lost=0)
+
+
+def test_a_requeued_array_continues(slurm, checkout, arguments, check, wait, wait_for_run):
+    job = sbatch(checkout, "--array=1-2", "array.sbatch", *arguments, "--workers", "1")
+    wait_for_run(2)
+    control("scontrol", "requeue", job)
+    wait(lambda: restarts(f"{job}_1") == restarts(f"{job}_2") == 1)
+    check(lost=2)
+
+
+def test_agents_run_a_sweep_of_wandb(slurm, checkout, home, server, wait, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    for name, value in home.env.items():
+        monkeypatch.setenv(name, value)
+    path = home.create_sweep(home.write_sweep(task=["rte"], seed=[0, 1, 2]))
+    sbatch(checkout, "--array=1-2", "agents.sbatch", path)
+    wait(lambda: not states())
+    assert [(run.state, run.handed_out) for run in server.runs()] == [("finished", 1)] * 3
+    assert len(home.results()) == 3
