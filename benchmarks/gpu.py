@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import bench
 from benchmarks.synthetic import LENGTHS, write_synthetic_glue
 from benchmarks.table import load_results, section
-from stablebert.config.files import PACKAGE
+from stablebert.yaml_files import PACKAGE
 
 CONTESTANTS = (
     *("hf_default_mixed", "hf_tuned_mixed", "ours_mixed", "ours_bare_mixed", "ours_packed_mixed"),

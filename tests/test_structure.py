@@ -30,6 +30,7 @@ ORDER = [
         "text",
         "timeouts",
         "version",
+        "yaml_files",
         "hub",
         "torch_internals",
     ],
@@ -49,7 +50,8 @@ ORDER = [
 ALSO = {
     "filesystem": {"errors"},
     "machine": {"errors", "text", "timeouts"},
-    "tasks": {"errors"},
+    "tasks": {"errors", "filesystem", "yaml_files"},
+    "yaml_files": {"errors", "filesystem"},
     "hub": {"errors", "filesystem", "tasks", "timeouts"},
 }
 LIBRARY = {"packed", "optim", "models", "callbacks"}

@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 
 from stablebert.cli.commands import COMMANDS
-from stablebert.config.files import CONF
+from stablebert.cli.own_tasks import TASKS_OPTION
 from stablebert.config.sweep import shipped_sweeps
+from stablebert.yaml_files import CONF
 
 RESULTS = CONF.parent / "results"
 """Committed records, in a checkout."""
@@ -15,7 +16,9 @@ RESULTS = CONF.parent / "results"
 
 def command_parser(name: str) -> argparse.ArgumentParser:
     """Return a parser of a command, without arguments yet."""
-    return argparse.ArgumentParser(prog=f"stablebert {name}", description=COMMANDS[name].summary)
+    return argparse.ArgumentParser(
+        prog=f"stablebert {name}", description=COMMANDS[name].summary, epilog=TASKS_OPTION
+    )
 
 
 def sweep_parser(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stablebert.cli.arguments import committed_folders
 from stablebert.cli.streams import print_errors
+from stablebert.config.own_tasks import use_tasks
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep, read_sweep
 from stablebert.grid.clock import Clock
@@ -37,6 +38,7 @@ from stablebert.report.table3 import write_table3
 from stablebert.runs.identities import ContentError
 from stablebert.runs.run import Run
 from stablebert.signals import end_with_parent
+from stablebert.tasks import TASKS, Task
 from stablebert.text import count_of, escape_controls
 
 
@@ -96,12 +98,13 @@ def _figure_workers() -> ProcessPoolExecutor:
         min(usable_cores(), CPU_WORKERS),
         mp_context=get_context("spawn"),
         initializer=_start_worker,
-        initargs=(os.getpid(),),
+        initargs=(os.getpid(), TASKS.own),
     )
 
 
-def _start_worker(parent: int) -> None:
-    """Leave Ctrl-C to the parent, and end with it."""
+def _start_worker(parent: int, own_tasks: Sequence[Task]) -> None:
+    """Leave Ctrl-C to the parent, end with it, and know its tasks."""
+    use_tasks(own_tasks)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent(parent)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from stablebert.cli.commands import COMMANDS, Command
+from stablebert.cli.own_tasks import TASKS_OPTION
 from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
 from stablebert.config.files import documented_keys
@@ -23,7 +24,7 @@ def describe_program() -> str:
     commands = "\n".join(f"  {name:11}{command.summary}" for name, command in COMMANDS.items())
     choices = "\n".join(f"  {key:8}{' '.join(choices_of(key))}" for key in SELECTORS)
     return f"""\
-usage: stablebert COMMAND KEY=VALUE...
+usage: stablebert COMMAND KEY=VALUE... [--tasks FILE]
        stablebert --help | --version
 
 Few-sample BERT fine-tuning, after Zhang et al. (ICLR 2021).
@@ -33,6 +34,8 @@ commands (see COMMAND --help):
 
 main keys and their values:
 {choices}
+
+{TASKS_OPTION}
 
 examples:
 {EXAMPLES}"""
@@ -57,6 +60,7 @@ def describe_keys(command: Command, overrides: Sequence[str]) -> str:
         command.summary,
         f"All keys, with the values of `{line}`.",
         "Add arguments before --help to see theirs, for example scale=paper task=mrpc.",
+        f"{TASKS_OPTION}.",
         "",
     ]
     for key, comment in documented_keys():

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from stablebert.cli.commands import COMMANDS
 from stablebert.cli.help import describe_keys, describe_program, program_version
+from stablebert.cli.own_tasks import own_tasks
 from stablebert.cli.streams import discard_broken_output, prepare_streams, print_errors
 from stablebert.errors import ActionableError, ConfigError, describe_system_error, is_system_error
 from stablebert.filesystem import naming_file
@@ -77,12 +78,13 @@ def _dispatch(name: str, arguments: Sequence[str]) -> int:
         print(_describe_unknown_command(name) if name else describe_program(), file=sys.stderr)
         return 2
     command = COMMANDS[name]
-    if command.takes_only_keys and {"-h", "--help"}.intersection(arguments):
-        overrides = [argument for argument in arguments if argument not in ("-h", "--help")]
-        print(describe_keys(command, overrides))
-        return 0
     try:
-        return command.load()(arguments)
+        with own_tasks(arguments) as others:
+            if command.takes_only_keys and {"-h", "--help"}.intersection(others):
+                overrides = [argument for argument in others if argument not in ("-h", "--help")]
+                print(describe_keys(command, overrides))
+                return 0
+            return command.load()(others)
     except ConfigError as error:
         for problem in error.problems:
             print(f"stablebert {name}: {escape_controls(problem)}", file=sys.stderr)

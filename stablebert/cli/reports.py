@@ -19,7 +19,6 @@ from stablebert.cli.arguments import (
 from stablebert.cli.figures import add_figures_option, write_figures
 from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
-from stablebert.config.files import CONF
 from stablebert.config.sweep import read_sweep
 from stablebert.filesystem import expand_path
 from stablebert.report.analyses.base import Request
@@ -36,6 +35,7 @@ from stablebert.report.table3 import write_table3
 from stablebert.report.terminal import Advice, render_terminal
 from stablebert.runs.record import RunRecord
 from stablebert.text import count_of
+from stablebert.yaml_files import CONF
 
 MANY = ("all", "list")
 """Names in place of a sweep that stand for all of them."""

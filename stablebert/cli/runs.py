@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
+from stablebert.config.own_tasks import describe_splits
 from stablebert.config.recognition import RecognitionError, describe_recognitions
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import to_yaml
@@ -53,7 +54,7 @@ def _locate_run(overrides: Sequence[str]) -> LocatedRun:
 
 
 def _locate(cfg: RunConfig) -> LocatedRun:
-    print_errors(describe_recognitions([cfg]))
+    print_errors([*describe_recognitions([cfg]), *describe_splits([cfg])])
     return locate(cfg)
 
 

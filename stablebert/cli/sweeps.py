@@ -20,6 +20,7 @@ from stablebert.cli.cluster import (
     submit_workers,
 )
 from stablebert.cli.streams import print_errors
+from stablebert.config.own_tasks import describe_splits
 from stablebert.config.recognition import describe_recognitions
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep, read_sweep
@@ -106,7 +107,8 @@ def _plan(
     identities = Identities(records)
     identify_all = not (options.dry_run or options.status)
     plan = make_plan(configs, records, identities, identify_all=identify_all)
-    print_errors([*describe_recognitions(configs), *identities.assumptions, *plan.reasons])
+    notes = [*describe_recognitions(configs), *describe_splits(configs)]
+    print_errors([*notes, *identities.assumptions, *plan.reasons])
     # committed runs say how long a run takes, also with --fresh
     timing_records = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
     return plan, records, timing_records

@@ -102,8 +102,15 @@ def longer_has_steps(c: Candidate) -> Iterator[str]:
     key = next(key for key in LENGTH if c.files[key].value is not None)
     setting = c.files[key]
     if setting.file == "base":
-        reason = f"the paper trains task={c.values['task']} for three epochs only"
-        yield f"length=longer: {reason}, so its number of steps is unknown; set trainer.max_steps=N"
+        task = c.values["task"]
+        reason, advice = f"the paper trains task={task} for three epochs only", ""
+        if TASKS[task].own:
+            reason = f"the entry of task={task} has no longer_steps"
+            advice = ", or longer_steps in the entry"
+        yield (
+            f"length=longer: {reason}, so its number of steps is unknown; set "
+            f"trainer.max_steps=N{advice}"
+        )
     else:
         yield (
             f"length=longer: {setting.origin} has its own length of training, {key}="
@@ -331,9 +338,11 @@ def demo_model_on_demo_data(c: Candidate) -> Iterator[str]:
 
 @_rule("task", "scale", "data.source")
 def demo_tasks_are_small(c: Candidate) -> Iterator[str]:
-    """Refuse 1,000-sample versions of demo tasks."""
-    task = TASKS[c.values["task"]]
-    if task.few_sample and is_generated(c.values["data.source"]):
+    """Refuse 1,000-sample versions of demo tasks, and tasks of the user's own."""
+    task, source = TASKS[c.values["task"]], c.values["data.source"]
+    if task.own and is_generated(source):
+        yield f"task={task.name}: data.source={source} does not generate it; use scale=mini"
+    elif task.few_sample and is_generated(source):
         yield (
             f"task={task.name}: demo tasks have no 1,000-sample version; "
             f"use task={task.config} or scale=mini"

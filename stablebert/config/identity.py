@@ -7,6 +7,7 @@ from typing import Any
 from stablebert.config.compose import compose
 from stablebert.config.schema import KEYS, RunConfig
 from stablebert.config.serialize import flat_values
+from stablebert.tasks import TASKS
 
 RECIPE_VERSION = 3  # part of every config_id; raise it when a code change alters numbers
 
@@ -43,13 +44,16 @@ def prerequisite(cfg: RunConfig) -> RunConfig | None:
     """Return the run whose encoder a run starts from, or None if it starts from the model.
 
     It trains `standard` on `intermediate.task` for three epochs, at the same scale, with the same
-    model, data source and machine, and is one run for all seeds.
+    model, machine and, between tasks of GLUE, data source, and is one run for all seeds.
     """
     if cfg.intermediate.task is None:
         return None
+    # the data of a user's task are not next to those of another one
+    has_own_data = any(TASKS[name].own for name in (cfg.task, cfg.intermediate.task))
     overrides = [
         f"{key}={value}"
         for key, value in flat_values(cfg).items()
         if {key, key.partition(".")[0]} & _SHARED_WITH_PREREQUISITE
+        and not (has_own_data and key in ("data.source", "data.revision"))
     ]
     return compose([*overrides, f"task={cfg.intermediate.task}", "method=standard"])

@@ -126,6 +126,12 @@ def method_settings(task: str, method: str, length: str, scale: str, model: str)
     )
 
 
+def clear_merged_files() -> None:
+    """Merge the files again when they are needed, because their content has changed."""
+    _merge_files.cache_clear()
+    method_settings.cache_clear()
+
+
 def entry_settings(selection: Mapping[str, str], file: str, *path: str) -> dict[str, Setting]:
     """Return an entry's settings, overridden by those for the selected task, methods and length.
 

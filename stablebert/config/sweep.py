@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from stablebert.config.compose import compose
-from stablebert.config.files import SWEEPS, load_yaml
+from stablebert.config.files import SWEEPS
 from stablebert.config.schema import KEYS, RunConfig
 from stablebert.config.sweep_command import NO_FORCE, command_problems, fixed_overrides
 from stablebert.config.values import did_you_mean, is_list_key, parse_override, parse_value
 from stablebert.errors import ConfigError
 from stablebert.filesystem import expand_path
+from stablebert.yaml_files import load_yaml
 
 SEED_KEYS = {"seed", "seed_init", "seed_data"}
 """Keys that distinguish the runs of a cell."""

@@ -1,7 +1,7 @@
 """A LightningDataModule for each GLUE task.
 
 The behavior is implemented once, in `GlueDataModule`; tasks differ by the facts in
-`stablebert/tasks.py`.
+their entries in `conf/glue.yaml` or in a tasks file of the user's.
 """
 
 from collections.abc import Callable, Sequence, Sized
@@ -42,7 +42,7 @@ class GlueDataModule(L.LightningDataModule):
         batch_size: Training rows per batch.
         eval_batch_size: Validation and test rows per batch.
         seed: Seed of the order of training rows.
-        few_sample: Train on 1,000 rows.
+        few_sample: Train on the rows of the few-sample version: 1,000.
         packed: Yield batches without padding.
         pin_memory: Put batches into pinned memory, for training on a GPU.
 
@@ -109,7 +109,10 @@ class GlueDataModule(L.LightningDataModule):
         self.prepare_data()
         arrays, self.padding = self.cache.load()
         train, dev = arrays["train"], arrays[self.task.dev_split]
-        self.parts = split_rows(self.task, train.labels, dev.labels, self.source.held_out)
+        test = arrays[self.task.test_split].labels if self.task.test_split else None
+        self.parts = split_rows(
+            self.task, train.labels, dev.labels, self.source.held_out, test_labels=test
+        )
         self.sets = {
             name: Examples(arrays[part.source], part.rows) for name, part in self.parts.items()
         }

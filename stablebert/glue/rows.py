@@ -55,8 +55,10 @@ def malformed_rows(table: "pa.Table", task: Task) -> Iterator[tuple[int, str]]:
     in_range = pc.and_(pc.greater_equal(label, low), pc.less_equal(label, high))
     for row in true_rows(pc.invert(in_range)):
         value = label[row].as_py()
-        hint = " (-1 marks the hidden labels of GLUE's test set)" if value == -1 else ""
-        yield row, "no label" if value is None else f"label {value}, allowed: {low} to {high}{hint}"
+        is_hidden = value == -1 and not task.own
+        hint = " (-1 marks the hidden labels of GLUE's test set)" if is_hidden else ""
+        reason = f"{task.label_column} {value}, allowed: {low} to {high}{hint}"
+        yield row, "no label" if value is None else reason
 
 
 def raise_if_malformed(file: Path, unit: str, problems: dict[int, str]) -> None:

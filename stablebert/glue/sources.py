@@ -1,4 +1,4 @@
-"""Sources of GLUE data: the hub, a folder in the hub's layout, the official TSV download, the demo.
+"""Sources of a task's data: the hub, a folder, the official TSV download of GLUE, the demo.
 
 `resolve` finds the files of a task and identifies their content; `Source.read` returns the rows in
 the hub's columns and order and checks every row.
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from stablebert import hub
 from stablebert.demo import DEMO_TASKS, DIGESTS, HELD_OUT, ROWS, Row, demo_rows
 from stablebert.filesystem import expand_path
+from stablebert.glue.own_files import Files, find_own_files
+from stablebert.glue.own_rows import read_own_rows
 from stablebert.glue.parquet import read_parquet
 from stablebert.glue.rows import DataError, schema_of
 from stablebert.glue.tsv import read_tsv, tsv_files
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
 MIN_DEMO_ROWS = 32
 
-Files = dict[str, tuple[Path, ...]]
-"""Files of `train` and of the dev split, in row order; empty tuples for missing ones."""
-
 
 @dataclass(frozen=True)
 class Source:
@@ -37,7 +36,7 @@ class Source:
     Attributes:
         task: The task.
         content: Identity of the files or generated rows, and the hub's commit.
-        files: The files of `train` and of the dev split, in row order.
+        files: The files of each split, in row order.
         held_out: Training rows that a large task validates on.
     """
 
@@ -55,7 +54,7 @@ class Source:
         """Return the rows of a split: the text columns and `label`, in the order of the source.
 
         Args:
-            split: `train` or the task's `dev_split`.
+            split: One of the task's `source_splits`.
 
         Raises:
             DataError: If a file is unreadable or rows are malformed; the first few are described.
@@ -63,7 +62,9 @@ class Source:
         import pyarrow as pa
 
         files = self.files[split]
-        if files[0].suffix == ".parquet":
+        if self.task.own:
+            table = pa.concat_tables([read_own_rows(file, self.task) for file in files])
+        elif files[0].suffix == ".parquet":
             table = pa.concat_tables([read_parquet(file, self.task) for file in files])
         else:
             table = read_tsv(files[0], self.task, *files[1:], dev=split != "train")
@@ -119,7 +120,8 @@ def resolve(
 
     Args:
         source: `hub`; a folder in the hub's parquet layout (`rte/train-*.parquet`) or the official
-            TSV download (`RTE/train.tsv`); or `demo`, `demo:ROWS`, `demo:ROWS:SEED`, generated.
+            TSV download (`RTE/train.tsv`); or `demo`, `demo:ROWS`, `demo:ROWS:SEED`, generated. For
+            a user's task, a folder or the id of a dataset on the hub.
         task: The task; the 1k versions read the full task's files.
         revision: Commit, tag or branch of the hub's dataset; ignored for a folder, which has none.
         download: False accepts only what the hub's cache has, and uses no network.
@@ -129,13 +131,17 @@ def resolve(
             which does not generate the task.
         stablebert.hub.HubError: If the hub cannot deliver the files.
     """
+    if is_generated(str(source)):
+        return _resolve_demo(str(source), task)
+    if task.own:
+        place = task.own.source if str(source) == "hub" else str(source)
+        files, content = find_own_files(place, task, task.own, revision, download=download)
+        return Source(task, content, files, task.held_out)
     if str(source) == "hub":
         folder = hub.fetch_glue(task.config, revision, download=download)
         files = {s: hub.shards(folder / task.config, s) for s in ("train", task.dev_split)}
         list_files = partial(hub.find_glue_files, config=task.config)
         return Source(task, hub.identify_snapshot(hub.GLUE, folder, list_files), files)
-    if is_generated(str(source)):
-        return _resolve_demo(str(source), task)
     folder = expand_path("data.source", source)
     if not folder.is_dir():
         raise DataError(

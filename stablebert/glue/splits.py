@@ -17,7 +17,7 @@ from stablebert.glue.rows import DataError
 from stablebert.tasks import Task
 
 SAMPLES = 1000
-"""Rows of a 1k training set, and of the validation set that a large task holds out."""
+"""Rows of the validation set that a large task holds out."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,12 @@ class Split:
 
 
 def split_rows(
-    task: Task, train_labels: np.ndarray, dev_labels: np.ndarray, held_out: int = SAMPLES
+    task: Task,
+    train_labels: np.ndarray,
+    dev_labels: np.ndarray,
+    held_out: int = SAMPLES,
+    *,
+    test_labels: np.ndarray | None = None,
 ) -> dict[str, Split]:
     """Return the rows of `train`, `val` and `test`.
 
@@ -43,11 +48,15 @@ def split_rows(
         train_labels: Labels of all training rows, `(N,)`.
         dev_labels: Labels of all dev rows, `(N,)` for another N.
         held_out: Training rows that a large task validates on.
+        test_labels: Labels of the task's `test_split`, if it has one: then dev rows validate.
 
     Raises:
         DataError: If there are too few rows; the message gives the needed and the actual number.
     """
-    few, val_size = SAMPLES // task.num_labels, held_out // task.num_labels  # rows of each class
+    few, val_size = (
+        task.samples // task.num_labels,
+        held_out // task.num_labels,
+    )  # rows of each class
     classes: list[np.ndarray] = []
     if task.holds_out or (task.few_sample and not task.regression):
         classes = _shuffled_classes(train_labels)
@@ -56,6 +65,9 @@ def split_rows(
     if task.holds_out:
         val = Split("train", np.concatenate([rows[-val_size:] for rows in classes]))
         test = Split(task.dev_split, np.arange(len(dev_labels)))
+    elif task.test_split and test_labels is not None:
+        val = Split(task.dev_split, np.arange(len(dev_labels)))
+        test = Split(task.test_split, np.arange(len(test_labels)))
     else:
         val, test = (Split(task.dev_split, rows) for rows in halve_dev_rows(dev_labels))
     if not len(val.rows) or not len(test.rows):
@@ -124,10 +136,10 @@ def _check_class_sizes(
 
 
 def _sample(task: Task, n: int) -> np.ndarray:
-    """Return 1,000 of `n` rows, drawn by torch's generator with seed 0: STS-B (1k)."""
-    if n < SAMPLES:
-        raise DataError(f"{task.name}: needs {SAMPLES} training rows; found {n}")
+    """Return `task.samples` of `n` rows, drawn by torch's generator with seed 0: STS-B (1k)."""
+    if n < task.samples:
+        raise DataError(f"{task.name}: needs {task.samples} training rows; found {n}")
     import torch
 
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
-    return order[:SAMPLES].numpy()
+    return order[: task.samples].numpy()

@@ -62,7 +62,7 @@ class Padding(TypedDict):
         input_ids: Id of the padding token.
         token_type_ids: Segment of the padding token.
         side: `left` or `right`.
-        rows: Number of rows of `train` and of the dev split.
+        rows: Number of rows of each split.
     """
 
     input_ids: int
@@ -124,7 +124,7 @@ class TokenCache:
                 raise
 
     def load(self) -> tuple[dict[str, TokenArrays], Padding]:
-        """Return `train` and the dev split, and how to pad their rows.
+        """Return the splits of the task, and how to pad their rows.
 
         A damaged cache is tokenized again, with a warning.
 
@@ -153,7 +153,7 @@ class TokenCache:
             raise DataError(f"{self.folder}: damaged; delete the folder: {error}") from error
 
     def _tokenize(self, folder: Path) -> None:
-        """Write `train` and the dev split as Arrow datasets, and `padding.json`."""
+        """Write the splits of the task as Arrow datasets, and `padding.json`."""
         import datasets
 
         tokenizer = load_tokenizer(self.tokenizer)
@@ -161,8 +161,8 @@ class TokenCache:
         # Most tasks take a second, and many workers share one screen.
         datasets.disable_progress_bars()
         log.info("tokenizing %s into %s", task.config, self.root)
-        # Both are read before either is tokenized: a malformed dev row is reported in seconds.
-        tables = {split: self.source.read(split) for split in ("train", task.dev_split)}
+        # All are read before any is tokenized: a malformed dev row is reported in seconds.
+        tables = {split: self.source.read(split) for split in task.source_splits}
         for split, table in tables.items():
             datasets.Dataset(table).map(
                 _encoder(tokenizer, task.columns, self.max_length),

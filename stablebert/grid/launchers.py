@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from stablebert.grid.worker import work
 from stablebert.runs.run import Job
 from stablebert.signals import ignored_interrupts, signal_name
+from stablebert.tasks import TASKS
 
 
 @dataclass
@@ -81,7 +82,7 @@ def start_worker(number: int, *, threads: int, gpus: Sequence[str]) -> Worker:
         variables["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
     with _environment(variables), ignored_interrupts():
         process = multiprocessing.get_context("spawn").Process(
-            target=work, args=(theirs, number, threads), daemon=True
+            target=work, args=(theirs, number, threads, TASKS.own), daemon=True
         )
         process.start()
     theirs.close()

@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from stablebert.config.own_tasks import use_tasks
 from stablebert.errors import (
     InputError,
     machine_fault,
@@ -24,12 +26,13 @@ from stablebert.machine import release_free_memory
 from stablebert.runs.claims import ClaimedError
 from stablebert.runs.run import Job
 from stablebert.signals import Stop, end_with_parent, stop_on_signals, stop_signal
+from stablebert.tasks import Task
 
 LEFT = ": left to another process"
 """End of the line in a worker's log about a run that another process claimed first."""
 
 
-def work(pipe: Connection, number: int, threads: int) -> None:
+def work(pipe: Connection, number: int, threads: int, own_tasks: Sequence[Task] = ()) -> None:
     """Do the jobs that arrive through a pipe; the target of a worker process.
 
     Sends `("step", (step, total))` at intervals, and for each job one of `("done", result)`,
@@ -41,7 +44,9 @@ def work(pipe: Connection, number: int, threads: int) -> None:
         pipe: Connection to the parent.
         number: Number of the worker.
         threads: CPU threads of torch.
+        own_tasks: The user's tasks, as the parent has read them.
     """
+    use_tasks(own_tasks)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; only the parent acts on it
     if parent := multiprocessing.parent_process():
         end_with_parent(parent.pid)

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from stablebert.config.files import model_folder
 from stablebert.config.identity import prerequisite
 from stablebert.config.schema import RunConfig
+from stablebert.glue.own_files import fetch_own_data, is_dataset_id
 from stablebert.glue.sources import resolve
 from stablebert.hub import GLUE, fetch_glue, fetch_model, find_commit, model_files
 from stablebert.tasks import DEMO, TASKS, Task, is_generated
@@ -81,6 +82,13 @@ def required_items(configs: Iterable[RunConfig]) -> list[Item]:
 
 def _data_item(cfg: RunConfig) -> Item:
     task, source, revision = TASKS[cfg.task], cfg.data.source, cfg.data.revision
+    if task.own and is_dataset_id(source):
+        return HubItem(
+            part="data",
+            name=f"{source}{_at(revision)}",
+            fetch=partial(fetch_own_data, source, task.own, revision),
+            find_commit=partial(find_commit, source, kind="dataset", revision=revision),
+        )
     if source == "hub":
         return HubItem(
             part="data",

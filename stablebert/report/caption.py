@@ -7,6 +7,7 @@ from stablebert.report.cells import (
     IDENTITY,
     Cell,
     describe_cell,
+    is_glue,
     parameter_text,
     task_title,
     varying_parameters,
@@ -32,9 +33,10 @@ MAX_VALUES = 4
 def caption_lines(rows: Sequence[AnalyzedCell], join_result: JoinedRecords) -> list[str]:
     """Return the lines below the tables of a report."""
     cells = [row.cell for row in rows]
+    has_paper = has_paper_layout(cells) and any(is_glue(cell.task) for cell in cells)
     return [
         *_definitions(rows),
-        *([_about_the_paper(cells)] if has_paper_layout(cells) else []),
+        *([_about_the_paper(cells)] if has_paper else []),
         *_provenance(rows),
         *_missing_runs(rows),
         *_other_records(join_result),

@@ -64,6 +64,11 @@ def task_title(task: str, scale: str) -> str:
     return TASKS[task].title if task in TASKS else task
 
 
+def is_glue(task: str) -> bool:
+    """Return whether a task is one of the paper's, and not the user's own."""
+    return task in TASKS and not TASKS[task].own
+
+
 def describe_cell(cell: Cell) -> str:
     """Return the name of a cell for messages: `RTE reinit 3epochs (0123456789)`."""
     title = task_title(cell.task, cell.scale)

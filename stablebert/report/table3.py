@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from stablebert.report.cells import task_title
+from stablebert.report.cells import is_glue, task_title
 from stablebert.report.columns import wrap
 from stablebert.report.files import csv_text, save_text
 from stablebert.report.layout import fit_table
@@ -70,13 +70,14 @@ def write_table3(
 
 def _with_paper_below(table: Table) -> Table:
     """Return a table with the paper's numbers below ours; a demo task has none to compare with."""
+    own_titles = {task.title for task in TASKS.values() if task.own}
     rows = []
     for title, *entries in table.rows:
         ours, paper = entries[::2], entries[1::2]
         blank = Entry(text="")
         if has_runs := any(entry.text != "-" for entry in ours):
             rows.append([title, blank, *ours])
-        if not title.text.startswith("demo-"):
+        if not title.text.startswith("demo-") and title.text not in own_titles:
             rows.append([blank if has_runs else title, Entry(text="paper"), *paper])
     return Table(title=table.title, head=["task", "", *table.head[1::2]], rows=rows, labels=2)
 
@@ -105,6 +106,8 @@ def _facts_by_task(records: Iterable[RunRecord]) -> dict[tuple[str, str], Counte
 
 def _paper_value(task: str, column: str) -> str:
     """Return the paper's number for a task's data, empty if it prints none."""
+    if not is_glue(task):
+        return ""
     if task.endswith("_1k") and column == "train_rows":
         return "1k" if paper_data() else ""
     number = paper_data().get((task.removesuffix("_1k"), column))

@@ -8,6 +8,7 @@ from math import isnan
 from stablebert.report.cells import (
     MODEL,
     Cell,
+    is_glue,
     parameter_text,
     task_title,
     varying_parameters,
@@ -77,7 +78,7 @@ def paper_blocks(rows: Sequence[AnalyzedCell]) -> list[Block]:
 def paper_layout_tables(rows: Sequence[AnalyzedCell], name: str) -> list[Table]:
     """Return one table per block of tasks, with (model,) method, and length as rows.
 
-    To the right of each task is a column with the paper's numbers.
+    To the right of each task of the paper is a column with the paper's numbers.
 
     Args:
         rows: All cells of the report.
@@ -90,10 +91,11 @@ def paper_layout_tables(rows: Sequence[AnalyzedCell], name: str) -> list[Table]:
         body = []
         for names, members in block.rows:
             entries = [Entry(text=text) for text in names]
-            for row in members:
+            for task, row in zip(block.tasks, members, strict=True):
                 number = row and paper_score(row.cell, table=name, reference=reference)
                 entries.append(_test_entry(row.result, row.marked) if row else EMPTY)
-                entries.append(Entry(text=number.text) if number else EMPTY)
+                if is_glue(task):
+                    entries.append(Entry(text=number.text) if number else EMPTY)
             body.append(entries)
         heads = (text for task in block.tasks for text in _heads(task, scale, reference))
         titles = ", ".join(task_title(task, scale) for task in block.tasks)
@@ -116,9 +118,11 @@ def _blocks_of_tasks(cells: Sequence[Cell]) -> list[list[str]]:
     return [block for block in blocks if block]
 
 
-def _heads(task: str, scale: str, reference: str | None) -> tuple[str, str]:
-    """Return the heads of a task's column and of the paper's next to it."""
+def _heads(task: str, scale: str, reference: str | None) -> tuple[str, ...]:
+    """Return the heads of a task's column and of the paper's next to it, if there is one."""
     title, real_title = task_title(task, scale), task_title(task, "")
+    if not is_glue(task):
+        return (title,)
     if title != real_title:
         return title, f"paper (real {real_title}, {reference}-large)"
     return title, f"paper ({reference}-large)" if reference else "paper"

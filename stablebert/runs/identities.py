@@ -9,11 +9,10 @@ from stablebert.config.recognition import RecognitionError, check_recognition
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ActionableError
 from stablebert.hub import GLUE
-from stablebert.runs.locate import identify, locate_data, locate_model
+from stablebert.runs.locate import full_task, identify, locate_data, locate_model
 from stablebert.runs.record import RunRecord
 from stablebert.runs.run import Run
 from stablebert.runs.seeds import Seeds
-from stablebert.tasks import TASKS
 
 Address = tuple[str, str, str | None, str]
 """Part (`data` or `model`), name, revision, and the task if the content depends on it."""
@@ -80,13 +79,13 @@ class Identities:
         return replace(run, cfg=cfg, folder=run.folder.with_name(Seeds.of(cfg).folder))
 
     def _identify(self, cfg: RunConfig) -> Run:
-        task, data, model = TASKS[cfg.task].config, cfg.data, cfg.model
+        task, data, model = full_task(cfg), cfg.data, cfg.model
         intermediate = prerequisite(cfg)
         return identify(
             cfg,
             start=self.run(intermediate) if intermediate else None,
             data=self._content(
-                ("data", GLUE if data.source == "hub" else data.source, data.revision, task),
+                ("data", GLUE if data.source == "hub" else data.source, data.revision, task.name),
                 lambda: (
                     locate_data(data.source, task, data.revision, download=self._download).identity
                 ),

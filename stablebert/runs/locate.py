@@ -24,7 +24,7 @@ from stablebert.hub import (
 from stablebert.runs.files import run_folder
 from stablebert.runs.run import LocatedRun, Run
 from stablebert.runs.seeds import Seeds
-from stablebert.tasks import DEMO, TASKS
+from stablebert.tasks import DEMO, TASKS, Task
 
 
 def locate(cfg: RunConfig) -> LocatedRun:
@@ -37,8 +37,7 @@ def locate(cfg: RunConfig) -> LocatedRun:
         ActionableError: If the method needs peft or a newer version of torch.
     """
     _require_packages(cfg)
-    task = TASKS[cfg.task].config
-    source = locate_data(cfg.data.source, task, cfg.data.revision, download=True)
+    source = locate_data(cfg.data.source, full_task(cfg), cfg.data.revision, download=True)
     model, content = locate_model(cfg.model.name, cfg.model.revision, download=True)
     check_recognition(cfg, model)
     intermediate = prerequisite(cfg)
@@ -75,14 +74,19 @@ def identify(cfg: RunConfig, *, data: str, model: str, start: Run | None) -> Run
     return Run(cfg, identifier, folder)
 
 
+def full_task(cfg: RunConfig) -> Task:
+    """Return the task of a configuration in its full version, which has the same data."""
+    return TASKS[TASKS[cfg.task].config]
+
+
 # Cached per process: the runs of a grid share a few files of up to a gigabyte.
 @cache
-def locate_data(source: str, config: str, revision: str | None, *, download: bool) -> Source:
+def locate_data(source: str, task: Task, revision: str | None, *, download: bool) -> Source:
     """Find the data of a task.
 
     Args:
         source: Value of `data.source`.
-        config: Name of the task's full version, as in GLUE.
+        task: The task, in its full version.
         revision: Commit or tag of the hub's data; None for the latest.
         download: False accepts only what the hub's cache has, and uses no network.
 
@@ -90,7 +94,7 @@ def locate_data(source: str, config: str, revision: str | None, *, download: boo
         DataError: If the data are missing.
         HubError: If they cannot be downloaded.
     """
-    return resolve(source, TASKS[config], revision, download=download)
+    return resolve(source, task, revision, download=download)
 
 
 @cache

@@ -6,9 +6,9 @@ import pytest
 from benchmarks import gpu, processes, table
 from benchmarks.synthetic import LENGTHS, quantiles, write_synthetic_glue
 from stablebert.config.compose import compose
-from stablebert.config.files import PACKAGE
 from stablebert.runs.locate import locate
 from stablebert.training.build import build_data
+from stablebert.yaml_files import PACKAGE
 from tests.helpers.warm_processes import warm_processes
 
 TOKENIZER = PACKAGE / "demo/model"

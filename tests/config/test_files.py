@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from stablebert.config import files
-from stablebert.config.files import documented_keys, flatten, load_conf, load_yaml, model_folder
+from stablebert.config.files import documented_keys, flatten, load_conf, model_folder
 from stablebert.config.schema import KEYS
 from stablebert.errors import ConfigError
+from stablebert.yaml_files import load_yaml
 
-SHIPPED = ["base", "methods", "models", "scales", "selected", "tasks"]
+SHIPPED = ["base", "glue", "methods", "models", "scales", "selected", "tasks"]
 
 
 def test_all_configuration_files_are_listed_here():  # docs/pitfalls.md, 17

@@ -1,4 +1,4 @@
-"""A new task needs a row in `stablebert/tasks.py` and two entries in `conf/tasks.yaml`."""
+"""A new task of GLUE needs an entry in `conf/glue.yaml` and two in `conf/tasks.yaml`."""
 
 import json
 import os
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 COLUMNS, LABELS = ("sentence1", "sentence2"), ("not_entailment", "entailment")
 pytestmark = pytest.mark.skipif("wnli" in TASKS, reason="WNLI is a task already")
 WNLI = Task("wnli", "wnli", "WNLI", COLUMNS, LABELS, ("accuracy",))
-ROW = f'    Task("wnli", "wnli", "WNLI", _TWO, {LABELS}, ("accuracy",)),\n'
+ENTRY = f"  wnli: {{title: WNLI, text: [{', '.join(COLUMNS)}], labels: [{', '.join(LABELS)}]}}\n"
 ENTRIES = "\nwnli: {}\nwnli_1k: {}\n"
 
 
@@ -84,11 +84,9 @@ def test_training_works_after_the_documented_edits(wnli_folder, tiny_bert, tmp_p
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("stablebert", "conf", "sweeps", "results"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
-    tasks, conf = tmp_path / "stablebert/tasks.py", tmp_path / "conf/tasks.yaml"
-    text = tasks.read_text(encoding="utf-8")
-    assert text.count("]\n# fmt: on") == 1
-    tasks.write_text(text.replace("]\n# fmt: on", f"{ROW}]\n# fmt: on"), encoding="utf-8")
-    conf.write_text(conf.read_text(encoding="utf-8") + ENTRIES, encoding="utf-8")
+    for name, text in (("glue", ENTRY), ("tasks", ENTRIES)):
+        conf = tmp_path / f"conf/{name}.yaml"
+        conf.write_text(conf.read_text(encoding="utf-8") + text, encoding="utf-8")
     overrides = [
         *("task=wnli", "scale=mini", f"data.source={wnli_folder}", f"model.name={tiny_bert}"),
         *("trainer.max_steps=2", "trainer.accelerator=cpu", f"paths.runs={tmp_path}/runs"),

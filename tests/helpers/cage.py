@@ -45,7 +45,7 @@ class Cage:
         return int(re.search(r"oom_kill (\d+)", (self.folder / self._events).read_text())[1])
 
 
-def work_in_cage(pipe, number, threads):
+def work_in_cage(pipe, number, threads, own_tasks):
     """Do jobs with little memory; the target of a worker process."""
     (Path(os.environ["STABLEBERT_TEST_CAGE"]) / "cgroup.procs").write_text(str(os.getpid()))
-    worker.work(pipe, number, threads)
+    worker.work(pipe, number, threads, own_tasks)

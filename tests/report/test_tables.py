@@ -168,8 +168,8 @@ def test_a_combination_that_the_sweep_lacks_is_empty(tmp_path):
     records = [make_record(cell) for cell in cells[:2]]
     text = report(cells, records, tmp_path)
     assert table_lines(text, "Test score x 100: my_task")[1:] == [
-        "standard 3epochs - -",
-        "reinit 3epochs - -",
+        "standard 3epochs -",
+        "reinit 3epochs -",
     ]
 
 

@@ -182,7 +182,7 @@ def test_the_content_of_the_pinned_revision_is_located(monkeypatch, tiny_bert):
     calls = []
 
     def locate_data(source, task, revision, *, download):
-        calls.append((source, task, revision))
+        calls.append((source, task.name, revision))
         return SimpleNamespace(identity=DATA)
 
     def locate_model(name, revision, *, download):

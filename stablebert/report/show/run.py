@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stablebert.config.files import flatten, load_yaml
+from stablebert.config.files import flatten
 from stablebert.errors import ConfigError
 from stablebert.filesystem import read_bytes
 from stablebert.report.cells import task_title
@@ -21,6 +21,7 @@ from stablebert.runs.predictions import (
 )
 from stablebert.runs.record import RunRecord, check_location, parse_record
 from stablebert.runs.strict_json import parse_object
+from stablebert.yaml_files import load_yaml
 
 T = TypeVar("T")
 

@@ -28,10 +28,12 @@ def read_texts(
         TextsError: If the data are not on this machine, or are not those of the run.
     """
     if record.task not in TASKS:
-        raise TextsError(f"no texts: {record.task} has no row in stablebert/tasks.py here")
+        raise TextsError(
+            f"no texts: {record.task} is none of the tasks here; --tasks FILE names a tasks file"
+        )
     task = TASKS[record.task]
     try:
-        data = locate_data(source, task.config, revision, download=False)
+        data = locate_data(source, TASKS[task.config], revision, download=False)
         if data.identity != record.data:
             raise TextsError(
                 f"no texts: data.source={source} has {data.identity}, and the run had "

@@ -8,7 +8,7 @@ import yaml
 from stablebert.tasks import TASKS, UnknownTaskError
 
 FULL = ["rte", "mrpc", "stsb", "cola", "sst2", "qnli", "qqp", "mnli"]
-CONF = Path(__file__).parents[1] / "conf/tasks.yaml"
+CONF = Path(__file__).parents[2] / "conf/tasks.yaml"
 
 
 def test_every_task_has_a_few_sample_version():
@@ -20,7 +20,7 @@ def test_tasks_are_listed_under_their_names():
 
 
 def test_unknown_task_is_reported_with_the_known_ones():
-    with pytest.raises(UnknownTaskError, match=r"task='rta' has no row .*; allowed: rte, mrpc"):
+    with pytest.raises(UnknownTaskError, match=r"task='rta' has no entry .*; allowed: rte, mrpc"):
         TASKS["rta"]
 
 

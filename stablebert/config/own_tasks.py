@@ -1,0 +1,72 @@
+"""The user's own tasks: finding their file, and making them known to this process."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from stablebert.config.files import load_conf
+from stablebert.config.merge import clear_merged_files
+from stablebert.config.schema import RunConfig
+from stablebert.errors import ConfigError
+from stablebert.tasks import TASKS, Task
+from stablebert.tasks.entries import read_tasks
+
+TASKS_VARIABLE = "STABLEBERT_TASKS"
+"""Environment variable with the path of the tasks file; child processes inherit it."""
+DEFAULT_FILE = "stablebert.yaml"
+"""Tasks file in the current folder, used if there is no other."""
+
+
+def find_tasks_file(option: str | None) -> Path | None:
+    """Return the user's tasks file: that of `--tasks`, of the environment, or the default one.
+
+    Raises:
+        ConfigError: If a file that the user named does not exist.
+    """
+    name, text = "--tasks", option
+    if text is None:
+        name, text = TASKS_VARIABLE, os.environ.get(TASKS_VARIABLE)
+    if not text:
+        return Path(DEFAULT_FILE).absolute() if Path(DEFAULT_FILE).is_file() else None
+    if not Path(text).is_file():
+        raise ConfigError([f"{name}={text}: there is no such file; expected a YAML file of tasks"])
+    return Path(text).absolute()
+
+
+def load_own_tasks(file: Path | None) -> None:
+    """Read a tasks file and use its tasks; None for no tasks.
+
+    Raises:
+        ConfigError: If anything is wrong with the file; it holds every problem.
+    """
+    glue = [name for name, task in TASKS.items() if not task.own]
+    use_tasks(read_tasks(file, taken=glue) if file else [])
+
+
+def describe_splits(configs: Iterable[RunConfig]) -> list[str]:
+    """Return a line for each of the user's tasks whose validation or test set is not a file."""
+    lines = []
+    for task in dict.fromkeys(TASKS[cfg.task] for cfg in configs):
+        if task.own and task.holds_out:
+            lines.append(
+                f"task={task.name}: {task.held_out} rows of train are the validation set, and "
+                f"{task.dev_split} is the test set (rule: hold_out)"
+            )
+        elif task.own and not task.test_split:
+            lines.append(
+                f"task={task.name}: no test split, so validation and test are the halves of dev "
+                "(rule: halve_dev)"
+            )
+    return lines
+
+
+def use_tasks(tasks: Sequence[Task]) -> None:
+    """Make the user's tasks, and no others, known to this process.
+
+    Args:
+        tasks: Tasks without their few-sample versions.
+    """
+    if TASKS.own != list(tasks):
+        TASKS.replace_own(tasks)
+        load_conf.cache_clear()
+        clear_merged_files()

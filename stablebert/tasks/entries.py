@@ -1,0 +1,237 @@
+"""Entries of a tasks file, parsed into tasks; every problem of a file is in one error.
+
+An entry is the value of a name under `tasks:`; docs/own-task.md describes its keys. Those of GLUE
+have no `data`.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from stablebert.errors import ConfigError
+from stablebert.filesystem import expand_path
+from stablebert.tasks.task import OwnData, Task
+from stablebert.yaml_files import load_yaml
+
+KEYS = (
+    *("data", "splits", "text", "label", "labels", "range", "metrics", "rule", "held_out"),
+    *("samples", "longer_steps", "title"),
+)
+SPLITS = ("train", "dev", "test")
+RULES = {
+    "halve_dev": ("train", "dev"),
+    "hold_out": ("train", "dev or test"),
+    "given": ("train", "dev", "test"),
+}
+"""Splits that each value of `rule` needs."""
+CLASS_METRICS, REGRESSION_METRICS = ("accuracy", "f1", "mcc"), ("spearman", "pearson")
+_TOKEN_COLUMNS = ("input_ids", "token_type_ids")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
+
+
+def read_tasks(path: Path, *, own: bool = True, taken: Collection[str] = ()) -> list[Task]:
+    """Read the tasks of a file.
+
+    Args:
+        path: The file.
+        own: Whether the tasks are the user's, which name their data.
+        taken: Names that the tasks cannot have.
+
+    Raises:
+        ConfigError: If anything is wrong; it holds every problem of the file.
+        OSError: If the file cannot be read.
+    """
+    content = load_yaml(path)
+    if not isinstance(content, dict) or not isinstance(content.get("tasks"), dict):
+        raise ConfigError([f"{path}: expected `tasks:` with an entry for each task"])
+    problems = [f"{path}: unknown key {key}; allowed: tasks" for key in content if key != "tasks"]
+    tasks = []
+    for name, values in content["tasks"].items():
+        entry = _Entry(f"{path}: tasks.{name}")
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("_1k"):
+            entry.add(
+                "",
+                "a name has up to 40 letters, digits, _ and -, starts with a letter, and does not "
+                "end with _1k, which marks the few-sample version",
+            )
+        elif name in taken:
+            entry.add("", "GLUE has a task of this name; choose another")
+        elif not isinstance(values, dict):
+            entry.add("", f"expected keys and values, such as text: [sentence], not {values!r:.80}")
+        else:
+            entry.values = values
+            tasks.append(entry.parse(name, path.parent if own else None))
+        problems += entry.problems
+    if problems:
+        raise ConfigError(problems)
+    return tasks
+
+
+@dataclass
+class _Entry:
+    """An entry being parsed. Each method reads one key, and notes its problems."""
+
+    place: str
+    values: dict[Any, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, key: str, problem: str) -> None:
+        """Note a problem of a key, or of the entry."""
+        self.problems.append(f"{self.place}{'.' if key else ''}{key}: {problem}")
+
+    def parse(self, name: str, folder: Path | None) -> Task:
+        """Return the task, which is only valid if there are no problems.
+
+        Args:
+            name: Name of the task.
+            folder: Folder to which the path of a user's data is relative; None for GLUE.
+        """
+        for key in self.values:
+            if key not in KEYS:
+                near = get_close_matches(str(key), KEYS, n=1)
+                advice = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(KEYS)}"
+                self.add("", f"unknown key {key}; {advice}")
+        labels = self._labels()
+        files = self._splits(needed=folder is not None)
+        rule = self._rule(files)
+        dev = "dev" if "dev" in files or not files else "test"
+        return Task(
+            name=name,
+            config=name,
+            title=self._text("title", name),
+            columns=self._columns(),
+            labels=labels,
+            metrics=self._metrics(labels),
+            holds_out=rule == "hold_out",
+            dev_split=dev if folder else files.get("dev", "validation"),
+            test_split="test" if rule == "given" else None,
+            score_range=self._range(is_regression=not labels),
+            label_column=self._text("label", "label"),
+            held_out=self._count("held_out", 1000),
+            samples=self._count("samples", 1000),
+            own=self._own(folder, files) if folder else None,
+        )
+
+    def _own(self, folder: Path, files: dict[str, str]) -> OwnData:
+        steps = self._count("longer_steps", 1) if "longer_steps" in self.values else None
+        text = self._text("data", "")
+        if not text:
+            self.add("data", "expected a folder, or the id of a dataset on the hub (OWNER/NAME)")
+            return OwnData("", ())
+        path = folder.absolute() / expand_path(f"{self.place}.data", text)
+        is_hub_id = not path.exists() and HUB_ID.fullmatch(text)
+        return OwnData(text if is_hub_id else str(path), tuple(files.items()), steps)
+
+    def _splits(self, *, needed: bool) -> dict[str, str]:
+        """Return the file or the name of each split, in the order of `SPLITS`."""
+        value = self.values.get("splits", {} if not needed else None)
+        names = value if isinstance(value, dict) else {}
+        is_valid = all(key in SPLITS and isinstance(v, str) and v for key, v in names.items())
+        if not isinstance(value, dict) or not is_valid or (needed and "train" not in names):
+            self.add(
+                "splits",
+                "expected the file or name of each split, such as {train: train.csv, dev: "
+                f"dev.csv}}, of train, dev and test; got {value!r:.80}",
+            )
+            return dict.fromkeys(SPLITS[:2], "unknown")
+        if needed and len(names) == 1:
+            self.add("splits", "train needs dev or test next to it, to score the task on")
+        return {split: names[split] for split in SPLITS if split in names}
+
+    def _rule(self, files: dict[str, str]) -> str:
+        """Return the splitting rule: the one given, or the one that fits the splits."""
+        fitting = "given" if {"dev", "test"} <= files.keys() else "halve_dev"
+        fitting = "hold_out" if "test" in files and "dev" not in files else fitting
+        rule = self.values.get("rule", fitting)
+        if not isinstance(rule, str) or rule not in RULES:
+            self.add("rule", f"{rule!r:.80}; allowed: {', '.join(RULES)}")
+            return fitting
+        names = files.keys() or {"train", "dev"}
+        if not {"halve_dev": {"train", "dev"} == names, "given": len(names) == 3}.get(
+            rule, len(names) == 2
+        ):
+            self.add(
+                "rule",
+                f"{rule} needs the splits {', '.join(RULES[rule])}, and the entry has "
+                f"{', '.join(names)}; drop rule to use {fitting}",
+            )
+        if "held_out" in self.values and rule != "hold_out":
+            self.add("held_out", f"has no effect with rule={rule}; set rule: hold_out, or drop it")
+        return str(rule)
+
+    def _columns(self) -> tuple[str, ...]:
+        columns = self._names("text")
+        if not 1 <= len(columns) <= 2 or len(set(columns)) < len(columns):
+            self.add("text", f"expected one or two columns, got {self.values.get('text')!r:.80}")
+        elif taken := {"label", str(self.values.get("label")), *_TOKEN_COLUMNS} & set(columns):
+            self.add(
+                "text",
+                f"{', '.join(taken)}: a text column cannot be the label, or be called "
+                "label, input_ids or token_type_ids; rename it in the files",
+            )
+        return columns
+
+    def _labels(self) -> tuple[str, ...]:
+        if self.values.get("labels") == "regression":
+            return ()
+        labels = self._names("labels")
+        if len(labels) < 2 or len(set(labels)) < len(labels):
+            self.add(
+                "labels",
+                "expected `regression`, or a list of at least two different labels, such as "
+                f"[negative, positive]; got {self.values.get('labels')!r:.80}",
+            )
+        return labels or ("unknown", "unknown too")
+
+    def _range(self, *, is_regression: bool) -> tuple[int, int]:
+        value = self.values.get("range")
+        if is_regression:
+            if isinstance(value, list) and [type(v) for v in value] == [int, int]:
+                low, high = value
+                if low < high:
+                    return low, high
+            self.add("range", f"expected [LOWEST, HIGHEST] label, integers; got {value!r:.80}")
+        elif "range" in self.values:
+            self.add("range", "is only for labels: regression; drop it")
+        return 0, 5
+
+    def _metrics(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the metrics; with F1, always accuracy, which the test against chance needs."""
+        allowed = CLASS_METRICS[: 3 if len(labels) == 2 else 1] if labels else REGRESSION_METRICS
+        if "metrics" not in self.values:
+            return allowed[:1] if labels else allowed
+        metrics = self._names("metrics")
+        if unknown := [name for name in metrics if name not in allowed]:
+            kind = f"{len(labels)} labels" if labels else "a regression"
+            self.add("metrics", f"{', '.join(unknown)}; allowed for {kind}: {', '.join(allowed)}")
+        elif not metrics or len(set(metrics)) < len(metrics):
+            self.add("metrics", f"expected each of {', '.join(allowed)} at most once")
+        return metrics if "f1" not in metrics else tuple(dict.fromkeys((*metrics, "accuracy")))
+
+    def _names(self, key: str) -> tuple[str, ...]:
+        """Return a list of names; a single name is a list of one."""
+        value = self.values.get(key)
+        items = value if isinstance(value, list) else [] if value is None else [value]
+        if any(isinstance(item, bool) for item in items):
+            self.add(key, f"YAML reads {value} as true or false; put names into quotes")
+        elif any(not isinstance(item, str | int) or str(item).strip() == "" for item in items):
+            self.add(key, f"expected names, got {value!r:.80}")
+        return tuple(str(item) for item in items)
+
+    def _text(self, key: str, default: str) -> str:
+        value = self.values.get(key, default)
+        if key in self.values and (not isinstance(value, str) or not value.strip()):
+            self.add(key, f"expected a text, got {value!r:.80}")
+            return default
+        return str(value)
+
+    def _count(self, key: str, default: int) -> int:
+        value = self.values.get(key, default)
+        if type(value) is not int or value < 1:
+            self.add(key, f"expected an integer of at least 1, got {value!r:.80}")
+            return default
+        return value

@@ -1,0 +1,203 @@
+"""Tasks of the user's own, from a tasks file to a table."""
+
+import os
+import random
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stablebert.cli.main import main
+from stablebert.config.compose import compose
+from stablebert.config.identity import prerequisite
+from stablebert.config.own_tasks import TASKS_VARIABLE, load_own_tasks, use_tasks
+from stablebert.errors import ConfigError
+from stablebert.tasks import TASKS
+from tests.helpers.tiny import WORDS
+
+PAGE = Path(__file__).parents[2] / "docs/own-task.md"
+BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LABELS = ["bad", "mixed", "good"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty current folder; tasks are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(TASKS_VARIABLE, raising=False)
+    yield tmp_path
+    use_tasks([])
+
+
+def write_tasks(path, **entries):
+    """Write a tasks file with the entry of the documentation, and changes to it."""
+    (text,) = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    entry = yaml.safe_load(text)["tasks"]["mine"]
+    path.write_text(yaml.safe_dump({"tasks": {"mine": entry | entries}}), encoding="utf-8")
+
+
+def write_reviews(folder, rows):
+    """Write three CSV files in which the last word gives the label away."""
+    folder.mkdir()
+    for split, n in rows.items():
+        rng = random.Random(split)
+        lines = ["id,review,stars"]
+        for i in range(n):
+            label = i % 3
+            text = f"{' '.join(rng.choices(WORDS, k=4))}, l{label}"
+            lines.append(f'{i},"{text}",{LABELS[label]}')
+        (folder / f"{split}.csv").write_text("\n".join(lines), encoding="utf-8")
+
+
+def config_of(capsys, *arguments):
+    """Return status and output of `stablebert config`."""
+    status = main(["config", *arguments])
+    return status, capsys.readouterr()
+
+
+def test_the_default_file_defines_tasks(folder, capsys):
+    write_tasks(folder / "stablebert.yaml")
+    status, output = config_of(capsys, "task=mine", "scale=mini")
+    assert status == 0
+    assert yaml.safe_load(output.out)["data"]["source"] == str(folder / "reviews")
+
+
+def test_the_option_takes_precedence_over_the_environment(folder, capsys, monkeypatch):
+    write_tasks(folder / "a.yaml", longer_steps=10)
+    write_tasks(folder / "b.yaml", longer_steps=20)
+    monkeypatch.setenv(TASKS_VARIABLE, "a.yaml")
+    arguments = ["task=mine", "scale=mini", "length=longer"]
+    outputs = [config_of(capsys, *arguments, *more)[1] for more in ([], ["--tasks", "b.yaml"])]
+    steps = [yaml.safe_load(output.out)["trainer"]["max_steps"] for output in outputs]
+    assert steps == [10, 20]
+
+
+def test_child_processes_inherit_the_file(folder, monkeypatch):
+    from stablebert.cli import runs
+
+    write_tasks(folder / "a.yaml")
+    seen = []
+    monkeypatch.setattr(runs, "config", lambda _: seen.append(os.environ[TASKS_VARIABLE]) or 0)
+    main(["config", "--tasks=a.yaml"])
+    assert seen == [str(folder / "a.yaml")]
+    assert TASKS_VARIABLE not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--tasks", "absent.yaml"], r"--tasks=absent\.yaml: there is no such file"),
+        (["--tasks"], "--tasks takes one file"),
+        (["--tasks", "a", "--tasks", "b"], "--tasks takes one file"),
+        (["task=mine"], "task takes one of rte, "),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_wrong_option_is_refused(capsys, arguments, problem):
+    status, output = config_of(capsys, *arguments)
+    assert status == 2
+    assert re.search(problem, output.err)
+
+
+def test_problems_of_the_file_are_printed_one_per_line(folder, capsys):
+    write_tasks(folder / "stablebert.yaml", samples=0, rule="half")
+    status, output = config_of(capsys)
+    assert status == 2
+    assert output.err.count("stablebert.yaml: tasks.mine.") == 2
+
+
+def test_tasks_of_an_earlier_file_are_forgotten(folder):
+    write_tasks(folder / "stablebert.yaml")
+    load_own_tasks(folder / "stablebert.yaml")
+    assert "mine_1k" in TASKS
+    load_own_tasks(None)
+    assert "mine" not in TASKS
+    with pytest.raises(ConfigError, match="task takes one of rte"):
+        compose(["task=mine"])
+
+
+def test_the_demo_is_refused(folder, capsys):
+    write_tasks(folder / "stablebert.yaml")
+    status, output = config_of(capsys, "task=mine")
+    assert status == 2
+    assert "task=mine: data.source=demo does not generate it; use scale=mini" in output.err
+
+
+def test_the_steps_of_longer_are_asked_for(folder, capsys):
+    write_tasks(folder / "stablebert.yaml")
+    status, output = config_of(capsys, "task=mine", "scale=mini", "length=longer")
+    assert status == 2
+    assert "the entry of task=mine has no longer_steps" in output.err
+
+
+def test_an_intermediate_task_has_its_own_data(folder):
+    write_tasks(folder / "stablebert.yaml")
+    load_own_tasks(folder / "stablebert.yaml")
+    cfg = compose(["task=mine", "scale=mini", "intermediate.task=mnli"])
+    assert cfg.data.source == str(folder / "reviews")
+    assert prerequisite(cfg).data.source == "hub"
+
+
+def test_a_missing_test_split_is_reported(folder, tiny_bert, capsys):
+    write_tasks(folder / "stablebert.yaml", splits={"train": "train.csv", "dev": "dev.csv"})
+    write_reviews(folder / "reviews", {"train": 3, "dev": 6})
+    main(["grid", "table1", "task=mine", "scale=mini", "length=3epochs", "seed=0", "--dry-run",
+          f"model.name={tiny_bert}"])  # fmt: skip
+    assert "no test split, so validation and test are the halves of dev" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- the documentation
+
+
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory, tiny_bert):
+    """The folder in which all commands of the tutorial ran, with a tiny model, and their output."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    write_reviews(folder / "reviews", {"train": 48, "dev": 30, "test": 30})
+    text = PAGE.read_text(encoding="utf-8")
+    (folder / "stablebert.yaml").write_text(BLOCK.search(text)[1], encoding="utf-8")
+    tiny = [f"model.name={tiny_bert}", "paths.cache=cache", "trainer.max_steps=2"]
+    tiny += ["trainer.accelerator=cpu", "trainer.threads=1"]
+    environment = os.environ | {"PYTHONPATH": str(PAGE.parents[1])}
+    output = {}
+    for line in re.findall(r"^    stablebert (.*)$", text, re.MULTILINE):
+        name, *arguments = shlex.split(line)
+        result = subprocess.run(
+            [sys.executable, "-m", "stablebert", name, *arguments, *tiny],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        output[name] = result.stdout + result.stderr
+        assert result.returncode == 0, output[name]
+    return folder, output
+
+
+@pytest.mark.slow
+def test_the_tutorial_ends_with_a_table_of_two_methods(tutorial):
+    _, output = tutorial
+    assert re.search(r"method +length +mine\n-+\nstandard  3epochs .*±", output["report"])
+    assert re.search(r"\nreinit +3epochs .*±", output["report"])
+
+
+@pytest.mark.slow
+def test_the_report_has_no_column_of_the_paper(tutorial):
+    text = (tutorial[0] / "reports/table1.md").read_text(encoding="utf-8")
+    assert "| method | length | mine |" in text
+    assert "paper (" not in text
+    assert "Paper:" not in text
+
+
+@pytest.mark.slow
+def test_all_runs_of_the_tutorial_are_trained(tutorial):
+    assert len(list(tutorial[0].glob("runs/mini/mine/*/*/seed*/result.json"))) == 10
+
+
+@pytest.mark.slow
+def test_the_texts_of_rows_are_shown(tutorial):
+    assert re.search(r"label (bad|mixed|good), predicted .*\n +review: w\d+", tutorial[1]["show"])
