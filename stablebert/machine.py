@@ -80,6 +80,12 @@ def device_names() -> set[str]:
     return names
 
 
+def slurm_job() -> str | None:
+    """Return the id of the SLURM job of this process, as squeue shows it; None outside of one."""
+    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
 def visible_gpus() -> list[str]:
     """Return the ids of the GPUs that workers can use, as CUDA_VISIBLE_DEVICES names them.
 

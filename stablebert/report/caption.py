@@ -17,6 +17,7 @@ from stablebert.report.join import JoinedRecords
 from stablebert.report.paper import paper_numbers
 from stablebert.report.statistics.scores import IQM_MIN_RUNS, MIN_RUNS
 from stablebert.report.tables import TRIALS, baseline_names, has_paper_layout
+from stablebert.runs.record import RunRecord
 from stablebert.runs.seeds import format_seeds
 from stablebert.tasks import TASKS
 from stablebert.text import count_of
@@ -158,10 +159,22 @@ def _provenance(rows: Sequence[AnalyzedCell]) -> list[str]:
     lines = [f"{name}: {', '.join(values)}" for name, values in facts.items() if values]
     return [
         *lines,
+        *_gpu_hours(records),
         *describe_differences(rows),
         *_mixed_versions(rows),
         "config: hash of a cell's configuration, as in the folders of its runs and in the CSV.",
     ]
+
+
+def _gpu_hours(records: Sequence[RunRecord]) -> list[str]:
+    """Return a line with the GPU time of all runs, if any ran on a GPU."""
+    times = [record.gpu_seconds for record in records if record.gpu_seconds is not None]
+    if not any(times):
+        return []
+    unknown = len(records) - len(times)
+    older = f"; unknown for {count_of(unknown, 'older run')}, not counted" if unknown else ""
+    hours = f"{sum(times) / 3600:.2f}"
+    return [f"GPU-hours: {hours} (each run counts in full on a GPU that several share{older})"]
 
 
 def describe_differences(rows: Sequence[AnalyzedCell]) -> list[str]:

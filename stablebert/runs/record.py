@@ -96,6 +96,12 @@ class RunRecord:
     """`<hub id>@<commit>` of the model, likewise."""
     predictions_digest: str | None = None
     """Digest of the content of predictions.parquet; None in records that are older than it."""
+    node: str | None = None
+    """Name of the machine; None in older records."""
+    job: str | None = None
+    """Id of the SLURM job that executed it; None outside of one, and in older records."""
+    gpu_seconds: float | None = None
+    """Wall time on a GPU, which other runs may share; 0 on a CPU, None in older records."""
 
     @property
     def seeds(self) -> Seeds:
@@ -269,6 +275,8 @@ def _bounded_values(record: RunRecord) -> dict[str, tuple[float, float, float]]:
         "padding_efficiency": (record.padding_efficiency, 0, 1),
         "peak_memory_bytes": (record.peak_memory_bytes, 0, LIMIT),
     }
+    if record.gpu_seconds is not None:
+        bounds["gpu_seconds"] = (record.gpu_seconds, 0, LIMIT)
     for name, seconds in record.seconds.items():
         bounds[f"seconds.{name}"] = (seconds, 0, LIMIT)
     for name, split in record.splits.items():

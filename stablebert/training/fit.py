@@ -71,6 +71,7 @@ def fit(
         seconds={name: round(duration, 3) for name, duration in watch.seconds.items()},
         peak_memory_bytes=peak_memory(device),
         device=device_name(device),
+        uses_gpu=device.type == "cuda",
     )
 
 

@@ -1,6 +1,7 @@
 """The outcome of a run in memory, and the record made from it."""
 
 import math
+import platform
 import resource
 import sys
 from collections import Counter
@@ -14,7 +15,7 @@ from torch import nn
 
 from stablebert.glue.datamodule import GlueDataModule
 from stablebert.glue.metrics import compute_metrics, majority_score, predictions_from_logits
-from stablebert.machine import processor_name
+from stablebert.machine import processor_name, slurm_job
 from stablebert.runs.files import RESULT
 from stablebert.runs.predictions import RowPredictions, RunPredictions, digest_of
 from stablebert.runs.record import Metrics, RecordError, RunRecord, read_record
@@ -53,6 +54,7 @@ class Outcome:
     seconds: dict[str, float]
     peak_memory_bytes: int
     device: str
+    uses_gpu: bool
 
 
 def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] = ()) -> RunRecord:
@@ -83,10 +85,7 @@ def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] 
         val_best_step=outcome.best_step,
         test_at_best=score["test_at_best"],
         test_at_last=score["test_at_last"],
-        metrics={
-            place: {name: finite_or_none(value) for name, value in values.items()}
-            for place, values in scores.items()
-        },
+        metrics={place: _without_nan(values) for place, values in scores.items()},
         majority={
             split: majority_score(task.metric, part.labels, num_labels=task.num_labels)
             for split, part in splits.items()
@@ -113,11 +112,18 @@ def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] 
         data_address=run.source.content.address,
         model_address=run.model_content.address,
         predictions_digest=digest_of(outcome.predictions),
+        node=platform.node(),
+        job=slurm_job(),
+        gpu_seconds=round(sum(outcome.seconds.values()), 3) if outcome.uses_gpu else 0.0,
     )
 
 
 def _scores(task: Task, predictions: Predictions) -> dict[str, float]:
     return compute_metrics(task.metrics, predictions.logits, predictions.labels)
+
+
+def _without_nan(metrics: dict[str, float]) -> Metrics:
+    return {name: finite_or_none(value) for name, value in metrics.items()}
 
 
 def _origin(start: LocatedRun) -> dict[str, Any]:

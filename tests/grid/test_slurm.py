@@ -16,6 +16,7 @@ import pytest
 
 from stablebert.cli.main import main
 from stablebert.grid.worker import LEFT
+from stablebert.runs.record import read_record
 from tests.helpers.processes import started_runs, workers_of
 from tests.helpers.runs import check_is_complete, runs_of
 from tests.helpers.slurm import (
@@ -89,9 +90,11 @@ def wait_for_run(wait, tmp_path):
     return lambda n=1: wait(lambda: len(started_runs(tmp_path)) >= n)
 
 
-def test_two_jobs_share_the_runs(submit, check):
-    assert len(submit("--jobs", "2")) == 2
+def test_two_jobs_share_the_runs(submit, check, arguments):
+    jobs = submit("--jobs", "2")
+    assert len(jobs) == 2
     check(lost=0)
+    assert {read_record(run.folder).job for run in runs_of(arguments)} <= {*jobs}
 
 
 def test_no_more_jobs_than_runs_are_submitted(submit, check):

@@ -62,5 +62,6 @@ def make_outcome(task="rte", **changes):
         "seconds": {"load": 1.0, "train": 2.0},
         "peak_memory_bytes": 1,
         "device": "a CPU",
+        "uses_gpu": False,
     }
     return Outcome(**{**values, **changes})

@@ -57,6 +57,22 @@ def test_a_missing_pair_of_seeds_is_named(tmp_path):
     assert "(rte-standard-3epochs-mini): seeds 0/1\n" in report([cell], records, tmp_path)
 
 
+def test_gpu_hours_are_those_of_all_runs(tmp_path):
+    cell = make_cell(seeds=range(3))
+    times = [5400.0, 1800.0, None]
+    records = [make_record(cell, s, gpu_seconds=t) for s, t in enumerate(times)]
+    note = (
+        "each run counts in full on a GPU that several share; unknown for 1 older run, not counted"
+    )
+    assert f"\nGPU-hours: 2.00 ({note})\n" in report([cell], records, tmp_path)
+
+
+def test_runs_on_cpus_have_no_gpu_hours(tmp_path):
+    cell = make_cell(seeds=range(2))
+    records = [make_record(cell, seed, gpu_seconds=0.0) for seed in cell.seeds]
+    assert "GPU-hours" not in report([cell], records, tmp_path)
+
+
 def test_notes_are_shown(tmp_path):
     assert "\nskipped: runs/x: torn\n" in report(
         [make_cell()], [], tmp_path, ["skipped: runs/x: torn"]

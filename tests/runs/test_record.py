@@ -66,6 +66,12 @@ def test_a_record_without_the_optional_field_is_accepted(fields):
     assert parse_record(json.dumps(fields)).start is None
 
 
+@pytest.mark.parametrize("name", ["node", "job", "gpu_seconds"])
+def test_an_older_record_does_not_say_where_it_was_made(fields, name):
+    del fields[name]
+    assert getattr(parse_record(json.dumps(fields)), name) is None
+
+
 @pytest.mark.parametrize("name", ["task", "seed_data", "steps", "versions"])
 def test_a_missing_field_is_named(fields, name):
     del fields[name]
@@ -151,6 +157,7 @@ def test_a_text_that_no_json_writer_leaves_is_refused(text, problem):
         (("evaluations",), -1, "^evaluations=-1 is not from 0 to"),
         (("threads",), 0, "^threads=0 is not from 1 to"),
         (("peak_memory_bytes",), -1, "^peak_memory_bytes=-1 is not from 0 to"),
+        (("gpu_seconds",), -1.0, "^gpu_seconds=-1.0 is not from 0 to"),
         (("pruned_from",), [[0, 0], [1]], r"^pruned_from=\[\[0, 0\], \[1\]\] does not consist of"),
         (("padding_efficiency",), 90, "padding_efficiency=90 is not from 0 to 1"),
         (("seconds", "train"), -2.0, "seconds.train=-2.0 is not from 0"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 from dataclasses import asdict
 from pathlib import Path
 
@@ -176,6 +177,29 @@ def test_a_record_names_its_content_and_its_code():
     record = make_record(make_run(), make_outcome())
     assert (record.data, record.model) == (DATA, MODEL)
     assert record.versions["torch"].startswith(torch.__version__.split("+")[0])
+
+
+@pytest.mark.parametrize(("uses_gpu", "seconds"), [(True, 3.0), (False, 0.0)])
+def test_gpu_seconds_are_the_wall_time_on_a_gpu(uses_gpu, seconds):
+    record = make_record(make_run(), make_outcome(uses_gpu=uses_gpu))
+    assert record.gpu_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("variables", "job"),
+    [
+        ({}, None),
+        ({"SLURM_JOB_ID": "12"}, "12"),
+        ({"SLURM_JOB_ID": "13", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "2"}, "12_2"),
+    ],
+)
+def test_a_record_names_its_node_and_its_job(variables, job, monkeypatch):
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    record = make_record(make_run(), make_outcome())
+    assert (record.node, record.job) == (platform.node(), job)
 
 
 @pytest.mark.parametrize(

@@ -52,13 +52,15 @@ def _outcome(state: str, record: RunRecord) -> dict[str, str]:
 def _circumstances(record: RunRecord) -> dict[str, str]:
     rows = {name: split["rows"] for name, split in record.splits.items()}
     skipped = f", {record.skipped_steps} skipped by fp16" if record.skipped_steps else ""
+    job = f" in job {record.job}" if record.job else ""
+    place = f"{record.node}{job}, " if record.node else ""
     facts = {
         "rows": f"{rows['train']} training, {rows['val']} validation, {rows['test']} test",
         "steps": f"{record.steps}{skipped}",
         "seeds": f"{record.seed_init} for weights, {record.seed_data} for data and dropout",
         "precision": f"{record.precision}, {record.packing} batches",
         "seconds": ", ".join(f"{name} {value:.1f}" for name, value in record.seconds.items()),
-        "machine": f"{record.device}, threads: {record.threads}, "
+        "machine": f"{place}{record.device}, threads: {record.threads}, "
         f"peak memory: {record.peak_memory_bytes / 2**20:.0f} MiB",
         "data": record.data_address or record.data,
         "model": record.model_address or record.model,
