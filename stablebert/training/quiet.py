@@ -7,6 +7,7 @@ from typing import Any
 _EXPECTED = (
     ".*does not have many workers.*",  # collating a batch is cheaper than sending it to a worker
     ".*smaller than the logging interval.*",
+    ".*`srun` command is available on your system but is not used.*",  # a run is one process
     ".*float32 matmul precision.*",
     ".*is not supported on CPU.*",
     ".*`lr_scheduler.step\\(\\)` before `optimizer.step.*",  # fp16 skipped the first step

@@ -21,6 +21,7 @@ def warnings_after_silencing(message):
     [
         "The 'train_dataloader' does not have many workers which may be a bottleneck.",
         "Detected call of `lr_scheduler.step()` before `optimizer.step()`.",
+        "The `srun` command is available on your system but is not used. HINT: If your intention",
         "The AccumulateGrad node's stream does not match the stream of the node that produced the "
         "incoming gradient. This may incur unnecessary synchronization",
     ],
