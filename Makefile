@@ -66,10 +66,10 @@ $(READY): pyproject.toml constraints.txt
 ONE_THREAD = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 PYTEST  = $(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal
 
-quick: $(READY) ## run the unit tests (two minutes; no training, no network)
+quick: $(READY) ## run the unit tests (about 1.5 minutes on 2 cores; no training, no network)
 	$(PYTEST) -m 'not slow and not stress and not gpu'
 
-test: $(READY) ## run all tests except the stress tests (minutes, no network)
+test: $(READY) ## run all tests except the stress tests (9 minutes on 2 cores, no network)
 	$(PYTEST) -m 'not stress and not gpu'
 	$(if $(shell command -v nvidia-smi),$(BIN)/python -m pytest -m gpu)
 
