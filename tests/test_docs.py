@@ -94,7 +94,7 @@ def test_commands_exist(page):
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     unknown = []
     for line in code_of(page):
-        for name in re.findall(r"(?:^|[`;&] *)stablebert ([a-z]\w*)", line):
+        for name in re.findall(r"(?:^|[`;&] *)stablebert ([a-z][\w-]*)", line):
             if name not in COMMANDS:
                 unknown.append(f"stablebert {name}")
         for name in re.findall(r"(?:^|[`;&] *)make ([a-z][\w-]*)", line):

@@ -10,7 +10,7 @@ class Command:
     """A command of the command line.
 
     Attributes:
-        name: Name of the command, and of the function in its module.
+        name: Name of the command, and, with _ for -, of the function in its module.
         module: Module of `stablebert.cli`.
         summary: Its line in `stablebert --help`.
         takes_only_keys: Whether all of its arguments are `KEY=VALUE`.
@@ -26,7 +26,7 @@ class Command:
     def load(self) -> Callable[[Sequence[str]], int]:
         """Import the function, which takes the arguments and returns the exit status."""
         function: Callable[[Sequence[str]], int] = getattr(
-            import_module(f"stablebert.cli.{self.module}"), self.name
+            import_module(f"stablebert.cli.{self.module}"), self.name.replace("-", "_")
         )
         return function
 
@@ -48,6 +48,7 @@ _ALL = [
     Command("prefetch", "sweeps", "Download what a sweep needs, for machines without a network."),
     Command("doctor", "machine", "Check that runs can work here; say how to fix what cannot.",
             takes_only_keys=True),
+    Command("init-task", "init_task", "Guess the entry of your own task from a FOLDER of files."),
     Command("config", "runs", "Print the resolved configuration as YAML.", takes_only_keys=True),
 ]  # fmt: skip
 COMMANDS = {command.name: command for command in _ALL}

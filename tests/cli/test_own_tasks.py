@@ -150,6 +150,46 @@ def test_a_missing_test_split_is_reported(folder, tiny_bert, capsys):
     assert "no test split, so validation and test are the halves of dev" in capsys.readouterr().err
 
 
+# ---------------------------------------------------------------- init-task
+
+
+def test_init_task_prints_ten_rows_and_the_next_command(folder, capsys):
+    write_reviews(folder / "my reviews", {"train": 48, "dev": 30})
+    assert main(["init-task", "my reviews", "--out", "a.yaml"]) == 0
+    rows, text = capsys.readouterr().out.split("\n\n", 1)
+    assert len(rows.splitlines()) == 10
+    assert rows.startswith("bad\tw")
+    assert text.startswith("tasks:\n  my_reviews:\n    data: my reviews\n")
+    assert "stablebert doctor task=my_reviews scale=mini --tasks a.yaml" in text
+
+
+def test_an_entry_that_was_guessed_is_valid(folder, capsys):
+    write_reviews(folder / "reviews", {"train": 48, "dev": 30})
+    main(["init-task", "reviews"])
+    assert config_of(capsys, "task=reviews", "scale=mini")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["absent"], "absent is not a folder"),
+        (["reviews", "--out", "old.yaml"], "old.yaml exists; write to another file with --out"),
+        (["."], r"needs a file with train in its name.*found none"),
+    ],
+)
+def test_init_task_refuses(folder, capsys, arguments, problem):
+    write_reviews(folder / "reviews", {"train": 48, "dev": 30})
+    (folder / "old.yaml").touch()
+    assert main(["init-task", *arguments]) == 1
+    assert re.search(problem, capsys.readouterr().err)
+
+
+def test_a_name_that_is_not_allowed_leaves_no_file(folder, capsys):
+    write_reviews(folder / "reviews", {"train": 48, "dev": 30})
+    assert main(["init-task", "reviews", "--name", "rte"]) == 2
+    assert not (folder / "stablebert.yaml").exists()
+
+
 # ---------------------------------------------------------------- the documentation
 
 
@@ -159,15 +199,15 @@ def tutorial(tmp_path_factory, tiny_bert):
     folder = tmp_path_factory.mktemp("tutorial")
     write_reviews(folder / "reviews", {"train": 48, "dev": 30, "test": 30})
     text = PAGE.read_text(encoding="utf-8")
-    (folder / "stablebert.yaml").write_text(BLOCK.search(text)[1], encoding="utf-8")
     tiny = [f"model.name={tiny_bert}", "paths.cache=cache", "trainer.max_steps=2"]
     tiny += ["trainer.accelerator=cpu", "trainer.threads=1"]
     environment = os.environ | {"PYTHONPATH": str(PAGE.parents[1])}
     output = {}
     for line in re.findall(r"^    stablebert (.*)$", text, re.MULTILINE):
         name, *arguments = shlex.split(line)
+        arguments += tiny if name != "init-task" else []
         result = subprocess.run(
-            [sys.executable, "-m", "stablebert", name, *arguments, *tiny],
+            [sys.executable, "-m", "stablebert", name, *arguments],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -175,7 +215,18 @@ def tutorial(tmp_path_factory, tiny_bert):
         )
         output[name] = result.stdout + result.stderr
         assert result.returncode == 0, output[name]
+        if name == "init-task":
+            output["tasks file"] = (folder / "stablebert.yaml").read_text(encoding="utf-8")
+            (folder / "stablebert.yaml").write_text(BLOCK.search(text)[1], encoding="utf-8")
     return folder, output
+
+
+@pytest.mark.slow
+def test_the_entry_of_the_tutorial_is_guessed(tutorial):
+    (text,) = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    entry = yaml.safe_load(text)["tasks"]["mine"] | {"labels": sorted(LABELS)}
+    guess = yaml.safe_load(tutorial[1]["tasks file"])["tasks"]["mine"]
+    assert guess == entry | {"samples": 24}
 
 
 @pytest.mark.slow

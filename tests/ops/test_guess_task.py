@@ -1,0 +1,96 @@
+"""Entries that are guessed from files."""
+
+import pandas as pd
+import pytest
+import yaml
+
+from stablebert.ops.guess_task import GuessError, guess_entry
+
+TEXTS = [f"this is review number {i}" for i in range(40)]
+
+
+def write(folder, label, values, splits=("train", "dev", "test"), **columns):
+    """Write CSV files with the columns id, review and label."""
+    frame = pd.DataFrame({"id": range(40), "review": TEXTS, **columns, label: values})
+    for split in splits:
+        frame.to_csv(folder / f"{split}.csv", index=False)
+
+
+def guess(folder):
+    return guess_entry(folder, ".").values
+
+
+def test_classes_are_guessed(tmp_path):
+    write(tmp_path, "stars", ["good", "bad"] * 20)
+    assert guess(tmp_path) == {
+        **{"data": ".", "text": ["review"], "label": "stars", "labels": ["bad", "good"]},
+        "splits": {"train": "train.csv", "dev": "dev.csv", "test": "test.csv"},
+        "samples": 20,
+    }
+
+
+def test_a_regression_is_guessed_from_its_numbers(tmp_path):
+    write(tmp_path, "score", [i / 10 for i in range(40)])
+    entry = guess(tmp_path)
+    assert (entry["labels"], entry["range"]) == ("regression", [0, 4])
+
+
+def test_few_integers_are_classes(tmp_path):
+    write(tmp_path, "label", [0, 1, 2, 10] * 10)
+    assert guess(tmp_path)["labels"] == ["0", "1", "2", "10"]
+
+
+def test_names_in_the_file_are_the_classes(tmp_path):
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features(review=Value("string"), label=ClassLabel(names=["no", "yes"]))
+    rows = Dataset.from_dict({"review": TEXTS, "label": [0, 1] * 20}, features=features)
+    for split in ("train", "validation"):
+        rows.to_parquet(tmp_path / f"{split}-00000-of-00001.parquet")
+    assert guess(tmp_path)["labels"] == ["no", "yes"]
+
+
+def test_two_columns_of_texts_are_a_pair(tmp_path):
+    write(tmp_path, "label", ["a", "b"] * 20, hypothesis=TEXTS[::-1])
+    assert guess(tmp_path)["text"] == ["review", "hypothesis"]
+
+
+def test_training_rows_are_held_out_without_a_dev_split(tmp_path):
+    write(tmp_path, "label", ["a", "b"] * 20, splits=("train", "test"))
+    assert guess(tmp_path)["held_out"] == 8
+
+
+@pytest.mark.parametrize("label", ["yes", "1", "a: b", "x # y", "null"])
+def test_yaml_keeps_the_labels(tmp_path, label):
+    write(tmp_path, "label", [label, "other"] * 20)
+    text = guess_entry(tmp_path, ".").to_yaml("mine")
+    assert label in yaml.safe_load(text)["tasks"]["mine"]["labels"]
+
+
+def test_guesses_are_marked(tmp_path):
+    write(tmp_path, "stars", ["good", "bad"] * 20)
+    text = guess_entry(tmp_path, ".").to_yaml("mine")
+    assert "label: stars  # guess: the last column with a few values (2)\n" in text
+
+
+def test_ten_rows_are_shown(tmp_path):
+    write(tmp_path, "stars", ["good", "bad"] * 20)
+    rows = guess_entry(tmp_path, ".").rows
+    assert (len(rows), rows[0]) == (10, [TEXTS[0], "good"])
+
+
+@pytest.mark.parametrize(
+    ("splits", "columns", "problem"),
+    [
+        (("train-1", "train-2", "dev"), {}, r"several files of train: train-1\.csv, train-2\.csv"),
+        (("train",), {}, r"needs a file with train .*; found train\.csv"),
+        (("a", "b"), {}, "needs a file with train"),
+        (("train", "dev"), {"stars": [str(i) for i in range(40)]}, "no column looks like a label"),
+    ],
+)
+def test_files_without_a_task_are_refused(tmp_path, splits, columns, problem):
+    frame = pd.DataFrame({"review": TEXTS, **columns})
+    for split in splits:
+        frame.to_csv(tmp_path / f"{split}.csv", index=False)
+    with pytest.raises(GuessError, match=problem):
+        guess(tmp_path)
