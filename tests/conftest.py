@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -21,6 +24,7 @@ for _number in STOP_SIGNALS:
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, lambda *_: None)
 
+ROOT = Path(__file__).parents[1]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -81,3 +85,14 @@ def shared():
     if not (SHARED / "glue" / "rte").is_dir():
         pytest.skip("needs real GLUE data and a real BERT next to the checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """Folder with the unpacked wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--wheel-dir", folder, ROOT], check=True)
+    (archive,) = folder.glob("stablebert-*.whl")
+    zipfile.ZipFile(archive).extractall(folder / "unpacked")
+    return folder / "unpacked"

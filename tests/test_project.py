@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -207,17 +206,6 @@ def test_readme_names_the_test_command():
 
 
 # The wheel
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Folder with the unpacked wheel."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--wheel-dir", folder, ROOT], check=True)
-    (archive,) = folder.glob("stablebert-*.whl")
-    zipfile.ZipFile(archive).extractall(folder / "unpacked")
-    return folder / "unpacked"
 
 
 @pytest.mark.stress

@@ -196,6 +196,7 @@ class MonitorConfig:
     bias_ratio: bool
     weight_change: bool
     representation_change: bool
+    file: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,12 @@ def locate(cfg: RunConfig) -> LocatedRun:
         DataError: If the data are missing.
         HubError: If data or model cannot be downloaded, or a model folder is incomplete.
         RecognitionError: If the configuration lacks the settings of its model.
-        ActionableError: If the method needs peft or a newer version of torch.
+        ActionableError: If the method needs peft or a newer version of torch, or `monitor.file`
+            does not exist.
     """
     _require_packages(cfg)
+    if cfg.monitor.file and not expand_path("monitor.file", cfg.monitor.file).is_file():
+        raise ActionableError(f"monitor.file={cfg.monitor.file}: there is no such file")
     source = locate_data(cfg.data.source, full_task(cfg), cfg.data.revision, download=True)
     model, content = locate_model(cfg.model.name, cfg.model.revision, download=True)
     check_recognition(cfg, model)

@@ -31,6 +31,7 @@ from stablebert.runs.run import LocatedRun
 from stablebert.tasks import TASKS
 from stablebert.training.averaging import LateAveraging
 from stablebert.training.module import GlueClassifier
+from stablebert.training.own_monitors import load_own_monitors
 from stablebert.training.progress import RunProgress
 from stablebert.training.quiet import silence_libraries
 
@@ -207,6 +208,8 @@ def build_callbacks(cfg: RunConfig) -> list[Callback]:
         chain.append(callbacks.BiasRatioMonitor())
     if cfg.monitor.weight_change:
         chain.append(callbacks.WeightChangeMonitor())
+    if cfg.monitor.file:
+        chain += load_own_monitors(cfg.monitor.file)
     if sys.stdout.isatty():
         chain.append(RunProgress(f"{cfg.task} {cfg.method} {cfg.length} seed {cfg.seed}"))
     return chain

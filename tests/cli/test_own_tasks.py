@@ -1,5 +1,6 @@
 """Tasks of the user's own, from a tasks file to a table."""
 
+import json
 import os
 import random
 import re
@@ -193,15 +194,24 @@ def test_a_name_that_is_not_allowed_leaves_no_file(folder, capsys):
 # ---------------------------------------------------------------- the documentation
 
 
-@pytest.fixture(scope="module")
-def tutorial(tmp_path_factory, tiny_bert):
-    """The folder in which all commands of the tutorial ran, with a tiny model, and their output."""
+@pytest.fixture(
+    scope="module", params=["checkout", pytest.param("wheel", marks=pytest.mark.stress)]
+)
+def tutorial(tmp_path_factory, tiny_bert, request):
+    """The folder in which all commands of the tutorial ran, with a tiny model, and their output.
+
+    They have the package from the checkout, or only from the wheel.
+    """
+    is_wheel = request.param == "wheel"
+    package = request.getfixturevalue("wheel") if is_wheel else PAGE.parents[1]
     folder = tmp_path_factory.mktemp("tutorial")
     write_reviews(folder / "reviews", {"train": 48, "dev": 30, "test": 30})
     text = PAGE.read_text(encoding="utf-8")
     tiny = [f"model.name={tiny_bert}", "paths.cache=cache", "trainer.max_steps=2"]
     tiny += ["trainer.accelerator=cpu", "trainer.threads=1"]
-    environment = os.environ | {"PYTHONPATH": str(PAGE.parents[1])}
+    measures = re.search(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
+    (folder / "measures.py").write_text(measures, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(package)}
     output = {}
     for line in re.findall(r"^    stablebert (.*)$", text, re.MULTILINE):
         name, *arguments = shlex.split(line)
@@ -246,7 +256,14 @@ def test_the_report_has_no_column_of_the_paper(tutorial):
 
 @pytest.mark.slow
 def test_all_runs_of_the_tutorial_are_trained(tutorial):
-    assert len(list(tutorial[0].glob("runs/mini/mine/*/*/seed*/result.json"))) == 10
+    assert len(list(tutorial[0].glob("runs/mini/mine/*/*/seed[0-4]/result.json"))) == 10
+
+
+@pytest.mark.slow
+def test_the_measurement_of_the_tutorial_is_in_the_history(tutorial):
+    (history,) = tutorial[0].glob("runs/mini/mine/standard/*/seed5/history.jsonl")
+    lines = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
+    assert [line["classifier_norm"] > 0 for line in lines] == [True, True]
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from tests.helpers.config import value_of
 ROOT = Path(__file__).parents[2]
 SAME_ID = {"seed", "seed_init", "seed_data", "force", "trainer.accelerator", "trainer.threads"}
 SAME_ID |= {"monitor.bias_ratio", "monitor.weight_change", "monitor.representation_change"}
+SAME_ID |= {"monitor.file"}
 SAME_ID |= {"paths.runs", "paths.cache", "trainer.keep_weights"}
 SAME_ID |= {"wandb.mode", "wandb.project", "wandb.entity", "wandb.tags"}
 BY_CONTENT = {"data.source", "data.revision", "model.name", "model.revision", "model.like"}
