@@ -163,13 +163,28 @@ def test_a_node_that_goes_down_loses_one_run(submit, check, wait, wait_for_run):
     assert restarts(job) == 1
 
 
-def test_a_preempted_job_continues_after_the_other_one(submit, check, wait, wait_for_run, tmp_path):
+@pytest.fixture
+def preempt(wait, tmp_path):
+    """Function that starts a job of higher priority on the whole node, and waits for its start.
+
+    It returns the file that ends the job.
+    """
+
+    def preempt():
+        end = tmp_path / "end"
+        script = f"until [ -e {end} ]; do sleep 0.2; done"
+        job = sbatch(tmp_path, "-p", "high", "-c", "8", "-o", "/dev/null", f"--wrap={script}")
+        wait(lambda: states().get(job) == "RUNNING")
+        return end
+
+    return preempt
+
+
+def test_a_preempted_job_continues_after_the_other_one(submit, check, wait_for_run, preempt):
     (job,) = submit("--slurm", "partition=low,cpus-per-task=8")
     wait_for_run()
-    end = tmp_path / "end"
-    script = f"until [ -e {end} ]; do sleep 0.2; done"
-    control("sbatch", "-p", "high", "-c", "8", "-o", "/dev/null", f"--wrap={script}")
-    wait(lambda: states().get(job) == "PENDING")
+    end = preempt()
+    assert states()[job] == "PENDING"
     end.touch()
     check(lost=1)
     assert restarts(job) == 1
@@ -214,13 +229,45 @@ def test_a_requeued_array_continues(slurm, checkout, arguments, check, wait, wai
     check(lost=2)
 
 
-def test_agents_run_a_sweep_of_wandb(slurm, checkout, home, server, wait, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    for name, value in home.env.items():
-        monkeypatch.setenv(name, value)
-    path = home.create_sweep(home.write_sweep(task=["rte"], seed=[0, 1, 2]))
-    sbatch(checkout, "--array=1-2", "agents.sbatch", path)
+def test_a_preempted_array_continues_after_the_other_job(
+    slurm, checkout, arguments, check, wait_for_run, preempt
+):
+    job = sbatch(checkout, "--array=1", "array.sbatch", *arguments, "--workers", "1")
+    wait_for_run()
+    end = preempt()
+    assert states()[f"{job}_1"] == "PENDING"
+    end.touch()
+    check(lost=1)
+
+
+@pytest.fixture
+def submit_agents(slurm, checkout, home, monkeypatch):
+    """Function that submits jobs with agents of a new sweep against the loopback server."""
+
+    def submit_agents(*, jobs, **values):
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            monkeypatch.delenv(name)
+        for name, value in home.env.items():
+            monkeypatch.setenv(name, value)
+        path = home.create_sweep(home.write_sweep(task=["rte"], **values))
+        return sbatch(checkout, f"--array=1-{jobs}", "agents.sbatch", path)
+
+    return submit_agents
+
+
+def test_agents_run_a_sweep_of_wandb(submit_agents, home, server, wait):
+    submit_agents(jobs=2, seed=[0, 1, 2])
     wait(lambda: not states())
     assert [(run.state, run.handed_out) for run in server.runs()] == [("finished", 1)] * 3
     assert len(home.results()) == 3
+
+
+def test_a_requeued_agent_continues_with_other_runs(submit_agents, home, server, wait):
+    """SLURM kills the job that it requeues, so W&B does not learn of the end of its run."""
+    job = submit_agents(jobs=1, **{"seed": [0, 1], "trainer.max_steps": [400]})
+    wait(home.has_logged)
+    control("scontrol", "requeue", job)
+    wait(lambda: restarts(f"{job}_1") == 1)
+    wait(lambda: not states())
+    assert [run.state for run in server.runs()] == ["running", "finished"]
+    assert len(home.results()) == 1

@@ -43,7 +43,7 @@ OPTIONS = {
     "agent": ["--agents", "--count"],
     "dashboard": ["--sweep", "--layers", "--report", "--json"],
 }
-OPTIONS["grid"] += ["--shard", "--prune", "--missing-of"]
+OPTIONS["grid"] += ["--shard", "--prune", "--missing-of", "--jobs", "--slurm", "--status"]
 COMMON_OPTIONS = ["-h", "--help", "--", "-", "--no-such", "-x", "---", "--=", "-1", "--he", "-hh"]
 NUMBERS = ["0", "-1", "1_0", "08", "+3", "1e400", "nan", "inf", "-0", "0x10", "1.", "٣", "²", "½"]
 NUMBERS += ["²/3", "1/²", "2/1", "1/0", "0.5/٣", "1e-400", "9" * 30, "9" * 5000, "1/" + "9" * 5000]
