@@ -91,7 +91,7 @@ def describe_system_error(error: BaseException) -> str:
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
         reason = error.strerror or str(error)
         if isinstance(error, FileExistsError):  # from making a folder where there is a file
-            reason = "exists and is no folder"
+            reason = "exists but is not a folder"
         parts = [*dict.fromkeys(names), reason]
     else:
         number = machine_fault(error)

@@ -19,7 +19,7 @@ def expand_path(key: str, text: str | Path) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        advice = "there is no such user, or HOME is not set; write the whole path"
+        advice = "there is no such user, or HOME is not set; write the full path"
         raise ConfigError([f"{key}={text}: {advice}"]) from None
 
 

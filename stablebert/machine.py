@@ -109,7 +109,7 @@ def visible_gpus() -> list[str]:
         ids += instances or re.findall(r"UUID: (GPU-[^)]+)", gpu) or re.findall(r"\d+", gpu)[:1]
     if output and not ids:
         text = escape_controls(shorten(output, 200))
-        log.warning("nvidia-smi names no GPU, so none is used: %s", text)
+        log.warning("nvidia-smi lists no GPU, so none is used: %s", text)
     return ids
 
 

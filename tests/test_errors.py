@@ -146,4 +146,4 @@ def test_a_file_in_place_of_a_folder_is_called_one(tmp_path):
     path.touch()
     with pytest.raises(FileExistsError) as error:
         path.mkdir(exist_ok=True)
-    assert describe_system_error(error.value) == f"{path}: exists and is no folder"
+    assert describe_system_error(error.value) == f"{path}: exists but is not a folder"

@@ -100,7 +100,7 @@ def test_a_driver_that_names_no_gpu_is_reported_in_one_line(driver, caplog, scri
     driver(script)
     assert visible_gpus() == []
     (message,) = caplog.messages
-    assert message.startswith(f"nvidia-smi names no GPU, so none is used: {text}")
+    assert message.startswith(f"nvidia-smi lists no GPU, so none is used: {text}")
     assert "\n" not in message
 
 

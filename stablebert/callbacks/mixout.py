@@ -79,9 +79,9 @@ def apply_mixout(
         ['bert.encoder.layer.0.attention.self.query', 'bert.encoder.layer.0.attention.self.key']
     """
     if not 0 <= p < 1:
-        raise ValueError(f"mixout p={p}: a probability from 0 to below 1")
+        raise ValueError(f"mixout p={p}: expected a probability from 0 to below 1")
     if mask not in ("neuron", "weight"):
-        raise ValueError(f"mixout mask={mask!r}: neuron or weight")
+        raise ValueError(f"mixout mask={mask!r}: choose neuron or weight")
     located = locate_model(model, encoder)
     layers_by_name = located.layers()
     layers_by_name.pop("classifier", None)

@@ -105,8 +105,8 @@ class RepresentationChangeMonitor(StatefulCallback):
             return
         if trainer.ckpt_path is not None:
             logger.warning(
-                "RepresentationChangeMonitor: %s has no representations of the start of training; "
-                "the comparison is with those of its own weights",
+                "RepresentationChangeMonitor: %s has no representations from the start of "
+                "training; the comparison is with those of its own weights",
                 trainer.ckpt_path,
             )
         self.state["start"] = self._read_features(trainer, pl_module)

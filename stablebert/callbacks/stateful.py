@@ -93,7 +93,7 @@ class Treatment(StatefulCallback):
         if self._names and self._id not in _marks(located.model):
             raise ValueError(
                 f"{type(self).__name__} changed a model that {type(pl_module).__name__} replaced "
-                "afterwards: create it in __init__, or in configure_model if it does not exist yet"
+                "afterward: create it in __init__, or in configure_model if it does not exist yet"
             )
 
     def treat_once(self, trainer: Trainer, pl_module: LightningModule) -> None:

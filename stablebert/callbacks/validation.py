@@ -91,7 +91,7 @@ class ValidationSchedule(StatefulCallback):
 
     def __init__(self, evaluations: int = 10):
         if evaluations < 1:
-            raise ValueError(f"evaluations={evaluations}: at least 1")
+            raise ValueError(f"evaluations={evaluations}: must be at least 1")
         super().__init__()
         self.evaluations = evaluations
         self._due: set[int] = set()

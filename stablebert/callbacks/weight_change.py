@@ -101,7 +101,7 @@ class WeightChangeMonitor(StepMonitor):
         if not self.state["start"]:
             if trainer.ckpt_path is not None:
                 logger.warning(
-                    "WeightChangeMonitor: %s has no weights of the start of training; distances "
+                    "WeightChangeMonitor: %s has no weights from the start of training; distances "
                     "are from its own weights",
                     trainer.ckpt_path,
                 )

@@ -125,8 +125,8 @@ def _describe_collection(collection: Collection, folder: Path, *, width: int) ->
             text = f"  {join_labels(own)}: {reason}"
             lines += [*wrap_lines(text, width, indent=" " * 6), f"    {escape_controls(command)}"]
     if unreported := collection.unreported:
-        text = f"{count_of(unreported, 'run')} of other configurations or seeds in none of these"
-        lines += ["", wrap(f"{text} reports; the page lists all runs", width)]
+        text = f"{count_of(unreported, 'run')} of other configurations or seeds are in none"
+        lines += ["", wrap(f"{text} of these reports; the page lists all runs", width)]
     problems = collection.problems[:_MOST_PROBLEMS]
     lines += ["", *(wrap(problem, width) for problem in problems)] if problems else []
     if (more := len(collection.problems) - _MOST_PROBLEMS) > 0:

@@ -58,8 +58,8 @@ def describe_keys(command: Command, overrides: Sequence[str]) -> str:
         f"usage: stablebert {command.name} KEY=VALUE...",
         "",
         command.summary,
-        f"All keys, with the values of `{line}`.",
-        "Add arguments before --help to see theirs, for example scale=paper task=mrpc.",
+        f"All keys, with the values that `{line}` uses.",
+        "To see the values for other arguments, add these before --help: scale=paper task=mrpc.",
         f"{TASKS_OPTION}.",
         "",
     ]

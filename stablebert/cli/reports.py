@@ -91,8 +91,10 @@ def _report_options(argv: Sequence[str]) -> Namespace:
         "table3: the data"
     )
     parser = sweep_parser("report", others=others)
-    parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the files")
-    parser.add_argument("--full", action="store_true", help="print everything, however wide")
+    parser.add_argument("--out", type=Path, default=Path("reports"), help="folder to write to")
+    parser.add_argument(
+        "--full", action="store_true", help="print everything in full, however wide"
+    )
     summaries = "; ".join(f"{analysis.name}: {analysis.summary}" for analysis in ANALYSES.values())
     parser.add_argument(
         "--analysis",
@@ -105,7 +107,7 @@ def _report_options(argv: Sequence[str]) -> Namespace:
         "--margin",
         type=_positive_points,
         metavar="POINTS",
-        help="difference of mean scores x 100 that does not matter, for equivalence (default: "
+        help="difference in mean scores x 100 that does not matter, for equivalence (default: "
         f"{Request.margin})",
     )
     add_figures_option(parser)

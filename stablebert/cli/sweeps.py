@@ -137,10 +137,10 @@ def _grid_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workers",
         type=positive_int,
-        help="processes (default: one per GPU; on a CPU one per core, at most 4)",
+        help="worker processes (default: one per GPU; on a CPU, one per core, at most 4)",
     )
     parser.add_argument("--workers-per-gpu", type=positive_int, default=1, metavar="K")
-    parser.add_argument("--shard", default="1/1", help="i/n: run part i of n (job arrays)")
+    parser.add_argument("--shard", default="1/1", help="i/n: run part i of n (for job arrays)")
     parser.add_argument(
         "--prune",
         metavar="F/K",
@@ -149,7 +149,7 @@ def _grid_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--missing-of",
         metavar="ENTITY/PROJECT/SWEEP",
-        help="run only what this W&B sweep has neither finished nor is executing",
+        help="run only what is neither finished nor running in this W&B sweep",
     )
     parser.add_argument(
         "--page",
@@ -158,11 +158,11 @@ def _grid_parser() -> argparse.ArgumentParser:
         const=Path(),
         metavar="FILE",
         help="write a page of the sweep, and refresh it as runs finish (default: "
-        "reports/SWEEP.html); takes 1 %% of the time at most",
+        "reports/SWEEP.html); takes at most 1%% of the time",
     )
     add_cluster_options(parser)
-    parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
-    parser.add_argument("--retry-crashed", action="store_true", help="run crashed runs again")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument("--retry-crashed", action="store_true", help="rerun crashed runs")
     return parser
 
 
@@ -212,7 +212,7 @@ def _describe_unidentified(plan: Plan, clock: Clock, workers: int) -> str:
     runs += [Run(cfg, config_id="", folder=Path()) for cfg in plan.unidentified]
     return (
         f"unknown, because data or model is not available: {counts}\n"
-        f"estimated time of all that may be missing, on {count_of(workers, 'worker')}: "
+        f"estimated time for everything that may be missing, on {count_of(workers, 'worker')}: "
         f"{clock.remaining(runs, workers)}{clock.describe_source({run.cfg.scale for run in runs})}"
     )
 

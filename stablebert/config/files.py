@@ -92,15 +92,19 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def documented_keys() -> Iterator[tuple[str, str]]:
-    """Yield every key of `base.yaml` with the comment next to it."""
-    group = ""
+    """Yield every key of `base.yaml` with the comment next to it, which may span lines."""
+    group, key, comments = "", "", dict[str, str]()
     for line in (CONF / "base.yaml").read_text("utf-8").splitlines():
         if match := re.match(r"( *)(\w+):(.*?)(?:\s# (.*))?$", line):
             indent, name, value, comment = match.groups()
             if value.strip():
-                yield f"{group}.{name}" if indent else name, comment or ""
+                key = f"{group}.{name}" if indent else name
+                comments[key] = comment or ""
             else:
                 group = name
+        elif match := re.match(r" +# (.*)", line):
+            comments[key] += f" {match[1]}"
+    yield from comments.items()
 
 
 def model_folder(name: str) -> Path | None:

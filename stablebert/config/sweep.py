@@ -267,7 +267,7 @@ def parse_sweep(name: str, content: Any, where: str) -> Sweep:
 
 
 _NOT_A_GRID = {
-    "run_cap": "W&B stops after that many runs, a local grid would not; narrow the parameters",
+    "run_cap": "W&B stops after that many runs, but a local grid would not; narrow the parameters",
     "early_terminate": "W&B would end some runs early; `stablebert grid --prune` does so locally",
     "scheduler": "jobs of W&B Launch are not supported; name a `command`",
     "job": "jobs of W&B Launch are not supported; name a `command`",

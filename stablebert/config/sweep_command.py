@@ -50,12 +50,12 @@ def command_problems(command: Any, program: object, parameters: Iterable[str]) -
     """
     if command is None:
         default = "`python PROGRAM --KEY=VALUE...`, which stablebert does not take"
-        yield f"there is no `command`, and W&B's own is {default}; use command: {EXAMPLE}"
+        yield f"there is no `command`, and W&B's default is {default}; use command: {EXAMPLE}"
         return
     arguments = train_arguments(command, program)
     if arguments is None:
         kind = "" if isinstance(command, list) else " a list and"
-        yield f"`command` must be{kind} a call of `stablebert train`, such as {EXAMPLE}"
+        yield f"`command` must be{kind} a call to `stablebert train`, such as {EXAMPLE}"
         return
     if ARGUMENTS not in arguments:
         yield f"`command` does not give the parameters to the run; end it with {ARGUMENTS}"

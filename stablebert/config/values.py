@@ -156,7 +156,8 @@ def _describe(hint: Any) -> str:
     if get_origin(hint) is Annotated:
         return f"{_describe(args[0])} {args[1].text}"
     if get_origin(hint) is tuple:
-        return f"a list{'' if args[1] is ... else f' of {len(args)}'}, each {_describe(args[0])}"
+        number = "" if args[1] is ... else f"{len(args)} "
+        return f"a list of {number}values, each {_describe(args[0])}"
     return {bool: "true or false", int: "an integer", float: "a number", str: "text"}[hint]
 
 

@@ -78,7 +78,7 @@ class GlueDataModule(L.LightningDataModule):
     ):
         super().__init__()
         if source.task.config != self.config:
-            raise ValueError(f"source holds {source.task.config!r}, {self.config!r} is needed")
+            raise ValueError(f"source holds {source.task.config!r}, but {self.config!r} is needed")
         self.task = TASKS[self.config + ("_1k" if few_sample else "")]
         self.source = source
         self.cache = TokenCache(Path(cache), source, Path(tokenizer), max_length)

@@ -57,7 +57,7 @@ def _check_label_names(file: Path, schema: "pa.Schema", task: Task) -> None:
         info = json.loads(metadata).get("info", {})
         names = info.get("features", {}).get("label", {}).get("names")
     except (ValueError, AttributeError) as error:
-        raise DataError(f"{file}: the metadata 'huggingface' are damaged: {error}") from error
+        raise DataError(f"{file}: the metadata 'huggingface' is damaged: {error}") from error
     if names is not None and names != list(task.labels):
         raise DataError(f"{file}: labels are {names}, {task.config} needs {list(task.labels)}")
 

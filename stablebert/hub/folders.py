@@ -68,7 +68,7 @@ def model_files(folder: Path) -> list[Path]:
     files = _matching_files(folder)
     if broken := [file.name for file in files if not file.is_file()]:
         raise HubError(
-            f"model.name={folder}: {', '.join(broken)}: not a file, or a link to one that is gone; "
+            f"model.name={folder}: {', '.join(broken)}: not a file, or a broken link; "
             "copy or download it again"
         )
     return files

@@ -83,7 +83,7 @@ def _load_peft() -> Any:
 def _targets(located: LocatedModel, kind: str) -> tuple[list[str], list[str]]:
     """Return the names of Linears that get adapters, those of feed-forward networks apart."""
     if kind not in ("lora", "ia3"):
-        raise ValueError(f"adapter.kind={kind!r}: lora or ia3")
+        raise ValueError(f"adapter.kind={kind!r}: choose lora or ia3")
     projections = located.architecture.projections
     if projections is None:
         raise ValueError(

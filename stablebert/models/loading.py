@@ -165,7 +165,7 @@ def _report_unused(
         logger.warning("%s: heads of other tasks are not used: %s", folder, ", ".join(heads))
     if unread := unread_settings(settings, model.config):
         logger.warning(
-            "%s: nothing reads %s; if the model was trained with it, its results are wrong",
+            "%s: nothing reads %s; if the model was trained with it, its results will be wrong",
             folder / "config.json",
             ", ".join(unread),
         )

@@ -73,7 +73,8 @@ def top_layers(
     blocks = [name for name in layers_by_name if name.startswith("layer.")]
     if not 0 <= num_layers <= len(blocks):
         raise ValueError(
-            f"num_layers={num_layers}: the model has {len(blocks)} layers, so 0 to {len(blocks)}"
+            f"num_layers={num_layers}: the model has {len(blocks)} layers; "
+            f"choose 0 to {len(blocks)}"
         )
     return [
         *blocks[len(blocks) - num_layers :],

@@ -11,7 +11,7 @@ from stablebert.models.folder import load_settings, raise_if_too_many_tokens, to
 logger = logging.getLogger(__name__)
 
 MARKS = 3
-"""Fewest special tokens around a pair of texts: one first, one after each text."""
+"""Minimum number of special tokens around a pair of texts: one first, one after each text."""
 
 MANY_CAPITALS = 20
 """A vocabulary for lowercased texts has fewer tokens with capitals than one in so many."""

@@ -110,7 +110,7 @@ class BertAdam(torch.optim.AdamW):
             raise ValueError(f"bias_correction={correction!r}: choose one of {choices}")
         if step_offset(group) and max(group["betas"]) ** UNCORRECTED_FROM > 1e-16:
             betas = tuple(group["betas"])
-            raise ValueError(f"betas={betas} with bias_correction=False: at most 0.999996")
+            raise ValueError(f"betas={betas} with bias_correction=False: must be at most 0.999996")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the state of an optimizer of the same kind.
@@ -127,7 +127,7 @@ class BertAdam(torch.optim.AdamW):
                 if kind(own.get(key)) != kind(saved.get(key)):
                     raise ValueError(
                         f"the state comes from an optimizer with {key}={saved.get(key)!r} in group "
-                        f"{len(groups)}, this one has {own.get(key)!r}: build it with the same "
+                        f"{len(groups)}, but this one has {own.get(key)!r}: build it with the same "
                         "settings"
                     )
             groups.append(saved)

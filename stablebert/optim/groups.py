@@ -40,7 +40,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     ]
     groups = [group for group in groups if group["params"]]
     if not groups:
-        raise ValueError(f"{type(model).__name__}: every parameter is frozen, none is trained")
+        raise ValueError(f"{type(model).__name__}: every parameter is frozen, so none is trained")
     return groups
 
 

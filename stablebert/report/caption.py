@@ -26,9 +26,9 @@ METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1", "mcc": "MCC", "spearman": "S
 PACKAGES = ("torch", "transformers")
 """Packages on whose versions scores may depend."""
 MAX_SIMILAR = 6
-"""Most lines about records of other configurations."""
+"""Maximum number of lines about records of other configurations."""
 MAX_VALUES = 4
-"""Most values of a fact that differs between runs."""
+"""Maximum number of values of a fact that differs between runs."""
 
 
 def caption_lines(rows: Sequence[AnalyzedCell], join_result: JoinedRecords) -> list[str]:
@@ -68,9 +68,9 @@ def _rules(rows: Sequence[AnalyzedCell]) -> list[str]:
     """Return the lines on verdicts, marks, and comparisons."""
     score = "mean" if has_paper_layout([row.cell for row in rows]) else "mean validation score"
     lines = [
-        f"Verdicts: only complete cells of the same seeds are compared, of {MIN_RUNS} or more runs "
-        "each, with two-sided tests corrected for their number: if all cells are equal, the "
-        "sentences contain a false verdict with probability .05 at most.",
+        f"Verdicts: only complete cells with the same seeds and at least {MIN_RUNS} runs each are "
+        "compared, by two-sided tests that are corrected for their number: if all cells are equal, "
+        "the sentences contain a false verdict with a probability of at most .05.",
         f"Bold or *: the best {score} of each task, and every one that is not significantly worse "
         "(Welch's test, corrected in the same way over all pairs of cells of a task). Not "
         "significantly worse does not mean equivalent. Tasks with incomplete cells have no marks; "
@@ -82,11 +82,11 @@ def _rules(rows: Sequence[AnalyzedCell]) -> list[str]:
             "p Student: the paper's one-tailed test for a higher mean (interval and p are "
             "uncorrected, and no verdict rests on them); p Welch: two-sided; p Holm: the same with "
             f"Holm's correction over {count_of(m, 'comparison')}, times {FAMILIES} because means "
-            "and spreads are judged; P(better): probability that a run beats one of the baseline, "
-            "ties counting half; sd ratio: ratio of standard deviations; p sd: two-sided "
-            "Brown-Forsythe test, and corrected like p Holm; detectable: the smallest true "
-            f"difference that this many runs would detect with power .8 at level .05 / "
-            f"{FAMILIES * m}."
+            "and spreads are tested; P(better): probability that a run beats one of the baseline "
+            "(ties count half); sd ratio: ratio of standard deviations; p sd: two-sided "
+            "Brown-Forsythe test; p sd Holm: the same, corrected like p Holm; detectable: the "
+            "smallest true difference that this many runs would detect with a power of .8 at level "
+            f".05 / {FAMILIES * m}."
         )
     if searches := dict.fromkeys(row.cell.method for row in rows if row.cell.settings > 1):
         lines.append(
@@ -189,8 +189,8 @@ def describe_differences(rows: Sequence[AnalyzedCell]) -> list[str]:
     packings = count_values(record.packing for record in records)
     if len(packings) > 1:
         lines.append(
-            f"Cells ran in different packings, {', '.join(packings)}; runs of one seed then draw "
-            "different dropout masks."
+            f"Cells ran in different packings, {', '.join(packings)}; runs with the same seed "
+            "then draw different dropout masks."
         )
     return lines
 

@@ -115,5 +115,5 @@ def _describe_strangers(result: CellResult, records: list[RunRecord]) -> tuple[s
     if not records:
         return ()
     seeds = format_seeds([record.seeds for record in records])
-    text = "tested on other rows than the first run; their predictions are left out"
+    text = "tested on different rows than the first run; their predictions are left out"
     return (f"{describe_cell(result.cell)}: seeds {seeds}: {text}",)

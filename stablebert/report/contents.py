@@ -114,7 +114,9 @@ class ModelRecords:
         for task, counts in self._data_counts.items():
             if others := counts.total() - counts[self.data[task]]:
                 runs = count_of(others, "run")
-                lines.append(f"{self.scale} {task}: {runs} on other data than most, not counted")
+                lines.append(
+                    f"{self.scale} {task}: {runs} on different data than most, not counted"
+                )
         return lines
 
     def run(self, cfg: RunConfig) -> Run:

@@ -58,7 +58,7 @@ class AbsentItem:
     def reason(self) -> str:
         """The reason why there is no report."""
         names = " and ".join(self.shown_in)
-        return f"no runs but those in the report on {names}" if names else "no runs"
+        return f"no runs except those in the report on {names}" if names else "no runs"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,8 +86,8 @@ _CAPTION = (
     "Rows of each split, and score x 100 of the majority class, in our runs and in the paper's "
     "Table 3. Bold or *: does not round to the number that the paper prints.",
     "The released code's validation and test halves have these rows: RTE 138/139, MRPC 203/205, "
-    "STS-B 722/778, CoLA 521/522; the paper prints others. Its SST-2 majority on test (49.1) is "
-    "that of the 872 dev rows, not of 1.8k rows.",
+    "STS-B 722/778, CoLA 521/522; the paper prints different numbers. Its SST-2 majority on test "
+    "(49.1) is that of the 872 dev rows, not of 1.8k rows.",
     "Tasks (1k): 1k training rows (the paper's Section 3); validation and test as in the full "
     "task.",
 )

@@ -26,7 +26,7 @@ from stablebert.runs.seeds import format_seeds
 from stablebert.text import count_of, escape_controls
 
 _MOST_SENTENCES = 8
-"""Most sentences on comparisons; a search has one per setting."""
+"""Maximum number of sentences on comparisons; a search has one per setting."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,7 +79,7 @@ def describe_claim(folder: Path) -> str:
         with suppress(OSError):
             last_sign = path.lstat().st_mtime
             expiry = (
-                f", last heard of at {_utc(last_sign)}; unless it is heard of again, its claim "
+                f", last heard from at {_utc(last_sign)}; unless it is heard from again, its claim "
                 f"expires at {_utc(last_sign + STALE)}"
             )
     if not holder:

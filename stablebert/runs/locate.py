@@ -58,7 +58,7 @@ def _require_packages(cfg: RunConfig) -> None:
     torch = version("torch")
     if cfg.optimizer.matrices == "muon" and tuple(map(int, torch.split(".")[:2])) < (2, 9):
         raise ActionableError(
-            f"optimizer.matrices=muon needs torch 2.9 or newer, this is torch {torch}: upgrade it, "
+            f"optimizer.matrices=muon needs torch 2.9 or newer; this is torch {torch}: upgrade it, "
             "or use adam"
         )
 

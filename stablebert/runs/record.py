@@ -154,7 +154,7 @@ def read_record(folder: Path, name: str = RESULT) -> RunRecord | None:
             return None
         advice = "force=true runs it again, and so does `stablebert grid --retry-crashed`"
         if folder.is_symlink():  # to force it would write into the folder of another run
-            advice = f"{folder} is a link; delete it to execute this run in a folder of its own"
+            advice = f"{folder} is a link; delete it to execute this run in its own folder"
         raise RecordError(f"{path}: {error}; {advice}") from error
     return record
 

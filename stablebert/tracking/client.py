@@ -104,4 +104,4 @@ def login_problem(url: str) -> str:
         raise UnknownLoginError from error
     except Exception as error:  # the key is malformed
         return f"{error}: `wandb login`, or set {API_KEY}"
-    return f"nobody is logged in on {url}: `wandb login`, or set {API_KEY}"
+    return f"nobody is logged in to {url}: `wandb login`, or set {API_KEY}"

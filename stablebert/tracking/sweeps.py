@@ -112,7 +112,7 @@ def select_expected_records(sweep: WandbSweep) -> tuple[list[RunRecord], list[st
         if key not in expected_keys:
             rejections.append(f"{name}: the sweep's grid has no such run")
         elif key in selection and _scores(selection[key]) != _scores(record):
-            rejections.append(f"{name}: a second run with other scores; the first one counts")
+            rejections.append(f"{name}: a second run with different scores; the first one counts")
         else:
             selection.setdefault(key, record)
     return list(selection.values()), rejections

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 Precision = Literal["16-mixed", "bf16-mixed", "32-true"]
 
 SAMPLE = 256
-"""Most validation rows on which representations are compared."""
+"""Maximum number of validation rows on which representations are compared."""
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ def test_a_module_without_a_model_is_refused_by_name():
 @pytest.mark.parametrize("path", ["model.ckpt", None])
 def test_a_checkpoint_without_the_start_is_reported(bert, caplog, path):
     read(bert, dict_batches(), trainer_at(5, ckpt_path=path))
-    message = "model.ckpt has no representations of the start of training"
+    message = "model.ckpt has no representations from the start of training"
     assert (message in caplog.text) == (path is not None)
 
 

@@ -143,7 +143,7 @@ def test_a_replaced_model_is_refused(bert):
     fresh = copy.deepcopy(bert)
     count.setup(trainer_at(), module, "fit")
     module.model = fresh
-    with pytest.raises(ValueError, match="Count changed a model that Holder replaced afterwards"):
+    with pytest.raises(ValueError, match="Count changed a model that Holder replaced afterward"):
         count.on_fit_start(trainer_at(), module)
 
 

@@ -33,7 +33,7 @@ def test_validation_steps_are_the_released_ones(total):
 
 
 def test_a_schedule_without_validations_is_refused():
-    with pytest.raises(ValueError, match="evaluations=0: at least 1"):
+    with pytest.raises(ValueError, match="evaluations=0: must be at least 1"):
         ValidationSchedule(0)
 
 

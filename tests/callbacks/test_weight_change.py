@@ -92,7 +92,7 @@ def test_a_resumed_fit_measures_from_the_start_in_its_checkpoint(started, caplog
 @pytest.mark.parametrize(("path", "reported"), [("model.ckpt", True), (None, False)])
 def test_a_checkpoint_without_the_start_is_reported(started, caplog, path, reported):
     resume(started, {}, path)
-    assert ("model.ckpt has no weights of the start of training" in caplog.text) == reported
+    assert ("model.ckpt has no weights from the start of training" in caplog.text) == reported
 
 
 def test_a_monitor_without_a_model_is_refused_by_name():

@@ -101,7 +101,7 @@ def test_all_says_what_is_missing_and_how_to_get_it(report):
 def test_all_says_how_many_runs_are_in_no_report(report):
     others = config_records(*MINI, "optimizer.weight_decay=0.3", seeds=(0, 1))
     output = report("all", records=[*STANDARD, *others]).out
-    assert "2 runs of other configurations or seeds in none of these reports" in output
+    assert "2 runs of other configurations or seeds are in none of these reports" in output
 
 
 @pytest.mark.slow

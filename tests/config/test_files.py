@@ -96,6 +96,12 @@ def test_base_explains_every_key():
     assert [key for key, comment in documented_keys() if not comment] == []
 
 
+def test_a_comment_of_a_key_may_span_lines():
+    comment = dict(documented_keys())["optimizer.bias_correction"]
+    assert comment.startswith("true = of both moments")
+    assert comment.endswith("BERTAdam with a rescaled rate")
+
+
 def test_flatten_joins_nested_keys_with_dots():
     assert flatten({"a": {"b": {"c": 1}}, "d": [2]}) == {"a.b.c": 1, "d": [2]}
 

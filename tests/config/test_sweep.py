@@ -218,7 +218,7 @@ def test_a_command_that_trains_is_accepted(command):
     [
         (None, "there is no `command`, and W&B's own is `python PROGRAM --KEY=VALUE...`"),
         ("stablebert train ${args_no_hyphens}", "`command` must be a list and a call of"),
-        ([], "`command` must be a call of `stablebert train`"),
+        ([], "`command` must be a call to `stablebert train`"),
         (["python", "train.py", "${args_no_hyphens}"], "`command` must be a call of"),
         (["stablebert", "config", "${args_no_hyphens}"], "`command` must be a call of"),
         (COMMAND[:-1], "`command` does not give the parameters to the run; end it with ${args_no"),

@@ -57,7 +57,7 @@ class TestAddedTask:
 
     def test_data_module_refuses_a_source_of_another_task(self, tiny_glue, tiny_bert, tmp_path):
         source = resolve(tiny_glue, TASKS["rte"])
-        with pytest.raises(ValueError, match="source holds 'rte', 'wnli' is needed"):
+        with pytest.raises(ValueError, match="source holds 'rte', but 'wnli' is needed"):
             data_module("wnli")(source=source, tokenizer=tiny_bert, cache=tmp_path)
 
     def test_data_module_class_is_derived(self):

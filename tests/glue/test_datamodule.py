@@ -131,7 +131,7 @@ def test_unknown_task_is_reported():
 
 def test_source_of_another_task_is_refused(tiny_glue, tiny_bert, cache):
     source = sources.resolve(tiny_glue, TASKS["cola"])
-    with pytest.raises(ValueError, match="source holds 'cola', 'rte' is needed"):
+    with pytest.raises(ValueError, match="source holds 'cola', but 'rte' is needed"):
         RTEDataModule(source=source, tokenizer=tiny_bert, cache=cache)
 
 

@@ -130,7 +130,7 @@ def test_damaged_metadata_are_reported(tmp_path, metadata):
     table = pa.table({"sentence": ["a"], "label": [0]}).replace_schema_metadata(
         {"huggingface": metadata}
     )
-    with pytest.raises(DataError, match="the metadata 'huggingface' are damaged"):
+    with pytest.raises(DataError, match="the metadata 'huggingface' is damaged"):
         write_parquet(tmp_path, "cola", table).read("train")
 
 

@@ -136,7 +136,7 @@ def test_a_dry_run_without_data_or_model_counts_what_is_unknown(tmp_path, monkey
     assert output.out.startswith(
         "table1: 4 runs, 0 done, 0 missing, 0 crashed, 4 unknown\n"
         "unknown, because data or model is not available: rte 4\n"
-        "estimated time of all that may be missing, on "
+        "estimated time for everything that may be missing, on "
     )
     assert "'/absent' is not a folder" in output.err
 

@@ -191,7 +191,7 @@ def test_the_global_random_state_does_not_change(kind):
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match=r"adapter\.kind='dora': lora or ia3"):
+    with pytest.raises(ValueError, match=r"adapter\.kind='dora': choose lora or ia3"):
         add_adapters(build_architecture("bert"), kind="dora")
 
 

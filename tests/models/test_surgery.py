@@ -111,7 +111,7 @@ def test_reinit_depends_on_its_seed_and_draws_the_top_first(bert, seed, depth, s
 
 
 def test_reinit_deeper_than_the_model_is_refused(bert):
-    with pytest.raises(ValueError, match=r"num_layers=3: the model has 2 layers, so 0 to 2"):
+    with pytest.raises(ValueError, match=r"num_layers=3: the model has 2 layers; choose 0 to 2"):
         top_layers(layers(bert), num_layers=3, pooler=True)
 
 

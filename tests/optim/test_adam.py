@@ -293,7 +293,7 @@ def test_a_state_with_another_bias_correction_is_refused(saved, own):
     optimizer, other = (
         BertAdam(two_groups(4)[1], **SETTINGS, bias_correction=c) for c in (saved, own)
     )
-    message = re.escape(f"bias_correction={saved!r} in group 0, this one has {own!r}")
+    message = re.escape(f"bias_correction={saved!r} in group 0, but this one has {own!r}")
     with pytest.raises(ValueError, match=message):
         other.load_state_dict(optimizer.state_dict())
 
@@ -328,7 +328,9 @@ def test_a_state_without_a_pull_is_refused_by_an_optimizer_that_pulls():
     """Torch takes the options of a group from the state, so the pull would vanish."""
     _, _, optimizer = pulled(0.5)
     _, _, plain = pulled(0.0)
-    with pytest.raises(ValueError, match=r"optimizer with pull=None in group 0, this one has 0\.5"):
+    with pytest.raises(
+        ValueError, match=r"optimizer with pull=None in group 0, but this one has 0\.5"
+    ):
         optimizer.load_state_dict(plain.state_dict())
 
 

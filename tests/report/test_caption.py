@@ -114,7 +114,7 @@ def test_cells_of_different_packing_get_a_warning(tmp_path, packing, warned):
     cells = [make_cell(), make_cell(method="reinit")]
     records = [make_record(cells[0], s) for s in (0, 1)]
     records += [make_record(cells[1], s, packing=packing) for s in (0, 1)]
-    line = "different packings, padded (2 runs), packed (2 runs); runs of one seed then draw"
+    line = "different packings, padded (2 runs), packed (2 runs); runs with the same seed then draw"
     assert (line in report(cells, records, tmp_path)) is warned
 
 

@@ -81,7 +81,7 @@ def test_data_are_those_of_most_records():
 
 def test_runs_on_other_data_are_reported():
     records = [*config_records(*MINI), config_record(*MINI, seed=9, data="sha256:beef")]
-    assert group_of(*records).notes == ["mini cola: 1 run on other data than most, not counted"]
+    assert group_of(*records).notes == ["mini cola: 1 run on different data than most, not counted"]
 
 
 def test_a_run_that_starts_from_another_is_identified_by_its_record():

@@ -85,7 +85,7 @@ def test_a_complete_sweep_is_reported_though_another_one_has_its_runs(read):
 @pytest.mark.parametrize(
     ("task", "reason"),
     [
-        pytest.param("cola", "no runs but those in the report on table1", id="its own task"),
+        pytest.param("cola", "no runs except those in the report on table1", id="its own task"),
         pytest.param("cola_1k", "no runs", id="another task"),
     ],
 )

@@ -184,7 +184,7 @@ def inspect(file):
 
 @pytest.fixture(scope="module")
 def offline_runs(arguments, tmp_path_factory):
-    """The result.json of a run, and what its two mirrors contain: while it ran, and afterwards."""
+    """The result.json of a run, and what its two mirrors contain: while it ran, and afterward."""
     home = tmp_path_factory.mktemp("offline")
     command = ["train", *arguments(home, "wandb.mode=offline", "wandb.tags=[try]", "seed=2")]
     with pytest.MonkeyPatch.context() as patch:
@@ -196,7 +196,7 @@ def offline_runs(arguments, tmp_path_factory):
     return result, [(file.parent, inspect(file)) for file in files]
 
 
-MIRRORS = pytest.mark.parametrize("mirror", [0, 1], ids=["while it ran", "afterwards"])
+MIRRORS = pytest.mark.parametrize("mirror", [0, 1], ids=["while it ran", "afterward"])
 
 
 @pytest.mark.slow

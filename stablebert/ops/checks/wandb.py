@@ -53,4 +53,4 @@ def _check_login(url: str, level: Level) -> Finding:
         return Finding("note", "W&B: this version cannot be asked who is logged in: wandb login")
     if problem:
         return Finding(level, f"W&B: {problem}")
-    return Finding("ok", f"W&B: logged in on {url} (the key itself is not tried)")
+    return Finding("ok", f"W&B: logged in to {url} (the key itself is not tried)")

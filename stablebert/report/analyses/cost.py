@@ -120,9 +120,9 @@ def _sentences(costs: Sequence[CellCost], labels: Sequence[str]) -> list[str]:
 _DEFINITIONS = (
     f"Runs: the smallest k with 1 - (1 - p)^k of {CONFIDENCE:.0%} or more, for the share p of runs "
     "that reach the target; its interval is that of p (Clopper-Pearson). Hours: k times the mean "
-    "duration of a run (load, train, validate, and test), one run at a time; the interval takes "
-    "that mean as known. A target that is the mean of a cell is reached by about half of its "
-    "runs by construction; set another one with --target POINTS.",
+    "duration of a run (load, train, validate, and test), one run at a time; the interval treats "
+    "that mean as known. If the target is the mean of a cell, about half of its runs reach it by "
+    "construction; set another one with --target POINTS.",
 )
 
 

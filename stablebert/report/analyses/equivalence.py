@@ -91,7 +91,7 @@ def _analyze(basis: Basis) -> Findings:
     names = {
         "equivalent": f"equivalent within ±{format_margin(margin)} on",
         "different": "significantly different on",
-        "not shown": "neither shown on",
+        "not shown": "inconclusive on",
     }
     contrasts = [
         Contrast(
@@ -143,9 +143,9 @@ def _definitions(margin: float, m: int) -> str:
         f"{format_margin(margin)} or more in either direction. Significantly different: Welch's "
         "test rejects a difference of 0; the true one may still be smaller than the margin. The "
         "verdict rests on p TOST Holm and p Welch Holm, which are corrected by Holm's method over "
-        f"{count_of(m, 'comparison')}, times {FAMILIES}: equivalence and difference are judged. "
-        "The 90% intervals are uncorrected. Paired: the same tests of the differences of equal "
-        "seeds; no verdict rests on them. State the margin (--margin POINTS) before you see the "
+        f"{count_of(m, 'comparison')}, times {FAMILIES}: equivalence and difference are tested. "
+        "The 90% intervals are uncorrected. Paired: the same tests of the differences by "
+        "seed; no verdict rests on them. State the margin (--margin POINTS) before you see the "
         "scores."
     )
 

@@ -81,12 +81,13 @@ def _conclusions(basis: Basis) -> list[str]:
 _DEFINITIONS = (
     "SD: over seeds, the ± of the report (of runs with predictions). Noise SD: what a test set of "
     "this size produces by chance. True SD: of the runs' scores on the distribution that the test "
-    "rows come from, with a 95% interval (uncorrected); SD² = noise SD² + true SD², and a negative "
-    "rest counts as 0 (the CSV has it). True scores differ: the interval excludes 0.",
+    "rows come from, with a 95% interval (uncorrected); SD² = noise SD² + true SD², where a "
+    "negative true variance counts as 0 (the CSV has its value). True scores differ: the interval "
+    "excludes 0.",
     "Calibrated: the noise SD that Jordan's formula gives for calibrated runs with two classes. "
-    "NaN: runs with a prediction that is not finite; they score 0, on these rows as on any others. "
-    f"Left out: runs without valid predictions. Cells with fewer than {MIN_RUNS} others, or of "
-    "runs that seed pruning selected, are not split.",
+    "NaN: runs with a prediction that is not finite; they score 0, here as in the table. "
+    f"Left out: runs without valid predictions. Cells with fewer than {MIN_RUNS} other "
+    "runs, or with runs that seed pruning selected, are not split.",
 )
 
 

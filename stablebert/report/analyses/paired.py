@@ -108,13 +108,13 @@ def _lack_of_seeds(basis: Basis) -> list[str]:
 _DEFINITIONS = (
     "The verdicts of the report rest on p Welch Holm. Those of this section rest on p Holm, and "
     "replace them only if you chose this test before you saw the scores: the smaller of two "
-    "p-values is below .05 by chance more often than in one of twenty reports.",
-    "Δ mean: mean difference of test scores of equal seeds, which share head, data order, and "
-    "masks as far as the methods allow, with a BCa bootstrap interval (uncorrected). p sign flips: "
-    "two-sided permutation test of the signs of the differences. p Holm: the same "
+    "p-values is below .05 by chance in more than one report in twenty.",
+    "Δ mean: mean difference of test scores with the same seed, which share head, data order, "
+    "and, if the methods allow it, masks, with a BCa bootstrap interval (uncorrected). p sign "
+    "flips: two-sided permutation test of the signs of the differences. p Holm: the same "
     "with Holm's correction over the comparisons.",
-    "Correlation: of the scores of equal seeds. Variance: that of the mean difference, relative to "
-    "runs of unequal seeds; below 1, pairing makes the comparison more precise.",
+    "Correlation: of the scores with the same seed. Variance: that of the mean difference, "
+    "relative to runs with different seeds; below 1, pairing makes the comparison more precise.",
 )
 
 

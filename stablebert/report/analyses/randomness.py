@@ -156,8 +156,8 @@ def _sentence(grid: _Grid, labels: Sequence[str]) -> str:
 _DEFINITIONS = (
     "Variance components: two-way random effects of seed_init (head and re-initialized layers) and "
     "seed_data (order, dropout, and mixout masks), one run per pair. Residual: the interaction of "
-    "both seeds, and all that neither determines. A variance is estimated without bias, so it may "
-    "be negative, and then counts as 0; intervals are BCa bootstraps over both seeds.",
+    "both seeds, and everything that neither determines. Estimates of a variance are unbiased, "
+    "so they may be negative, and then count as 0; intervals are BCa bootstraps over both seeds.",
     "p F: test that a seed has no effect of its own; p Holm: the same, corrected over all seeds "
     "and scores of the table; the sentences rest on it.",
     "Means and standard deviations with one seed fixed: the margins of the paper's Figures 9 and "

@@ -243,7 +243,7 @@ def _on_bias_correction(comparisons: Sequence[_Comparison]) -> list[str]:
 _DEFINITIONS = (
     "Best rate: highest mean validation score over seeds. Good rates: all around the best one with "
     f"a mean within {TOLERANCE:g} point of its mean. At the edge of the grid (≤, ≥), better or "
-    "further good rates may be outside.",
+    "more good rates may be outside.",
     "Differences at the best rates: test scores with Welch's interval (uncorrected). p Welch: "
     "two-sided; p Holm: the same, times the numbers of rates of both methods, from which "
     "validation chose, then with Holm's correction over the comparisons at best rates. The "

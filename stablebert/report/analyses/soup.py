@@ -71,7 +71,7 @@ def _analyze(basis: Basis) -> Findings:
         if soup and soup.inputs == inputs_of(result.records):
             comparisons.append(_Comparison(result=result, soup=soup))
         else:
-            problems.append(f"{describe_cell(cell)}: {file.name} is of earlier runs; {_ADVICE}")
+            problems.append(f"{describe_cell(cell)}: {file.name} is from earlier runs; {_ADVICE}")
     if absent := len(basis.cells) - len(comparisons) - len(problems):
         problems.append(f"{count_of(absent, 'cell')} without a soup; {_ADVICE}")
     splits = ("test", "val") if comparisons else ()
@@ -85,10 +85,10 @@ def _analyze(basis: Basis) -> Findings:
 _ADVICE = "`stablebert soup SWEEP` computes it"
 _DEFINITIONS = (
     "Soup: one model whose weights are the mean of those of the runs (Wortsman et al., 2022). "
-    "Uniform: of all runs. Greedy: of runs added from the best by validation on, each kept if the "
-    "validation score does not drop; its own validation score is therefore too high. Best run: by "
-    "validation.",
-    "Every soup is one number without an interval. Runs of different seed_init start from "
+    "Uniform: of all runs. Greedy: of runs added one by one, best validation score first, and "
+    "kept if the validation score does not drop; its own validation score is "
+    "therefore too high. Best run: by validation.",
+    "Every soup is a single number without an interval. Runs of different seed_init start from "
     "different heads and share only the encoder, so nothing guarantees that their mean works.",
 )
 

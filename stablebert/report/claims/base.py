@@ -51,7 +51,7 @@ class Effect:
     is_difference: bool = True
     """False for a share or a standard deviation, whose sign says nothing."""
     detectable: float | None = None
-    """Smallest true effect that these runs would probably show, in the same unit."""
+    """Smallest true effect that these runs would probably have detected, in the same unit."""
 
     @property
     def finding(self) -> Finding:
@@ -88,7 +88,7 @@ class Claim:
     sweeps: Sequence[str]
     """Sweeps that judge it, first the one to run if there are not enough runs."""
     min_runs: int = MIN_RUNS
-    """Fewest runs of a cell that can be judged."""
+    """Minimum number of runs of a cell that can be judged."""
     quantities: int = 1
     """Number of quantities that it is about."""
     test: str

@@ -147,4 +147,4 @@ def describe_power(effects: Sequence[Effect]) -> str:
         return ""
     low, high = f"{limits[0]:.1f}", f"{limits[-1]:.1f}"
     size = f"a difference of {low}" if low == high else f"differences of {low} to {high}"
-    return f"Where inconclusive, these runs would probably show {size} points."
+    return f"Where inconclusive, these runs would probably have detected {size} points."

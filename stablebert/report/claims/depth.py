@@ -21,7 +21,7 @@ from stablebert.report.tables import format_interval
 _SWEEP = "reinit_depth"
 _DEPTH = "reinit.num_layers"
 _MIN_DEPTHS = 3
-"""Fewest depths that can rise and fall."""
+"""Minimum number of depths that can rise and fall."""
 
 
 def _judge_pooler(reports: Reports) -> Evidence:
@@ -35,7 +35,7 @@ def _judge_pooler(reports: Reports) -> Evidence:
     return judge_contrast(
         pairs,
         mean_effects,
-        phrase="Mean test score of re-initializing the pooler alone against standard",
+        phrase="Mean test score of re-initializing only the pooler against standard",
         words=HIGHER,
     )
 
@@ -128,12 +128,12 @@ def _edge_effect(title: str, edge: str, pairs: list[Pair], p_values: list[float]
 
 POOLER = Claim(
     key="C8",
-    text="Re-initializing the pooler alone already helps",
+    text="Re-initializing only the pooler already helps",
     place="Figs. 5 and 13",
     sweeps=("reinit_pooler", _SWEEP, "table1"),
     test="Welch's test",
     judge=_judge_pooler,
-    headline="Re-initializing the pooler alone beats standard",
+    headline="Re-initializing only the pooler beats standard",
 )
 SHAPE = Claim(
     key="C9",

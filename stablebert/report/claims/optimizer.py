@@ -28,7 +28,7 @@ def _judge_failures(reports: Reports) -> Evidence:
     return judge_contrast(
         failure_pairs(reports),
         _failure_effects,
-        phrase="Failed runs without bias correction, against those with it",
+        phrase="Failed runs without bias correction against those with it",
         words=("significantly more", "fewer than claimed"),
     )
 

@@ -44,7 +44,7 @@ CLAIMS: tuple[Claim, ...] = (
 )
 """All claims, in the paper's order."""
 _MAX_REASONS = 3
-"""Most tasks that a sentence names with the reason why they were not judged."""
+"""Maximum number of tasks that a sentence names with the reason why they were not judged."""
 
 
 def judge_claims(reports: Reports) -> list[Verdict]:

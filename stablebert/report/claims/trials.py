@@ -11,7 +11,7 @@ from stablebert.report.tables import format_interval
 _FACTOR = 5
 """How many times more runs without the correction: the paper's 50 against 10."""
 _MIN_RUNS = 30
-"""Fewest runs of a cell, for 3 against 15."""
+"""Minimum number of runs of a cell, for 3 against 15."""
 _LEVEL = 0.99
 """Nominal coverage on one task; the real one is about 95% (docs/statistics.md)."""
 
@@ -83,5 +83,5 @@ FEW_TRIALS = Claim(
     min_runs=_MIN_RUNS,
     test="bootstrap interval (BCa), corrected over tasks",
     judge=_judge,
-    headline="With bias correction, a fifth of the runs reaches the same score",
+    headline="With bias correction, a fifth as many runs reach the same score",
 )

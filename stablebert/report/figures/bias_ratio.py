@@ -1,4 +1,4 @@
-"""Size of updates without bias correction over that with it (the paper's Figure 1)."""
+"""Size of updates without bias correction, relative to that with it (the paper's Figure 1)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -66,7 +66,7 @@ def _draw(basis: Basis) -> Sequence[Figure]:
     return [
         Figure(
             name="bias_ratio",
-            title="Size of updates without bias correction over that with it",
+            title="Size of updates without bias correction, relative to that with it",
             caption=compose_caption(
                 _describe_curve(betas),
                 _describe_measurements(bands),
@@ -197,7 +197,7 @@ def _largest_deviation(bands: Sequence[Band], betas: Sequence[float]) -> str:
 
 BIAS_RATIO = FigureKind(
     name="bias_ratio",
-    summary="size of updates without bias correction over that with it, by step",
+    summary="size of updates without bias correction, relative to that with it, by step",
     items=("fig1",),
     obstacle=_obstacle,
     draw=_draw,

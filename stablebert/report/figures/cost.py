@@ -16,7 +16,7 @@ from stablebert.report.statistics.scores import describe_scores
 from stablebert.text import count_of
 
 _MOST_NAMES = 4
-"""Most cells that a caption names."""
+"""Maximum number of cells that a caption names."""
 
 
 def _draw(basis: Basis) -> Sequence[Figure]:
@@ -39,9 +39,9 @@ def _draw(basis: Basis) -> Sequence[Figure]:
         ),
         Figure(
             name="cost-score",
-            title="Test score and time of a run",
+            title="Test score and duration of a run",
             caption=compose_caption(
-                "Mean test score of each cell against the mean time of one of its runs.",
+                "Mean test score of each cell against the mean duration of its runs.",
                 runs,
                 _describe_times(costs, labels),
             ),
@@ -155,7 +155,7 @@ def _describe_times(costs: Sequence[CellCost], labels: Sequence[str]) -> str:
 
 COST_KIND = FigureKind(
     name="cost",
-    summary="time until a run reaches the target, and scores against the time of a run",
+    summary="time until a run reaches the target, and scores against the duration of a run",
     items=(),
     obstacle=COST.obstacle,
     draw=_draw,

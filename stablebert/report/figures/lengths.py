@@ -31,7 +31,7 @@ from stablebert.text import count_of
 _LENGTH = ("length", "trainer.max_steps", "trainer.epochs")
 """Parameters that set the number of steps."""
 _MOST_TICKS = 8
-"""Most numbers of steps that fit on an axis."""
+"""Maximum number of training lengths that fit on an axis."""
 
 
 def _obstacle(basis: Basis) -> str:

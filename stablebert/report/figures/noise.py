@@ -1,4 +1,4 @@
-"""Standard deviations over seeds, in two parts: test-set noise and differences of the runs."""
+"""Standard deviations over seeds, split into test-set noise and true differences."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from stablebert.report.figures.style import GRAY, Row, draw_panels, panel_width
 from stablebert.report.join import CellResult
 from stablebert.report.statistics.noise import VarianceSplit
 
-PARTS = ("test-set noise", "differences of runs")
+PARTS = ("test-set noise", "true differences")
 _Split = tuple[CellResult, VarianceSplit]
 
 
@@ -26,7 +26,7 @@ def _draw(basis: Basis) -> Sequence[Figure]:
     return [
         Figure(
             name="noise",
-            title="Test-set noise and differences of runs",
+            title="Test-set noise and true differences between runs",
             caption=compose_caption(
                 "Length of a bar: standard deviation of the test score over seeds. Its two parts "
                 "are the shares of the variance that a test set of this size produces by chance, "
@@ -109,7 +109,7 @@ def _standouts(splits: Sequence[_Split], labels: Sequence[str]) -> str:
 
 NOISE_KIND = FigureKind(
     name="noise",
-    summary="standard deviation over seeds as test-set noise and differences of the runs",
+    summary="standard deviation over seeds as test-set noise and true differences between runs",
     items=(),
     obstacle=NOISE.obstacle,
     draw=_draw,

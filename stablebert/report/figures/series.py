@@ -11,9 +11,9 @@ from stablebert.report.figures.style import METHOD_COLORS, SPARE_COLORS, method_
 from stablebert.report.join import CellResult
 
 MOST_LINES = 8
-"""Most lines of a panel that a reader can tell apart."""
+"""Maximum number of lines of a panel that a reader can tell apart."""
 MOST_DASHES = 2
-"""Most dashes that a reader can tell apart in a small panel."""
+"""Maximum number of dashes that a reader can tell apart in a small panel."""
 LINE_LEGEND = alt.Legend(symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1)
 
 

@@ -32,7 +32,7 @@ SPARE_COLORS = ("#AA4499", "#999933", "#44AA99", "#CC6677", "#6699CC", "#B8860B"
 """Colors of other methods, in the order of their appearance (after Paul Tol's "muted")."""
 
 MAX_COLUMNS = 4
-"""Most panels side by side. A page may set another number in a specification's `columns`."""
+"""Maximum number of panels side by side. A page may change a specification's `columns`."""
 POINT_SIZE = 28
 
 CONFIG: Mapping[str, Any] = {

@@ -25,7 +25,7 @@ from stablebert.runs.record import Key
 
 _PREFIX = "weight_change/"
 _MOST_COLUMNS, _WIDTH, _HEIGHT = 5, 130, 90
-"""Most panels side by side, and their size in pixels."""
+"""Maximum number of panels side by side, and their size in pixels."""
 
 
 def _obstacle(basis: Basis) -> str:

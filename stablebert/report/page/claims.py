@@ -32,7 +32,7 @@ def _describe_range(effects: Sequence[Effect]) -> str:
 def effects_table(verdicts: Sequence[Verdict]) -> Table:
     """Return a table of all effects on which verdicts rest."""
     return Table(
-        title="All effects that these verdicts rest on, with corrected two-sided p-values",
+        title="All effects behind these verdicts, with corrected two-sided p-values",
         head=["claim", "on", "quantity", "effect", "p", "finding"],
         rows=[
             [

@@ -9,7 +9,7 @@ from stablebert.runs.record import RunRecord
 from stablebert.text import count_of
 
 _MOST_VALUES = 6
-"""Most values of a fact that are listed."""
+"""Maximum number of values of a fact that are listed."""
 _FACTS: dict[str, Callable[[RunRecord], str]] = {
     "device": lambda record: record.device,
     "CPU threads": lambda record: str(record.threads),

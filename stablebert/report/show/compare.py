@@ -29,7 +29,7 @@ def difference_table(a: ShownRun, b: ShownRun) -> Table | None:
         for key in dict.fromkeys([*first, *second])
         if first.get(key) != second.get(key)
     ]
-    title = "Differences of configuration and circumstances"
+    title = "Differences in configuration and circumstances"
     return Table(title=title, head=["key", "A", "B"], rows=rows, labels=3) if rows else None
 
 

@@ -1,4 +1,4 @@
-"""Size of Adam's updates without bias correction over that with it."""
+"""Size of Adam's updates without bias correction, relative to that with it."""
 
 from collections.abc import Sequence
 

@@ -19,7 +19,7 @@ from stablebert.report.statistics.metrics import score_runs, score_without_each_
 from stablebert.report.statistics.scores import MIN_RUNS, FloatArray, Interval
 
 MIN_ROWS = 3
-"""Fewest rows that have a variance without each of them."""
+"""Minimum number of rows that have a variance without each of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from stablebert.report.statistics.bootstrap import bca_interval_of
 from stablebert.report.statistics.scores import MIN_RUNS, FloatArray, Interval, as_scores, moments
 
 EXACT_MAX_PAIRS = 20
-"""Most unequal pairs for which the permutation test enumerates all signs (a million)."""
+"""Maximum number of unequal pairs for which the test enumerates all signs (a million)."""
 
 
 @dataclass(frozen=True, kw_only=True)

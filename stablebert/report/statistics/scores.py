@@ -20,10 +20,13 @@ FloatArray = NDArray[np.float64]
 ALPHA = 0.05
 POWER = 0.8
 IQM_MIN_RUNS = 10
-"""Fewest runs for an interquartile mean."""
+"""Minimum number of runs for an interquartile mean."""
 MIN_RUNS = 5
-"""Fewest runs per cell for a verdict. With fewer, runs that fail by chance look like an effect: if
-half of all runs fail, one of 32 pairs of equal cells has three failures against none."""
+"""Minimum number of runs per cell for a verdict.
+
+With fewer, runs that fail by chance look like an effect: if half of all runs fail, one of 32 pairs
+of equal cells has three failures against none.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

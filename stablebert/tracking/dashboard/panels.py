@@ -10,7 +10,7 @@ from stablebert.tracking.mirror import STEP
 from stablebert.tracking.workspaces_internals import set_element_id
 
 MAX_RUNS = 1000
-"""Most groups that a panel draws, or most runs if they are not grouped."""
+"""Maximum number of groups that a panel draws, or of runs if they are not grouped."""
 
 
 def line_plot(

@@ -66,7 +66,7 @@ def save(workspace: Any, reports: Sequence[Any]) -> list[str]:
     except Exception as error:  # the client raises its own errors, those of requests and plain ones
         raise DashboardError(
             f"{workspace.entity}/{workspace.project}: {error}; does it exist on {server_url()}, "
-            "and may you write to it? (`wandb login --relogin` replaces the key)"
+            "and can you write to it? (`wandb login --relogin` replaces the key)"
         ) from error
 
 

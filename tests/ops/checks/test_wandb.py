@@ -48,7 +48,7 @@ def test_a_missing_login_is_a_problem_only_if_runs_must_be_mirrored(check, serve
 def test_a_key_in_the_environment_is_a_login(check, server):
     finding = check("wandb.mode=online", WANDB_BASE_URL=server.url, WANDB_API_KEY=KEY)[-1]
     assert finding.level == "ok"
-    assert f"logged in on {server.url}" in finding.text
+    assert f"logged in to {server.url}" in finding.text
 
 
 @pytest.mark.slow

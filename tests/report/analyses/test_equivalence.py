@@ -120,7 +120,7 @@ def test_methods_are_compared_with_their_baselines(tmp_path):
     spread = np.arange(8) / 50
     records = [make_record(cell, s, 0.5 + spread[s]) for cell in cells for s in range(8)]
     text = write(tmp_path, cells, records)
-    assert "reinit against standard: neither shown on RTE +0.0 [" in text
+    assert "reinit against standard: inconclusive on RTE +0.0 [" in text
 
 
 def test_cells_that_cannot_be_compared_are_named(tmp_path):

@@ -63,7 +63,8 @@ def test_an_inconclusive_sentence_says_which_difference_would_have_been_shown():
         d / 1000 for d in range(9000) if stats.nct.sf(critical, 18, d / 1000) > 0.8
     )
     sentence = judge("C1", report(HIGH, HIGH)).sentence
-    assert f"would probably show a difference of {noncentrality * error:.1f} points" in sentence
+    detectable = f"a difference of {noncentrality * error:.1f} points"
+    assert f"would probably have detected {detectable}" in sentence
 
 
 def test_other_methods_in_the_sweep_change_nothing():
@@ -128,7 +129,7 @@ def test_the_p_value_of_few_failed_runs_is_that_of_the_task_with_the_most():
 
 def test_cells_without_variance_do_not_say_which_difference_would_have_been_shown():
     constant = [0.7] * 10
-    assert "would probably show" not in judge("C1", report(constant, constant)).sentence
+    assert "would probably have detected" not in judge("C1", report(constant, constant)).sentence
 
 
 def test_inconclusive_tasks_say_so_next_to_others_that_are_not():
@@ -138,7 +139,7 @@ def test_inconclusive_tasks_say_so_next_to_others_that_are_not():
         for method, x in zip(("bert_adam", "standard"), own, strict=True)
     }
     sentence = judge("C1", make_report("bias_correction", scores)).sentence
-    assert "Where inconclusive, these runs would probably show a difference of" in sentence
+    assert "Where inconclusive, these runs would probably have detected a difference of" in sentence
 
 
 def test_a_cell_without_a_baseline_is_named():

@@ -31,7 +31,7 @@ def test_the_length_of_a_bar_is_the_standard_deviation(figure):
 
 
 @pytest.mark.parametrize(
-    ("part", "share"), [("test-set noise", NOISE), ("differences of runs", 1 - NOISE)]
+    ("part", "share"), [("test-set noise", NOISE), ("true differences", 1 - NOISE)]
 )
 def test_the_parts_are_the_shares_of_the_variance(figure, part, share):
     assert values_of(figure, "length", part=part) == pytest.approx([share * SD], abs=1e-3)
@@ -72,5 +72,5 @@ def test_predictions_that_are_absent_give_no_figure(tmp_path):
 def test_each_bar_has_both_parts_in_order(figure):
     assert [(row["part"], row["order"]) for row in rows_of(figure)] == [
         ("test-set noise", 0),
-        ("differences of runs", 1),
+        ("true differences", 1),
     ]

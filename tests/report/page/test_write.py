@@ -145,7 +145,7 @@ def test_figures_of_an_absent_item_are_shown_with_the_report_that_has_its_runs(t
     item = AbsentItem(item=ITEMS["fig4"], shown_in=[name], command="stablebert grid x")
     text = PageContent(page_html(replace(collection, absent=[item]))).text
     assert "in the paper: Table 1, Figure 6, Figure 4 (in part)" in text
-    assert f"Figure 4 no runs but those in the report on {name} stablebert grid x" in text
+    assert f"Figure 4 no runs except those in the report on {name} stablebert grid x" in text
 
 
 def test_a_section_has_the_title_of_an_item_on_all_tasks(tmp_path):

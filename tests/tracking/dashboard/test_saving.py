@@ -114,7 +114,7 @@ def test_a_missing_login_is_reported(server, use_wandb, tmp_path, capsys):
     status = main(["dashboard", "ent/proj"])
     assert (status, capsys.readouterr().err) == (
         1,
-        f"stablebert dashboard: W&B cannot be used: nobody is logged in on {server.url}: "
+        f"stablebert dashboard: W&B cannot be used: nobody is logged in to {server.url}: "
         "`wandb login`, or set WANDB_API_KEY; --json FILE needs no server\n",
     )
 
