@@ -43,7 +43,7 @@ from stablebert.text import count_of, escape_controls
 
 
 def report_all(options: Namespace, request: Request, *, width: int) -> int:
-    """Write every report, figure, and page that the records allow; print what there is and lacks.
+    """Write every report, figure, and page that records allow; print what exists and is missing.
 
     Raises:
         ReportError: If there are no records; or, after the reports, if the extra `report` is not

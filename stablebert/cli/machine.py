@@ -8,5 +8,5 @@ from stablebert.ops.doctor import diagnose
 
 
 def doctor(overrides: Sequence[str]) -> int:
-    """Check that runs can work here, and say how to fix what cannot."""
+    """Check that runs can work on this machine, and say how to fix problems."""
     return 0 if diagnose(compose(overrides), partial(print, flush=True)) else 1

@@ -240,7 +240,7 @@ class _Executor:
                 self.queue.append(job)
 
     def _report_waiting(self, job: Job) -> None:
-        """Print for what the grid waits, once per run, when it has nothing else to do."""
+        """Print what the grid is waiting for, once per run, when it has nothing else to do."""
         is_busy = self.queue or any(worker.job for worker in self.workers)
         if not is_busy and job.run.folder not in self.reported:
             self.reported.add(job.run.folder)

@@ -1,4 +1,4 @@
-"""A page that is written again and again while a grid runs."""
+"""A page that is rewritten while a grid runs."""
 
 import time
 from collections.abc import Callable

@@ -92,7 +92,7 @@ class Collection:
 
     @cached_property
     def drawings(self) -> dict[str, Drawings]:
-        """Figures of each report by name of the sweep; drawn at the first use, with Altair."""
+        """Figures of each report by name of the sweep; drawn on first use, with Altair."""
         return {name: draw_figures(report) for name, report in self.reports.items()}
 
 

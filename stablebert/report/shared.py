@@ -12,7 +12,7 @@ from stablebert.runs.record import Key, RunRecord
 
 
 class SharedFiles:
-    """Predictions and histories of the records of several reports, read at the first use.
+    """Predictions and histories of the records of several reports, read on first use.
 
     Args:
         records: Records of runs.

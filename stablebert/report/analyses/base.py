@@ -70,7 +70,7 @@ class Basis:
 
     @cached_property
     def predictions(self) -> tuple[dict[Key, RunPredictions], list[str]]:
-        """Predictions by run, and problems with them; files are read at the first use."""
+        """Predictions by run, and problems with them; files are read on first use."""
         records = [record for result in self.results for record in result.records]
         if self.request.files:
             return self.request.files.predictions_of(records)
@@ -78,7 +78,7 @@ class Basis:
 
     @cached_property
     def histories(self) -> tuple[dict[Key, History], list[str]]:
-        """Histories by run, and problems with them; files are read at the first use."""
+        """Histories by run, and problems with them; files are read on first use."""
         records = [record for result in self.results for record in result.records]
         if self.request.files:
             return self.request.files.histories_of(records)

@@ -89,7 +89,7 @@ def test_a_soup_of_earlier_runs_is_not_shown(study, soup):
     records = records_of(study.cell)
     records[1] = replace(records[1], predictions_digest="another")
     text = study(soup, records=records)
-    assert "is of earlier runs; `stablebert soup SWEEP` computes it" in text
+    assert "is from earlier runs; `stablebert soup SWEEP` computes it" in text
     assert "Soups of runs (" not in text
 
 
