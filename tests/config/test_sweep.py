@@ -216,7 +216,7 @@ def test_a_command_that_trains_is_accepted(command):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (None, "there is no `command`, and W&B's own is `python PROGRAM --KEY=VALUE...`"),
+        (None, "there is no `command`, and W&B's default is `python PROGRAM --KEY=VALUE...`"),
         ("stablebert train ${args_no_hyphens}", "`command` must be a list and a call of"),
         ([], "`command` must be a call to `stablebert train`"),
         (["python", "train.py", "${args_no_hyphens}"], "`command` must be a call of"),
