@@ -78,4 +78,4 @@ def test_invalid_arguments_are_reported_next_to_the_default_help(capsys):
     assert main(["train", "lr=3", "--help"]) == 0
     streams = capsys.readouterr()
     assert "did you mean optimizer.lr?" in streams.err
-    assert "values of `stablebert train`." in streams.out
+    assert "values that `stablebert train` uses." in streams.out

@@ -217,10 +217,10 @@ def test_a_command_that_trains_is_accepted(command):
     ("command", "message"),
     [
         (None, "there is no `command`, and W&B's default is `python PROGRAM --KEY=VALUE...`"),
-        ("stablebert train ${args_no_hyphens}", "`command` must be a list and a call of"),
+        ("stablebert train ${args_no_hyphens}", "`command` must be a list and a call to"),
         ([], "`command` must be a call to `stablebert train`"),
-        (["python", "train.py", "${args_no_hyphens}"], "`command` must be a call of"),
-        (["stablebert", "config", "${args_no_hyphens}"], "`command` must be a call of"),
+        (["python", "train.py", "${args_no_hyphens}"], "`command` must be a call to"),
+        (["stablebert", "config", "${args_no_hyphens}"], "`command` must be a call to"),
         (COMMAND[:-1], "`command` does not give the parameters to the run; end it with ${args_no"),
         ([*COMMAND, "optimizer.lrr=1e-9"], "unknown key optimizer.lrr; did you mean optimizer.lr"),
         ([*COMMAND, "--seed=1"], "--seed=1: unknown key --seed; did you mean seed?"),
