@@ -1,12 +1,14 @@
 """Tables of a run's test predictions: counts by class, and the rows with the highest loss."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from stablebert.report.render import Entry, Table
 from stablebert.report.show.blocks import DataRow, DataRows
 from stablebert.report.show.rows import (
+    bin_edges,
     bin_scores,
     count_pairs,
     hardest_rows,
@@ -27,9 +29,9 @@ def count_table(run: ShownRun, part: RowPredictions) -> Table:
     title = f"Test rows by label and prediction, with the {run.test_weights} weights"
     if part.logits.shape[1] == 1:
         low, high = score_range(run)
-        predictions = bin_scores(predictions, low, high)
-        names = [f"{i}-{i + 1}" for i in range(low, high)]
-        labels = bin_scores(labels, low, high)
+        edges = bin_edges(low, high)
+        predictions, labels = bin_scores(predictions, edges), bin_scores(labels, edges)
+        names = [f"{start}-{end}" for start, end in pairwise(edges)]
         title += f", in bins (Spearman {spearman(part):.1f})"
     else:
         names = list(class_names(run, part.logits.shape[1]))

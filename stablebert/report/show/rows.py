@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from stablebert.report.statistics.scores import FloatArray
 from stablebert.runs.predictions import RowPredictions
 
+MOST_BINS = 10
+"""Bins of a regression's scores."""
+
 
 def predict(part: RowPredictions) -> FloatArray:
     """Return the class of the largest logit, or the score of a regression.
@@ -56,11 +59,22 @@ def count_pairs(labels: FloatArray, predictions: FloatArray, k: int) -> NDArray[
     return counts
 
 
-def bin_scores(scores: FloatArray, low: int, high: int) -> FloatArray:
-    """Return the unit interval of each score, from 0; scores out of range are in the outer ones.
+def bin_edges(low: int, high: int) -> range:
+    """Return the edges of at most ten bins of equal width, of which the last may end after `high`.
 
     Example:
-        >>> bin_scores(np.array([-0.3, 0.99, 1.0, 5.0]), 0, 5).tolist()
+        >>> list(bin_edges(0, 5)), list(bin_edges(0, 100))[:3]
+        ([0, 1, 2, 3, 4, 5], [0, 10, 20])
+    """
+    width = -(-(high - low) // MOST_BINS)
+    return range(low, high + width, width)
+
+
+def bin_scores(scores: FloatArray, edges: range) -> FloatArray:
+    """Return the bin of each score, from 0; scores out of range are in the outer ones.
+
+    Example:
+        >>> bin_scores(np.array([-0.3, 0.99, 1.0, 5.0]), range(0, 6)).tolist()
         [0.0, 0.0, 1.0, 4.0]
     """
-    return np.clip(np.floor(scores - low), 0, high - low - 1)
+    return np.clip(np.floor((scores - edges[0]) / edges.step), 0, len(edges) - 2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stablebert.report.show.rows import (
+    bin_edges,
     bin_scores,
     count_pairs,
     hardest_rows,
@@ -60,4 +61,17 @@ def test_the_confusion_matrix_counts_labels_by_prediction_and_rows_without_one()
 
 def test_scores_out_of_range_are_counted_in_the_outer_bins():
     scores = np.array([-2, 0, 0.999, 1, 4.2, 5, 9])
-    assert bin_scores(scores, 0, 5).tolist() == [0, 0, 0, 1, 4, 4, 4]
+    assert bin_scores(scores, range(6)).tolist() == [0, 0, 0, 1, 4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "edges"),
+    [
+        (0, 5, [0, 1, 2, 3, 4, 5]),
+        (1, 11, [*range(1, 12)]),
+        (0, 100, [*range(0, 101, 10)]),
+        (0, 11, [0, 2, 4, 6, 8, 10, 12]),
+    ],
+)
+def test_there_are_ten_bins_at_most(low, high, edges):
+    assert list(bin_edges(low, high)) == edges
