@@ -17,6 +17,7 @@ from stablebert.cli.arguments import (
     sweep_parser,
 )
 from stablebert.cli.figures import add_figures_option, write_figures
+from stablebert.cli.own_tasks import tasks_flags
 from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
 from stablebert.config.sweep import read_sweep
@@ -68,7 +69,7 @@ def report(argv: Sequence[str]) -> int:
     if options.full:
         print(render_report(loaded, options.out))
     else:
-        command = shlex.join(["stablebert", "report", *argv])
+        command = shlex.join(["stablebert", "report", *argv, *tasks_flags()])
         advice = Advice(full=f"{command} --full", grid=grid_command(options))
         print(render_terminal(loaded, options.out, width=width, advice=advice))
     if options.figures:

@@ -19,6 +19,7 @@ from stablebert.cli.cluster import (
     print_status,
     submit_workers,
 )
+from stablebert.cli.own_tasks import tasks_flags
 from stablebert.cli.streams import print_errors
 from stablebert.config.own_tasks import describe_splits
 from stablebert.config.recognition import describe_recognitions
@@ -186,7 +187,7 @@ def _live_page(options: argparse.Namespace, sweep: Sweep, argv: Sequence[str]) -
     check_packages()
     path = Path("reports", f"{sweep.name}.html") if options.page == Path() else options.page
     print(f"page: {path}")
-    command = shlex.join(["stablebert", "grid", *argv])
+    command = shlex.join(["stablebert", "grid", *argv, *tasks_flags()])
     folders = committed_folders(options)
 
     def write(is_running: bool) -> None:

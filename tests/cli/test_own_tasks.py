@@ -104,6 +104,17 @@ def test_a_wrong_option_is_refused(capsys, arguments, problem):
     assert re.search(problem, output.err)
 
 
+def test_commands_to_copy_have_the_option(folder, tiny_bert, capsys):
+    write_tasks(folder / "a.yaml")
+    write_reviews(folder / "reviews", {"train": 3, "dev": 3, "test": 3})
+    (folder / "runs").mkdir()
+    overrides = ["task=mine", "scale=mini", "length=3epochs", f"model.name={tiny_bert}"]
+    assert main(["report", "table1", *overrides, "--tasks", "a.yaml"]) == 1
+    output = " ".join(capsys.readouterr())
+    assert re.search("stablebert grid table1 .*--tasks a.yaml", output)
+    assert re.search("stablebert report table1 .*--tasks a.yaml --full", output)
+
+
 def test_problems_of_the_file_are_printed_one_per_line(folder, capsys):
     write_tasks(folder / "stablebert.yaml", samples=0, rule="half")
     status, output = config_of(capsys)
