@@ -78,8 +78,13 @@ class Slurm:
             SlurmError: If SLURM refuses it.
         """
         from submitit import SlurmExecutor
-        from submitit.core.utils import FailedJobError
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
 
+        if "%" in str(self._folder):
+            raise SlurmError(
+                f"paths.runs: SLURM replaces % in the names of logs, {self._folder}; choose a "
+                "folder without it"
+            )
         options = self._options
         executor = SlurmExecutor(self._folder)
         executor.update_parameters(
@@ -94,7 +99,7 @@ class Slurm:
         )
         try:
             return executor.submit(RequeuedWorker(worker)).job_id
-        except FailedJobError as error:
+        except (FailedJobError, FailedSubmissionError) as error:
             raise SlurmError(f"sbatch refused the job: {str(error).strip()}") from error
 
     def states(self, job_ids: Sequence[str]) -> list[JobState]:

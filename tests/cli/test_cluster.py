@@ -4,7 +4,9 @@ import pytest
 
 from stablebert.cli.main import main
 from stablebert.grid import slurm
-from stablebert.grid.cluster import record_job, recorded_jobs
+from stablebert.grid.cluster import ClusterWorker, record_job, recorded_jobs
+from stablebert.grid.slurm import Slurm, SlurmError
+from stablebert.grid.slurm_options import SlurmOptions
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,13 @@ def test_without_the_commands_of_slurm_a_login_node_is_asked_for(monkeypatch, ca
     error = capsys.readouterr().err
     assert "sbatch, srun, squeue not found in PATH" in error
     assert "login node" in error
+
+
+def test_a_folder_that_slurm_would_rename_is_refused(tmp_path):
+    pytest.importorskip("submitit")
+    cluster = Slurm(tmp_path / "50%j", name="tiny", options=SlurmOptions())
+    with pytest.raises(SlurmError, match="SLURM replaces % in the names of logs"):
+        cluster.submit(ClusterWorker(("table1",)))
 
 
 def test_status_without_jobs_needs_no_cluster(monkeypatch, tmp_path, capsys):
