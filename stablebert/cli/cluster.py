@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from stablebert.cli.arguments import grid_command, positive_int
+from stablebert.cli.own_tasks import tasks_flags
 from stablebert.cli.streams import print_errors
 from stablebert.config.sweep import Sweep
 from stablebert.errors import ConfigError
@@ -78,7 +79,7 @@ def submit_workers(
         flags += ["--workers-per-gpu", str(options.workers_per_gpu)]
     if options.prune:
         flags += ["--prune", options.prune]
-    worker = ClusterWorker((options.sweep, *options.overrides, *flags))
+    worker = ClusterWorker((options.sweep, *options.overrides, *flags, *tasks_flags()))
     folder = _jobs_folder(sweep)
     scheduler: Scheduler = Slurm(folder, name=f"stablebert-{sweep.name}", options=slurm)
     for _ in range(count):

@@ -1,8 +1,13 @@
 """The options of `stablebert grid` about jobs of a cluster, without a cluster."""
 
+import argparse
+
 import pytest
 
+from stablebert.cli import cluster
 from stablebert.cli.main import main
+from stablebert.config.own_tasks import TASKS_VARIABLE
+from stablebert.config.sweep import read_sweep
 from stablebert.grid import slurm
 from stablebert.grid.cluster import ClusterWorker, record_job, recorded_jobs
 from stablebert.grid.slurm import Slurm, SlurmError
@@ -50,9 +55,9 @@ def test_without_the_commands_of_slurm_a_login_node_is_asked_for(monkeypatch, ca
 
 def test_a_folder_that_slurm_would_rename_is_refused(tmp_path):
     pytest.importorskip("submitit")
-    cluster = Slurm(tmp_path / "50%j", name="tiny", options=SlurmOptions())
+    scheduler = Slurm(tmp_path / "50%j", name="tiny", options=SlurmOptions())
     with pytest.raises(SlurmError, match="SLURM replaces % in the names of logs"):
-        cluster.submit(ClusterWorker(("table1",)))
+        scheduler.submit(ClusterWorker(("table1",)))
 
 
 def test_status_without_jobs_needs_no_cluster(monkeypatch, tmp_path, capsys):
@@ -74,3 +79,29 @@ def test_jobs_of_several_submissions_are_remembered(tmp_path):
     for job_id in ("12", "13"):
         record_job(tmp_path, job_id)
     assert recorded_jobs(tmp_path) == ["12", "13"]
+
+
+def test_a_job_takes_the_arguments_and_the_tasks_of_the_command(monkeypatch, tmp_path):
+    workers = []
+
+    class Recorder:
+        def __init__(self, folder, *, name, options):
+            folder.mkdir(parents=True)
+
+        def submit(self, worker):
+            workers.append(worker)
+            return str(len(workers))
+
+    monkeypatch.setattr(cluster, "Slurm", Recorder)
+    monkeypatch.setenv(TASKS_VARIABLE, str(tmp_path / "mine.yaml"))
+    monkeypatch.chdir(tmp_path)
+    overrides = ["scale=demo", f"paths.runs={tmp_path}"]
+    options = argparse.Namespace(
+        sweep="table1", overrides=overrides, fresh=True, workers=3, workers_per_gpu=2, prune="0.5/3"
+    )
+    sweep = read_sweep("table1").narrow(overrides)
+    cluster.submit_workers(options, sweep, SlurmOptions(), count=2)
+    flags = ["--fresh", "--workers", "3", "--workers-per-gpu", "2", "--prune", "0.5/3"]
+    arguments = ("table1", *overrides, *flags, "--tasks", "mine.yaml")
+    assert workers == [ClusterWorker(arguments)] * 2
+    assert recorded_jobs(tmp_path / "slurm" / "table1") == ["1", "2"]
