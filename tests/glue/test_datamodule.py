@@ -125,7 +125,9 @@ def test_every_full_task_has_a_named_class():
 
 
 def test_unknown_task_is_reported():
-    with pytest.raises(ValueError, match=r"task='rta' has no entry in conf/glue.yaml, .*; allowed: rte, mrpc"):
+    with pytest.raises(
+        ValueError, match=r"task='rta' has no entry in conf/glue.yaml, .*; allowed: rte, mrpc"
+    ):
         data_module("rta")
 
 
