@@ -95,7 +95,7 @@ def test_a_job_takes_the_arguments_and_the_tasks_of_the_command(monkeypatch, tmp
     monkeypatch.setattr(cluster, "Slurm", Recorder)
     monkeypatch.setenv(TASKS_VARIABLE, str(tmp_path / "mine.yaml"))
     monkeypatch.chdir(tmp_path)
-    overrides = ["scale=demo", f"paths.runs={tmp_path}"]
+    overrides = ["scale=demo", "task=rte", f"paths.runs={tmp_path}"]
     options = argparse.Namespace(
         sweep="table1", overrides=overrides, fresh=True, workers=3, workers_per_gpu=2, prune="0.5/3"
     )
