@@ -60,7 +60,7 @@ PartitionName=low Nodes=ALL Default=YES GraceTime=10 PriorityTier=1 MaxTime=INFI
 PartitionName=high Nodes=ALL PriorityTier=10 MaxTime=INFINITE State=UP
 """
 """`cred_expire` is also the time before a requeued job may start again: two minutes by default."""
-HANG_SECONDS = 300
+HANG_SECONDS = 600
 
 
 def reason_to_skip():

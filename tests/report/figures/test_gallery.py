@@ -11,7 +11,7 @@ from stablebert.report.figures.registry import FIGURES
 
 DOCS = Path(__file__).parents[3] / "docs"
 ENTRY = re.compile(
-    r"^## .*\n\n`(?P<kind>\w+)`: .*\n\n"
+    r"^## .*\n\n`(?P<kind>\w+)`: (?:.+\n)+\n"
     r"    (?P<command>stablebert report .*)\n\n"
     r"!\[.+\]\((?P<file>\S+)\)$",
     re.MULTILINE,
