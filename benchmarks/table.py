@@ -98,7 +98,7 @@ def step_rows(tasks: dict[str, Any]) -> Iterator[str]:
             yield table_row(
                 *(task, name, f"{middle:.1f} ({low:.1f}-{high:.1f})"),
                 format_ratio(mine, seconds) if mine and kind != "ours" else "",
-                *(f"{100 * share:.0f} %" for share in shares),
+                *(f"{100 * share:.0f}%" for share in shares),
                 round(row["peak_memory_bytes"] / 1e6),
             )
 
@@ -134,7 +134,7 @@ def device_rows(tasks: dict[str, Any]) -> Iterator[str]:
         busy = part["busy_seconds_per_step"]
         yield table_row(
             *(task, f"{1000 * step:.1f}", f"{1000 * busy:.1f}"),
-            f"{100 * max(0.0, 1 - busy / step):.0f} %",
+            f"{100 * max(0.0, 1 - busy / step):.0f}%",
             "; ".join(
                 f"{n}: {1 / median(row['seconds_per_step']):.1f}, "
                 f"{row['peak_memory_bytes'] / 1e9:.1f}"

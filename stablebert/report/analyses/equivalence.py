@@ -45,7 +45,7 @@ class _Test:
     def verdict(self) -> str:
         if self.p_holm < ALPHA:
             return "equivalent"
-        return "different" if self.p_zero_holm < ALPHA else "not shown"
+        return "different" if self.p_zero_holm < ALPHA else "inconclusive"
 
 
 def pairs_to_compare(basis: Basis) -> list[Pair]:
@@ -91,7 +91,7 @@ def _analyze(basis: Basis) -> Findings:
     names = {
         "equivalent": f"equivalent within ±{format_margin(margin)} on",
         "different": "significantly different on",
-        "not shown": "inconclusive on",
+        "inconclusive": "inconclusive on",
     }
     contrasts = [
         Contrast(

@@ -70,7 +70,7 @@ def _effect(numbers: Mapping[str, Number], labels: Sequence[str]) -> Effect:
         unit=POINTS,
         p=float_of(numbers["p_different_holm" if verdict == "different" else "p_tost_holm"]),
         as_claimed=is_small and verdict != "different",
-        significant=verdict != "not shown",
+        significant=verdict != "inconclusive",
         text=format_interval(difference, "+"),
     )
 

@@ -25,8 +25,8 @@ def _describe_range(effects: Sequence[Effect]) -> str:
     sign = "+" if effects[0].is_difference else ""
     ends = dict.fromkeys(f"{value:{sign}{digits}}" for value in (min(values), max(values)))
     shown = sum(effect.finding == "as claimed" for effect in effects)
-    unit = effects[0].unit
-    return f"{' to '.join(ends)} {unit}, significantly as claimed on {shown} of {len(effects)}"
+    unit = effects[0].unit if effects[0].unit.startswith("%") else f" {effects[0].unit}"
+    return f"{' to '.join(ends)}{unit}, significantly as claimed on {shown} of {len(effects)}"
 
 
 def effects_table(verdicts: Sequence[Verdict]) -> Table:

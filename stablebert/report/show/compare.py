@@ -99,7 +99,7 @@ def disagreement_facts(a: RowPredictions, b: RowPredictions, weights: str) -> Fa
 
 
 def _share(rows: NDArray[np.bool_]) -> str:
-    return f"{rows.sum()} ({100 * rows.mean():.1f} %)"
+    return f"{rows.sum()} ({100 * rows.mean():.1f}%)"
 
 
 def most_different_rows(

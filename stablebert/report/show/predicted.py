@@ -43,7 +43,7 @@ def count_table(run: ShownRun, part: RowPredictions) -> Table:
         own = counts[i] if has_gaps else counts[i, :-1]
         entries = [Entry(text=str(n)) for n in own]
         total = counts[i].sum()
-        right = f"{100 * counts[i, i] / total:.1f} %" if total else "-"
+        right = f"{100 * counts[i, i] / total:.1f}%" if total else "-"
         rows.append([Entry(text=name), *entries, Entry(text=right)])
     return Table(title=title, head=head, rows=rows, labels=1)
 

@@ -25,7 +25,7 @@ class Equivalence:
 
     margin: float
     difference: Interval
-    """m_b - m_a with its interval of coverage 1 - 2 alpha (90 %). It is inside -margin..margin
+    """m_b - m_a with its interval of coverage 1 - 2 alpha (90%). It is inside -margin..margin
     exactly if both tests reject."""
     p_lower: float
     """One-sided p-value against a true difference of -margin or less."""

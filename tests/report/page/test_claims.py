@@ -14,7 +14,7 @@ REPORT = make_report("bias_correction", SCORES, failed=FAILED)
 @pytest.mark.parametrize(
     ("key", "sizes"),
     [
-        pytest.param("C2", "50.0 % of the runs", id="a share"),
+        pytest.param("C2", "50.0% of the runs", id="a share"),
         pytest.param("C1", "+0 points", id="a difference"),
     ],
 )

@@ -92,19 +92,19 @@ B = make_part([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], labels=[0, 0, 0, 1, 1])
 def test_rows_on_which_two_runs_disagree_are_counted():
     assert disagreement_facts(A, B, "the best weights").texts == {
         "test rows": "5, with the best weights",
-        "different predictions": "2 (40.0 %)",
-        "only A is right": "1 (20.0 %)",
-        "only B is right": "1 (20.0 %)",
-        "both are right": "2 (40.0 %)",
-        "both are wrong": "1 (20.0 %)",
+        "different predictions": "2 (40.0%)",
+        "only A is right": "1 (20.0%)",
+        "only B is right": "1 (20.0%)",
+        "both are right": "2 (40.0%)",
+        "both are wrong": "1 (20.0%)",
     }
 
 
 def test_two_rows_without_a_number_are_equal_and_wrong():
     nan = make_part([[np.nan, 0]] * 5, labels=[0, 0, 0, 1, 1])
     texts = disagreement_facts(nan, nan, "the best weights").texts
-    assert texts["different predictions"] == "0 (0.0 %)"
-    assert texts["both are wrong"] == "5 (100.0 %)"
+    assert texts["different predictions"] == "0 (0.0%)"
+    assert texts["both are wrong"] == "5 (100.0%)"
 
 
 def test_scores_of_a_regression_are_compared_by_their_distance():
@@ -112,7 +112,7 @@ def test_scores_of_a_regression_are_compared_by_their_distance():
     b = make_part([[1.25], [3.0]], labels=[1, 2])
     texts = disagreement_facts(a, b, "the best weights").texts
     assert texts["mean distance of predictions"] == "0.62"
-    assert texts["predictions more than 0.5 apart"] == "1 (50.0 %)"
+    assert texts["predictions more than 0.5 apart"] == "1 (50.0%)"
 
 
 def test_the_rows_whose_losses_differ_most_come_first():

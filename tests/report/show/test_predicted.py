@@ -33,8 +33,8 @@ def test_the_confusion_matrix_has_labels_in_rows_and_predictions_in_columns():
     table = count_table(run, run.test)
     assert table.head == ["label", "entailment", "not_entailment", "right"]
     assert texts_of(table) == [
-        ["entailment", "2", "1", "66.7 %"],
-        ["not_entailment", "0", "2", "100.0 %"],
+        ["entailment", "2", "1", "66.7%"],
+        ["not_entailment", "0", "2", "100.0%"],
     ]
     assert table.title.endswith("with the best weights")
 
@@ -48,7 +48,7 @@ def test_rows_without_a_number_have_a_column_of_their_own():
     run = shown(logits=[[np.nan, 0], *LOGITS[1:]])
     table = count_table(run, run.test)
     assert table.head[-2:] == ["no number", "right"]
-    assert texts_of(table)[0] == ["entailment", "1", "1", "1", "33.3 %"]
+    assert texts_of(table)[0] == ["entailment", "1", "1", "1", "33.3%"]
 
 
 def test_a_class_without_rows_has_no_share():
