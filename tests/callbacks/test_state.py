@@ -208,7 +208,7 @@ def test_weight_change_reports_a_checkpoint_without_a_start(tiny_bert, whole_fit
     folder, settings, _, _, _ = whole_fits("TrainPart")
     path = folder / "step=4.ckpt"
     fit(Seeded(tiny_bert, RESUMED), WeightChangeMonitor(), ckpt_path=path, **settings)
-    assert f"WeightChangeMonitor: {path} has no weights of the start" in caplog.text
+    assert f"WeightChangeMonitor: {path} has no weights from the start" in caplog.text
 
 
 def test_a_validation_that_a_checkpoint_precedes_is_reported(tiny_bert, tmp_path, caplog):

@@ -74,8 +74,8 @@ def test_runs_tested_on_other_rows_are_named_and_left_out(part):
     stacked = stack(lambda runs: runs.__setitem__(2, {"test_at_best": part}))
     assert stacked.positions.tolist() == [0, 1, 3, 4]
     assert stacked.problems == (
-        f"RTE standard 3epochs ({CELL.config_id}): seeds 2: tested on other rows than the first "
-        "run; their predictions are left out",
+        f"RTE standard 3epochs ({CELL.config_id}): seeds 2: tested on different rows than the "
+        "first run; their predictions are left out",
     )
 
 

@@ -136,7 +136,7 @@ def test_the_cache_is_below_the_user_s_cache_by_default(monkeypatch):
 
 def test_muon_is_refused_with_an_older_torch(monkeypatch):
     monkeypatch.setattr(locating, "version", lambda package: "2.8.1+cpu")
-    with pytest.raises(ActionableError, match=r"muon needs torch 2\.9 or newer, .* 2\.8\.1"):
+    with pytest.raises(ActionableError, match=r"muon needs torch 2\.9 or newer; .* 2\.8\.1"):
         locate_demo("method=muon")
 
 
