@@ -47,7 +47,7 @@ def test_a_run_is_shown_with_its_scores_curves_and_predictions(run, capsys):
         "test accuracy        70.0 with the best weights, 70.0 with the last",
         "chance               52.5 on test, 52.9 on validation (majority class)",
         "validation score x 100  ⠒ run  ▀ chance",
-        "not_entailment           1               1  50.0 %",
+        "not_entailment           1               1  50.0%",
         "  row 2, loss 2.13, label entailment, predicted not_entailment",
         "no texts: data.source='/absent' is not a folder",
     ):
@@ -59,7 +59,7 @@ def test_two_runs_are_compared(run, tmp_path, capsys):
     assert main(["show", str(run.folder), str(other.folder)]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "seed_init 1 2" in lines
-    assert "different predictions 0 (0.0 %)" in lines
+    assert "different predictions 0 (0.0%)" in lines
     assert "validation score x 100 ⠒ A ▀ B" in lines
 
 
