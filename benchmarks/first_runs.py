@@ -3,18 +3,13 @@
 Neither the data nor the model is needed: the records identify both.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.demo import markdown_table, search_rows
-from stablebert.config.sweep import read_sweep
+from benchmarks.results import complete_cells, print_table
 from stablebert.report.cells import task_title
-from stablebert.report.expected import expected_cells
-from stablebert.report.join import CellResult, join_records
-from stablebert.runs.identities import Identities
-from stablebert.runs.record import parse_record
 from stablebert.signals import run_script
 
 TASKS = ("cola_1k", "sst2_1k")
@@ -46,7 +41,7 @@ def search_table(folder: Path) -> str:
     for methods, override in SEARCHES.items():
         overrides = [f"task={','.join(TASKS)}", "seed=100", "trainer.evaluations=1"]
         overrides += [f"method={methods}", override]
-        cells = select_cells(folder / "method_rates.jsonl", "bias_correction", *overrides)
+        cells = complete_cells((folder / "method_rates.jsonl",), "bias_correction", *overrides)
         rows += search_rows(cells, key=override.partition("=")[0])
     titles = (task_title(task, "mini") for task in TASKS)
     return markdown_table(["method", "setting", *titles, "mean", "failed", "at chance"], rows)
@@ -59,25 +54,10 @@ def methods_table(folder: Path) -> str:
     for method in METHODS:
         own = [*overrides, f"method={method}"]
         own += ["intermediate.task=sst2_1k"] if method == "intermediate" else []
-        (result,) = select_cells(folder / "methods.jsonl", "table2", *own)
+        (result,) = complete_cells((folder / "methods.jsonl",), "table2", *own)
         (record,) = result.records
         rows.append([method, f"{result.val[0]:.1f}", f"{result.test[0]:.1f}", str(record.steps)])
     return markdown_table(["method", "val", "test", "steps"], rows)
-
-
-def select_cells(file: Path, sweep: str, *overrides: str) -> list[CellResult]:
-    """Return the cells of a narrowed sweep with the runs of a file.
-
-    Raises:
-        SystemExit: If a run is missing.
-    """
-    records = [parse_record(line) for line in file.read_text("utf-8").splitlines()]
-    fixed = ("scale=mini", "data.source=GLUE", "model.name=MINILM")
-    cells = expected_cells(read_sweep(sweep).narrow([*fixed, *overrides]), Identities(records))
-    results = join_records(cells, records).results
-    if missing := [result.cell.method for result in results if not result.is_complete]:
-        raise SystemExit(f"{sweep} {' '.join(overrides)}: runs missing in {file}: {missing}")
-    return results
 
 
 TABLES: Mapping[str, Callable[[Path], str]] = {"search": search_table, "methods": methods_table}
@@ -86,20 +66,13 @@ TABLES: Mapping[str, Callable[[Path], str]] = {"search": search_table, "methods"
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and print a table."""
-    parser = argparse.ArgumentParser(
+    print_table(
+        TABLES,
+        argv,
         prog="python -m benchmarks.first_runs",
         description="Print the search of docs/first-runs.md or the first runs of docs/methods.md.",
+        runs=Path("results/mini"),
     )
-    parser.add_argument("table", choices=TABLES)
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("results/mini"),
-        metavar="FOLDER",
-        help="folder with method_rates.jsonl and methods.jsonl (default: results/mini)",
-    )
-    args = parser.parse_args(argv)
-    print(TABLES[args.table](args.runs))
 
 
 if __name__ == "__main__":

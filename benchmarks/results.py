@@ -243,19 +243,33 @@ def select_cells(
     Raises:
         SystemExit: If a run is missing.
     """
-    records, identities = load_records(folder)
-    fixed = ("scale=mini", "data.source=GLUE", "model.name=DISTILBERT", f"task={','.join(tasks)}")
+    files = tuple(folder / "mini" / f"{name}.jsonl" for name in FILES)
+    return complete_cells(files, sweep, f"task={','.join(tasks)}", *overrides)
+
+
+def complete_cells(files: tuple[Path, ...], sweep: str, *overrides: str) -> list[CellResult]:
+    """Return cells of a narrowed sweep at the mini scale with the runs of some files.
+
+    Args:
+        files: Records, which identify one model and one data set per task.
+        sweep: Name of the sweep.
+        overrides: Arguments that narrow it.
+
+    Raises:
+        SystemExit: If a run is missing.
+    """
+    records, identities = load_records(files)
+    fixed = ("scale=mini", "data.source=GLUE", "model.name=MODEL")
     cells = expected_cells(read_sweep(sweep).narrow([*fixed, *overrides]), identities)
     results = join_records(cells, records).results
-    if missing := [result.cell.task for result in results if not result.is_complete]:
-        raise SystemExit(f"{sweep} {' '.join(overrides)}: runs missing in {folder}: {missing}")
+    if missing := [f"{x.cell.task} {x.cell.method}" for x in results if not x.is_complete]:
+        raise SystemExit(f"{sweep} {' '.join(overrides)}: runs missing in {files}: {missing}")
     return results
 
 
 @cache
-def load_records(folder: Path) -> tuple[list[RunRecord], Identities]:
-    """Return the records of this page alone, which identify one model and one data set per task."""
-    files = [folder / "mini" / f"{name}.jsonl" for name in FILES]
+def load_records(files: tuple[Path, ...]) -> tuple[list[RunRecord], Identities]:
+    """Return the records of some files, and what they identify."""
     lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
     records = [parse_record(line) for line in lines]
     return records, Identities(records)
@@ -315,21 +329,40 @@ def titles(tasks: Iterable[str]) -> list[str]:
     return [task_title(task, "mini") for task in tasks]
 
 
+def print_table(
+    tables: Mapping[str, Callable[[Path], str]],
+    argv: Sequence[str] | None,
+    *,
+    prog: str,
+    description: str,
+    runs: Path,
+) -> None:
+    """Parse a command line that names a table, and print the table.
+
+    Args:
+        tables: Functions from a folder of records to a table, by name.
+        argv: Arguments; None for those of the process.
+        prog: Name of the program.
+        description: Purpose of the program.
+        runs: Default folder of the records.
+    """
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.add_argument("table", choices=tables)
+    text = f"folder of the records (default: {runs})"
+    parser.add_argument("--runs", type=Path, default=runs, metavar="FOLDER", help=text)
+    args = parser.parse_args(argv)
+    print(tables[args.table](args.runs))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and print a part of the page."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.results", description="Print the tables of docs/results.md."
+    print_table(
+        TABLES,
+        argv,
+        prog="python -m benchmarks.results",
+        description="Print the tables of docs/results.md.",
+        runs=Path("results"),
     )
-    parser.add_argument("part", choices=TABLES, help="part of the page")
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("results"),
-        metavar="FOLDER",
-        help="folder with mini/*.jsonl (default: results)",
-    )
-    args = parser.parse_args(argv)
-    print(TABLES[args.part](args.runs))
 
 
 if __name__ == "__main__":

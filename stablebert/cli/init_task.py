@@ -40,7 +40,7 @@ def init_task(argv: Sequence[str]) -> int:
     text = guess.to_yaml(name)
     out.write_text(text, encoding="utf-8")
     try:
-        read_tasks(out, taken=[task for task in TASKS if not TASKS[task].own])
+        read_tasks(out, taken=TASKS.glue)
     except ConfigError:
         out.unlink()
         raise

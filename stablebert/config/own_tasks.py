@@ -39,8 +39,7 @@ def load_own_tasks(file: Path | None) -> None:
     Raises:
         ConfigError: If anything is wrong with the file; it holds every problem.
     """
-    glue = [name for name, task in TASKS.items() if not task.own]
-    use_tasks(read_tasks(file, taken=glue) if file else [])
+    use_tasks(read_tasks(file, taken=TASKS.glue) if file else [])
 
 
 def describe_splits(configs: Iterable[RunConfig]) -> list[str]:

@@ -49,6 +49,11 @@ class Tasks(dict[str, Task]):
         )
 
     @property
+    def glue(self) -> list[str]:
+        """Names of the tasks of the paper, which no other task may take."""
+        return [name for name, task in self.items() if not task.own]
+
+    @property
     def own(self) -> list[Task]:
         """The user's tasks, without their few-sample versions."""
         return [task for task in self.values() if task.own and not task.few_sample]

@@ -42,6 +42,24 @@ def table1(seeds=(0, 1, 2), task="cola_1k", **changes):
     return records
 
 
+TABLE_7_MODELS = ("xlnet/xlnet-large-cased", "facebook/bart-large")
+
+
+def table7():
+    """Records of two models of Table 7."""
+    return [
+        record
+        for i, name in enumerate(TABLE_7_MODELS)
+        for record in config_records(
+            "scale=paper",
+            "task=rte",
+            f"model.name={name}",
+            model=f"sha256:{i}" * 3,
+            model_address=f"{name}@c0ffee",
+        )
+    ]
+
+
 def test_a_small_complete_grid_is_complete(read):
     (collection,) = read(*table1())
     assert counts(collection.reports["table1"]) == [
@@ -115,22 +133,10 @@ def test_the_depths_of_reinit_are_next_to_standard(read):
 
 
 def test_table_7_has_the_models_that_it_names(read):
-    names = ("xlnet/xlnet-large-cased", "facebook/bart-large")
-    records = [
-        record
-        for i, name in enumerate(names)
-        for record in config_records(
-            "scale=paper",
-            "task=rte",
-            f"model.name={name}",
-            model=f"sha256:{i}" * 3,
-            model_address=f"{name}@c0ffee",
-        )
-    ]
-    collections = read(*records)
+    collections = read(*table7())
     reports = [x.reports["table7"] for x in collections if "table7" in x.reports]
     models = [[cell.params["model.name"] for cell in report.basis.cells] for report in reports]
-    assert models == [sorted(names)]
+    assert models == [sorted(TABLE_7_MODELS)]
 
 
 def test_each_model_has_a_collection(read):
@@ -255,19 +261,7 @@ def test_the_command_of_an_absent_item_trains_the_model_of_the_collection(read):
 
 
 def test_table_7_is_absent_from_no_collection_if_there_are_runs(read):
-    names = ("xlnet/xlnet-large-cased", "facebook/bart-large")
-    records = [
-        record
-        for i, name in enumerate(names)
-        for record in config_records(
-            "scale=paper",
-            "task=rte",
-            f"model.name={name}",
-            model=f"sha256:{i}" * 3,
-            model_address=f"{name}@c0ffee",
-        )
-    ]
-    absent = [{x.item.name for x in collection.absent} for collection in read(*records)]
+    absent = [{x.item.name for x in collection.absent} for collection in read(*table7())]
     assert [names & {"table6", "table7"} for names in absent] == [set(), set()]
 
 
