@@ -16,6 +16,7 @@ os.environ["STABLEBERT_END_WITH_PARENT"] = "1"
 import pytest
 
 from stablebert.signals import STOP_SIGNALS
+from tests.helpers.installed import install
 from tests.helpers.tiny import SHAPES, write_tiny_bert, write_tiny_task
 
 # nohup, and a script's background, hand on that signals are ignored; tests send them to commands.
@@ -88,11 +89,28 @@ def shared():
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    """Folder with the unpacked wheel."""
+def wheel_file(tmp_path_factory):
+    """The wheel; building it needs a network."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     subprocess.run([*pip, "--wheel-dir", folder, ROOT], check=True)
-    (archive,) = folder.glob("stablebert-*.whl")
-    zipfile.ZipFile(archive).extractall(folder / "unpacked")
-    return folder / "unpacked"
+    (file,) = folder.glob("stablebert-*.whl")
+    return file
+
+
+@pytest.fixture(scope="session")
+def wheel(wheel_file):
+    """Folder with the unpacked wheel."""
+    folder = wheel_file.parent / "unpacked"
+    zipfile.ZipFile(wheel_file).extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="session", params=["copied", pytest.param("wheel", marks=pytest.mark.stress)])
+def installed(tmp_path_factory, request):
+    """The command `stablebert` of an environment that has the package, but not the repository.
+
+    The package is copied as the wheel would have it, or installed from the wheel.
+    """
+    wheel = request.getfixturevalue("wheel_file") if request.param == "wheel" else None
+    return install(tmp_path_factory.mktemp("environment"), wheel)

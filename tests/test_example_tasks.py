@@ -1,11 +1,9 @@
 """The tasks of `examples/tasks/`: their script, their rows, and runs from an empty folder."""
 
-import os
 import re
 import runpy
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -42,16 +40,15 @@ def test_all_rows_are_valid(name, sizes):
 
 
 @pytest.mark.slow
-def test_both_tasks_and_a_few_sample_version_become_a_table(tiny_bert, tmp_path):
+def test_both_tasks_and_a_few_sample_version_become_a_table(installed, tiny_bert, tmp_path):
     shutil.copytree(EXAMPLES, tmp_path / "here")
     names = ["task=tickets,dishes,dishes_1k", "method=standard", "length=3epochs", "seed=0"]
     tiny = [f"model.name={tiny_bert}", "paths.cache=cache", "trainer.max_steps=2"]
     tiny += ["trainer.accelerator=cpu", "scale=mini"]
     for command in ("grid", "report"):
         output = subprocess.run(
-            [sys.executable, "-m", "stablebert", command, "table1", *names, *tiny],
+            [*installed, command, "table1", *names, *tiny],
             cwd=tmp_path / "here",
-            env=os.environ | {"PYTHONPATH": str(EXAMPLES.parents[1])},
             check=True,
             capture_output=True,
             text=True,

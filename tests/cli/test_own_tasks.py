@@ -6,7 +6,6 @@ import random
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -205,34 +204,25 @@ def test_a_name_that_is_not_allowed_leaves_no_file(folder, capsys):
 # ---------------------------------------------------------------- the documentation
 
 
-@pytest.fixture(
-    scope="module", params=["checkout", pytest.param("wheel", marks=pytest.mark.stress)]
-)
-def tutorial(tmp_path_factory, tiny_bert, request):
-    """The folder in which all commands of the tutorial ran, with a tiny model, and their output.
-
-    They have the package from the checkout, or only from the wheel.
-    """
-    is_wheel = request.param == "wheel"
-    package = request.getfixturevalue("wheel") if is_wheel else PAGE.parents[1]
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory, tiny_bert, installed):
+    """The folder in which all commands of the tutorial ran, with a tiny model, and their output."""
     folder = tmp_path_factory.mktemp("tutorial")
+    code = "import stablebert; print(stablebert.__file__)"
+    place = subprocess.check_output([*installed[:2], "-c", code], cwd=folder, text=True)
+    assert Path(place).is_relative_to(Path(installed[0]).parents[1])
     write_reviews(folder / "reviews", {"train": 48, "dev": 30, "test": 30})
     text = PAGE.read_text(encoding="utf-8")
     tiny = [f"model.name={tiny_bert}", "paths.cache=cache", "trainer.max_steps=2"]
     tiny += ["trainer.accelerator=cpu", "trainer.threads=1"]
     measures = re.search(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
     (folder / "measures.py").write_text(measures, encoding="utf-8")
-    environment = os.environ | {"PYTHONPATH": str(package)}
     output = {}
     for line in re.findall(r"^    stablebert (.*)$", text, re.MULTILINE):
         name, *arguments = shlex.split(line)
         arguments += tiny if name != "init-task" else []
         result = subprocess.run(
-            [sys.executable, "-m", "stablebert", name, *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
+            [*installed, name, *arguments], cwd=folder, capture_output=True, text=True
         )
         output[name] = result.stdout + result.stderr
         assert result.returncode == 0, output[name]
@@ -255,6 +245,13 @@ def test_the_tutorial_ends_with_a_table_of_two_methods(tutorial):
     _, output = tutorial
     assert re.search(r"method +length +mine\n-+\nstandard  3epochs .*±", output["report"])
     assert re.search(r"\nreinit +3epochs .*±", output["report"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["md", "csv", "tex"])
+def test_the_table_is_written_as(tutorial, suffix):
+    text = (tutorial[0] / f"reports/table1.{suffix}").read_text(encoding="utf-8")
+    assert all(method in text for method in ("standard", "reinit"))
 
 
 @pytest.mark.slow
