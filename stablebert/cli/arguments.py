@@ -2,11 +2,11 @@
 
 import argparse
 import re
-import shlex
 from pathlib import Path
 
 from stablebert.cli.commands import COMMANDS
-from stablebert.cli.own_tasks import TASKS_OPTION, tasks_flags
+from stablebert.cli.own_tasks import TASKS_OPTION
+from stablebert.config.own_tasks import command_line
 from stablebert.config.sweep import shipped_sweeps
 from stablebert.yaml_files import CONF
 
@@ -56,8 +56,7 @@ def committed_folders(options: argparse.Namespace) -> list[Path]:
 def grid_command(options: argparse.Namespace) -> str:
     """Return the command that trains the missing runs of a sweep, to copy from a message."""
     flags = ["--fresh"] if options.fresh else []
-    arguments = [options.sweep, *options.overrides, *flags, *tasks_flags()]
-    return shlex.join(["stablebert", "grid", *arguments])
+    return command_line("grid", options.sweep, *options.overrides, *flags)
 
 
 def positive_int(text: str) -> int:

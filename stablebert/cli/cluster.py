@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from stablebert.cli.arguments import grid_command, positive_int
-from stablebert.cli.own_tasks import tasks_flags
 from stablebert.cli.streams import print_errors
+from stablebert.config.own_tasks import tasks_flags
 from stablebert.config.sweep import Sweep
 from stablebert.errors import ConfigError
 from stablebert.grid.clock import Clock

@@ -1,7 +1,6 @@
 """`stablebert report all` and `stablebert report list`: every figure and table of the paper."""
 
 import os
-import shlex
 import signal
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from stablebert.cli.arguments import committed_folders
 from stablebert.cli.streams import print_errors
-from stablebert.config.own_tasks import use_tasks
+from stablebert.config.own_tasks import command_line, use_tasks
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep, read_sweep
 from stablebert.grid.clock import Clock
@@ -62,7 +61,7 @@ def report_all(options: Namespace, request: Request, *, width: int) -> int:
     check_packages()
     flags = ["--fresh"] if options.fresh else []
     flags += ["--margin", str(options.margin)] if options.margin else []
-    command = shlex.join(["stablebert", "report", "all", *options.overrides, *flags])
+    command = command_line("report", "all", *options.overrides, *flags)
     with _figure_workers() as pool:
         formats = options.figures or DEFAULT_FORMATS
         jobs = [job for x in collections for job in _draw(x, options.out / x.name, formats, pool)]
@@ -189,7 +188,9 @@ def _progress_of(
     item: Item, group: ModelRecords, overrides: Sequence[str], clock: Clock
 ) -> _Progress:
     if not item.sweep:
-        return _Progress(item=item, command="stablebert report all", total=0, done=0, time="-")
+        return _Progress(
+            item=item, command=command_line("report", "all"), total=0, done=0, time="-"
+        )
     keys = {text.partition("=")[0] for text in overrides}
     own = overrides_at(group.scale, item.sweep, item.overrides)
     own = [text for text in own if text.partition("=")[0] not in keys]
@@ -202,7 +203,7 @@ def _progress_of(
     missing = [run for run in runs if run.key not in finished]
     return _Progress(
         item=item,
-        command=shlex.join(["stablebert", "grid", item.sweep, *own, *overrides]),
+        command=command_line("grid", item.sweep, *own, *overrides),
         total=len(runs),
         done=len(runs) - len(missing),
         time=clock.remaining(missing, min(usable_cores(), CPU_WORKERS)) if missing else "-",

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,14 +47,11 @@ def init_task(argv: Sequence[str]) -> int:
         raise
     print(f"\n{escape_controls(text, keep=chr(10))}")
     print(f"{out}: correct the guesses, then check the rows with")
-    print(f"    stablebert doctor task={name} scale=mini" + _tasks_option(out))
+    option = [] if out == Path(DEFAULT_FILE) else ["--tasks", str(out)]
+    print(f"    {shlex.join(['stablebert', 'doctor', f'task={name}', 'scale=mini', *option])}")
     return 0
 
 
 def _name_of(folder: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder.resolve().name).strip("_-")
     return name if name[:1].isalpha() else f"task_{name}".strip("_")
-
-
-def _tasks_option(out: Path) -> str:
-    return "" if out == Path(DEFAULT_FILE) else f" --tasks {out}"

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from stablebert.config.own_tasks import (
     DEFAULT_FILE,
@@ -16,13 +15,6 @@ from stablebert.errors import ConfigError
 TASKS_OPTION = (
     f"--tasks FILE defines tasks of your own (default: ${TASKS_VARIABLE}, or ./{DEFAULT_FILE})"
 )
-
-
-def tasks_flags() -> list[str]:
-    """Return the option that a printed command needs to know the same tasks."""
-    file = os.environ.get(TASKS_VARIABLE)
-    is_default = not file or Path(file) == Path(DEFAULT_FILE).absolute()
-    return [] if is_default else ["--tasks", os.path.relpath(str(file))]
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Commands on records: `report`, `select` and `collect`."""
 
 import re
-import shlex
 import shutil
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ from stablebert.cli.arguments import (
     sweep_parser,
 )
 from stablebert.cli.figures import add_figures_option, write_figures
-from stablebert.cli.own_tasks import tasks_flags
 from stablebert.cli.streams import print_errors
 from stablebert.config.compose import compose
+from stablebert.config.own_tasks import command_line
 from stablebert.config.sweep import read_sweep
 from stablebert.filesystem import expand_path
 from stablebert.report.analyses.base import Request
@@ -69,7 +68,7 @@ def report(argv: Sequence[str]) -> int:
     if options.full:
         print(render_report(loaded, options.out))
     else:
-        command = shlex.join(["stablebert", "report", *argv, *tasks_flags()])
+        command = command_line("report", *argv)
         advice = Advice(full=f"{command} --full", grid=grid_command(options))
         print(render_terminal(loaded, options.out, width=width, advice=advice))
     if options.figures:

@@ -1,6 +1,5 @@
 """The command `soup`: the mean weights of the runs of each cell, scored."""
 
-import shlex
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from stablebert.cli.arguments import sweep_parser
 from stablebert.cli.streams import print_errors
+from stablebert.config.own_tasks import command_line
 from stablebert.config.recognition import describe_recognitions
 from stablebert.config.sweep import read_sweep
 from stablebert.report.analyses.base import Basis, Request
@@ -35,7 +35,7 @@ def soup(argv: Sequence[str]) -> int:
     print_errors([*describe_recognitions(configs), *basis.notes])
     rows = analyze_cells(join_records(basis.cells, basis.records).results, mark_by="test")
     others = [text for text in options.overrides if not text.startswith("trainer.keep_weights=")]
-    command = ["stablebert", "grid", options.sweep, *others, "trainer.keep_weights=true"]
+    command = command_line("grid", options.sweep, *others, "trainer.keep_weights=true")
     cells: dict[Path, dict[Path, LocatedRun]] = {}
     for run in map(locate, configs):
         cells.setdefault(run.folder.parent, {})[run.folder] = run
@@ -68,7 +68,7 @@ class _Cell:
         """Name in progress lines and messages."""
         return self.runs[0].name.removesuffix(f" {self.runs[0].folder.name}")
 
-    def records(self, command: Sequence[str]) -> list[RunRecord]:
+    def records(self, command: str) -> list[RunRecord]:
         """Return the records of all runs.
 
         Args:
@@ -87,7 +87,7 @@ class _Cell:
         if lacking:
             raise RecordError(
                 f"{self.name}: no {WEIGHTS} of seeds {format_seeds(lacking)} in "
-                f"{self.file.parent}; `{shlex.join(command)}` trains these runs, also finished "
+                f"{self.file.parent}; `{command}` trains these runs, also finished "
                 "ones, and keeps their weights"
             )
         return [record for record in records if record]
@@ -102,7 +102,7 @@ class _Cell:
         return soup is not None and soup.inputs == inputs_of(records)
 
 
-def _make_soups(cells: Sequence[_Cell], command: Sequence[str]) -> list[str]:
+def _make_soups(cells: Sequence[_Cell], command: str) -> list[str]:
     """Make the soups that are missing, and return why others cannot be made."""
     problems: list[str] = []
     jobs: list[tuple[_Cell, list[RunRecord]]] = []

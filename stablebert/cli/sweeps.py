@@ -1,7 +1,6 @@
 """Commands on a sweep: `grid` and `prefetch`."""
 
 import argparse
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -19,9 +18,8 @@ from stablebert.cli.cluster import (
     print_status,
     submit_workers,
 )
-from stablebert.cli.own_tasks import tasks_flags
 from stablebert.cli.streams import print_errors
-from stablebert.config.own_tasks import describe_splits
+from stablebert.config.own_tasks import command_line, describe_splits
 from stablebert.config.recognition import describe_recognitions
 from stablebert.config.schema import RunConfig
 from stablebert.config.sweep import Sweep, read_sweep
@@ -187,7 +185,7 @@ def _live_page(options: argparse.Namespace, sweep: Sweep, argv: Sequence[str]) -
     check_packages()
     path = Path("reports", f"{sweep.name}.html") if options.page == Path() else options.page
     print(f"page: {path}")
-    command = shlex.join(["stablebert", "grid", *argv, *tasks_flags()])
+    command = command_line("grid", *argv)
     folders = committed_folders(options)
 
     def write(is_running: bool) -> None:

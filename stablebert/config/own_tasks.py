@@ -1,6 +1,7 @@
 """The user's own tasks: finding their file, and making them known to this process."""
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -31,6 +32,18 @@ def find_tasks_file(option: str | None) -> Path | None:
     if not Path(text).is_file():
         raise ConfigError([f"{name}={text}: there is no such file; expected a YAML file of tasks"])
     return Path(text).absolute()
+
+
+def command_line(*arguments: str) -> str:
+    """Return a command of this program to copy, with the tasks file that the user named."""
+    return shlex.join(["stablebert", *arguments, *tasks_flags()])
+
+
+def tasks_flags() -> list[str]:
+    """Return the option that another command needs to know the same tasks."""
+    file = os.environ.get(TASKS_VARIABLE)
+    is_default = not file or Path(file) == Path(DEFAULT_FILE).absolute()
+    return [] if is_default else ["--tasks", os.path.relpath(str(file))]
 
 
 def load_own_tasks(file: Path | None) -> None:

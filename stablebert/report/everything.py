@@ -4,13 +4,13 @@ They cover what has been run: cells with runs, and the seeds that these share. N
 network is needed.
 """
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from stablebert.config.compose import compose
+from stablebert.config.own_tasks import command_line
 from stablebert.config.sweep import Sweep, read_sweep
 from stablebert.config.values import (
     choices_of,
@@ -361,4 +361,4 @@ def _grid_command(item: Item, group: ModelRecords) -> str:
     """Return the command that trains the runs of an item's whole sweep, with the same model."""
     model = () if MODEL in read_sweep(item.sweep).parameters else group.overrides
     overrides = [*overrides_at(group.scale, item.sweep), *model]
-    return shlex.join(["stablebert", "grid", item.sweep, *overrides])
+    return command_line("grid", item.sweep, *overrides)

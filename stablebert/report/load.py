@@ -1,10 +1,10 @@
 """A sweep's report from the records in its folders."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from stablebert.config.own_tasks import command_line
 from stablebert.config.sweep import Sweep, shipped_sweeps
 from stablebert.report.analyses.base import Request
 from stablebert.report.expected import (
@@ -56,7 +56,7 @@ def _read_basis(sweep: Sweep, extra_folders: Sequence[Path]) -> SweepRecords:
     try:
         return expect_cells(sweep, records, problems)
     except AmbiguousModelError as error:
-        command = f"stablebert report all scale={','.join(_scales(sweep))}"
+        command = command_line("report", "all", f"scale={','.join(_scales(sweep))}")
         raise ContentError(
             f"{error}\n`{command}` reports on the runs of each model; or give model.name."
         ) from error
@@ -81,6 +81,7 @@ def _check_scales(sweep: Sweep, records: Iterable[RunRecord], places: Iterable[P
     for scale, count in counts.most_common():
         shipped = sweep.name in shipped_sweeps()
         overrides = overrides_at(scale, sweep.name) if shipped else [f"scale={scale}"]
-        command = shlex.join(["stablebert", "report", sweep.name, *overrides])
+        command = command_line("report", sweep.name, *overrides)
         lines.append(f"{count_of(count, 'record')} of scale {scale}: `{command}`")
-    raise ReportError("\n".join([*lines, "Or report on everything: `stablebert report all`"]))
+    lines.append(f"Or report on everything: `{command_line('report', 'all')}`")
+    raise ReportError("\n".join(lines))

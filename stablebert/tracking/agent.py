@@ -4,7 +4,6 @@
 """
 
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stablebert.config.own_tasks import command_line
 from stablebert.config.schema import KEYS
 from stablebert.config.sweep_command import ARGUMENTS, TRAIN_COMMAND
 from stablebert.machine import usable_cores
@@ -162,6 +162,6 @@ def _report_failures(path: str, earlier: set[str], statuses: Sequence[int]) -> b
     for line in failures:
         print(escape_controls(line), file=sys.stderr)
     if failures:
-        command = shlex.join(["stablebert", "grid", sweep.name, "--missing-of", path])
+        command = command_line("grid", sweep.name, "--missing-of", path)
         print(escape_controls(f"rerun: {command}"), file=sys.stderr)
     return bool(failed_agents or failures or not states)

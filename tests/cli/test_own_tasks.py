@@ -114,6 +114,27 @@ def test_commands_to_copy_have_the_option(folder, tiny_bert, capsys):
     assert re.search("stablebert report table1 .*--tasks a.yaml --full", output)
 
 
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_the_command_that_trains_a_missing_run_has_the_option(
+    folder, tiny_bert, capsys, monkeypatch, way
+):
+    write_tasks(folder / "a.yaml")
+    write_reviews(folder / "reviews", {"train": 3, "dev": 3, "test": 3})
+    (folder / "runs").mkdir()
+    option = ["--tasks", "a.yaml"] if way == "option" else []
+    monkeypatch.setenv(TASKS_VARIABLE, "" if option else "a.yaml")
+    assert main(["show", "task=mine", "scale=mini", f"model.name={tiny_bert}", *option]) == 1
+    assert re.search("`stablebert train task=mine .*--tasks a.yaml`", capsys.readouterr().err)
+
+
+def test_all_commands_to_copy_are_built_in_one_place():
+    files = (PAGE.parents[1] / "stablebert").rglob("*.py")
+    builders = [
+        f.name for f in files if 'shlex.join(["stablebert"' in f.read_text(encoding="utf-8")
+    ]
+    assert builders == ["own_tasks.py"]
+
+
 def test_problems_of_the_file_are_printed_one_per_line(folder, capsys):
     write_tasks(folder / "stablebert.yaml", samples=0, rule="half")
     status, output = config_of(capsys)

@@ -1,8 +1,8 @@
 """Commands that train the runs that a claim lacks."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 
+from stablebert.config.own_tasks import command_line
 from stablebert.config.sweep import read_sweep, shipped_sweeps
 from stablebert.report.claims.base import Reports
 from stablebert.report.items import overrides_at
@@ -36,7 +36,7 @@ def command_for(sweep: str, reports: Reports, *, min_runs: int = MIN_RUNS) -> st
         ]
     else:
         texts = _shared_overrides(sweep, reports, defaults)
-    return shlex.join(["stablebert", "grid", sweep, *texts])
+    return command_line("grid", sweep, *texts)
 
 
 def _own_values(

@@ -1,7 +1,6 @@
 """Commands that train the runs of a page, to copy."""
 
-import shlex
-
+from stablebert.config.own_tasks import command_line
 from stablebert.report.cells import Cell
 from stablebert.runs.seeds import Seeds
 
@@ -10,7 +9,7 @@ def train_command(cell: Cell) -> str:
     """Return the command that trains a run of a cell, without its seeds."""
     values = {"scale": cell.scale, "task": cell.task, "method": cell.method, "length": cell.length}
     overrides = [f"{key}={value}" for key, value in (values | dict(cell.params)).items()]
-    return shlex.join(["stablebert", "train", *overrides])
+    return command_line("train", *overrides)
 
 
 def seed_overrides(seeds: Seeds) -> list[str]:

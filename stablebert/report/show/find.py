@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stablebert.config.compose import compose
+from stablebert.config.own_tasks import command_line
 from stablebert.config.recognition import describe_recognitions
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import flat_values
@@ -153,7 +154,7 @@ def _absence(
     problems: Sequence[str],
 ) -> ReportError:
     """Return the error of a configuration without a run; it names the runs that are most alike."""
-    command = shlex.join(["stablebert", "train", *overrides])
+    command = command_line("train", *overrides)
     lines = [
         f"{shlex.join(overrides)}: neither {run.folder} nor a record in {_join(roots)}; train it "
         f"with `{command}`"
