@@ -65,7 +65,7 @@ class JoinedRecords:
     """Records with the scale, task, method, and length of a cell, but another configuration or
     seed: one line per configuration."""
     unrelated: int
-    """Number of all other records."""
+    """Number of all other records with the scale of a cell."""
 
 
 def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedRecords:
@@ -91,7 +91,9 @@ def join_records(cells: Sequence[Cell], records: Iterable[RunRecord]) -> JoinedR
     _refuse_mixtures(results)
     similar = _similar_records(cells, others)
     lines = [f"{' '.join(key)}: {format_seeds(seeds)}" for key, seeds in sorted(similar.items())]
-    unrelated_count = len(others) - sum(map(len, similar.values()))
+    scales = {cell.scale for cell in cells}
+    same_scale = sum(record.scale in scales for record in others)
+    unrelated_count = same_scale - sum(map(len, similar.values()))
     return JoinedRecords(results=results, similar=lines, unrelated=unrelated_count)
 
 

@@ -69,6 +69,11 @@ def test_records_of_other_cells_are_counted(cell):
     assert (joined.similar, joined.unrelated) == ([], 1)
 
 
+def test_records_of_other_scales_are_not_counted(cell):
+    other = replace(make_record(make_cell("cola")), scale="paper")
+    assert join_records([cell], [other, make_record(cell)]).unrelated == 0
+
+
 def records_of(*cells):
     return [make_record(cell, seed) for cell in cells for seed in range(3)]
 
