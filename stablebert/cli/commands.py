@@ -33,7 +33,7 @@ class Command:
 
 _ALL = [
     Command("train", "runs", "Train one run: one configuration, one seed.", takes_only_keys=True,
-            advice_after_stop="rerun the command to start over"),
+            advice_after_stop="rerun the command to start over, or to resume from its checkpoint"),
     Command("grid", "sweeps", "Train the missing runs of a sweep: SWEEP KEY=VALUES...",
             advice_after_stop="finished runs are kept; rerun the command to resume"),
     Command("report", "reports", "Print a sweep's table; write Markdown, CSV and LaTeX."),

@@ -37,6 +37,7 @@ def config_id(cfg: RunConfig, *, data: str, model: str, start: str | None = None
 _SHARED_WITH_PREREQUISITE = {
     *("scale", "data", "model", "paths", "trainer.precision", "trainer.packing"),
     *("trainer.accelerator", "trainer.threads", "trainer.eval_batch_size"),
+    "trainer.checkpoint_minutes",
 }
 
 

@@ -187,6 +187,7 @@ class TrainerConfig:
     select_by: Literal["accuracy", "f1", "mcc", "spearman", "pearson"] | None
     threads: Count | None = field(metadata=NOT_IN_ID)
     keep_weights: bool = field(metadata=NOT_IN_ID)
+    checkpoint_minutes: Positive | None = field(metadata=NOT_IN_ID)
 
 
 @dataclass(frozen=True, slots=True)

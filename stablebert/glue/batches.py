@@ -1,7 +1,7 @@
 """Rows of a tokenized split, their order, and batches padded to the longest row."""
 
-from collections.abc import Iterator, Sequence
-from typing import TypedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -85,12 +85,30 @@ class Permutations(Sampler[int]):
     def __init__(self, n: int, seed: int):
         self.n = n
         self.generator = stream_generator(seed, "order")
+        self._start = self.generator.get_state()  # of the current epoch
+        self._taken = 0  # rows of the current epoch
+        self._skip = 0  # rows of the next one that were taken before a checkpoint
 
     def __len__(self) -> int:
         return self.n
 
     def __iter__(self) -> Iterator[int]:
-        yield from torch.randperm(self.n, generator=self.generator).tolist()
+        self._start = self.generator.get_state()
+        self._taken, self._skip = self._skip, 0
+        for row in torch.randperm(self.n, generator=self.generator).tolist()[self._taken :]:
+            self._taken += 1
+            yield row
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position: the generator at the start of an epoch, and the rows taken of it."""
+        if self._taken == self.n:
+            return {"generator": self.generator.get_state(), "rows": 0}
+        return {"generator": self._start, "rows": self._taken}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration continue from a position that `state_dict` returned."""
+        self.generator.set_state(state["generator"])
+        self._skip = state["rows"]
 
 
 def pad(examples: Sequence[Example], padding: Padding) -> dict[str, Tensor]:

@@ -89,6 +89,8 @@ class GlueDataModule(L.LightningDataModule):
         self.parts: dict[str, Split] = {}
         self.sets: dict[str, Examples] = {}
         self.padding: Padding
+        self._order: Permutations | None = None
+        self._position: dict[str, Any] = {}
 
     def prepare_data(self) -> None:
         """Check and tokenize every row, unless a process has done so before.
@@ -156,11 +158,26 @@ class GlueDataModule(L.LightningDataModule):
     def _batch_lengths(self) -> list[np.ndarray]:
         """Return the lengths of the rows of each batch of the first epoch."""
         lengths = self._set("train").lengths()
-        return list(self._loader(lengths, shuffle=True, collate=np.array))
+        order = Permutations(len(lengths), self.seed)
+        return list(self._loader(lengths, order=order, collate=np.array))
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return training batches, in an order that `seed` alone determines."""
-        return self._loader(self._set("train"), shuffle=True)
+        rows = self._set("train")
+        self._order = Permutations(len(rows), self.seed)
+        if self._position:
+            self._order.load_state_dict(self._position)
+            self._position = {}
+        return self._loader(rows, order=self._order)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position in the order of training rows, for a checkpoint."""
+        return {"order": self._order.state_dict()} if self._order else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let a fit that resumes from a checkpoint continue at its position."""
+        if self.trainer is None or self.trainer.training:  # not a test of its weights
+            self._position = state_dict["order"]
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return validation batches, always in the same order: longest rows first."""
@@ -201,12 +218,16 @@ class GlueDataModule(L.LightningDataModule):
         return self.sets[name]
 
     def _loader(
-        self, rows: Sized, *, shuffle: bool = False, collate: Callable[..., Any] | None = None
+        self,
+        rows: Sized,
+        *,
+        order: Permutations | None = None,
+        collate: Callable[..., Any] | None = None,
     ) -> DataLoader[Any]:
         return DataLoader(
             rows,  # type: ignore[arg-type]  # a sequence will do; torch's stub wants a Dataset
-            batch_size=self.batch_size if shuffle else self.eval_batch_size,
-            sampler=Permutations(len(rows), self.seed) if shuffle else None,
+            batch_size=self.batch_size if order else self.eval_batch_size,
+            sampler=order,
             collate_fn=collate or self.collate,
             # without one, even an unshuffled loader draws from the global generator
             generator=torch.Generator(),

@@ -6,6 +6,7 @@ with exactly probability p (to the 24 bits of a float32).
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,20 @@ class DropoutMasks:
             self._drops[p] = _Drops(self._random, p)
         return torch.from_numpy(self._drops[p].take(n))
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position in the stream, as numbers, texts and tensors."""
+        state: Any = self._random.bit_generator.state
+        return {
+            "random": {**state, "state": {"state": state["state"]["state"].tolist()}},
+            "drops": {p: drops.position() for p, drops in self._drops.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue the stream from a position that `state_dict` returned."""
+        words = np.array(state["random"]["state"]["state"], np.uint64)
+        self._random.bit_generator.state = {**state["random"], "state": {"state": words}}
+        self._drops = {p: _Drops(self._random, p, *at) for p, at in state["drops"].items()}
+
 
 class _Drops:
     """Drops of one rate in an endless sequence of elements, of which every mask takes the next.
@@ -52,10 +67,17 @@ class _Drops:
     Many are drawn at a time, because a call takes as long as thousands of draws.
     """
 
-    def __init__(self, random: np.random.Generator, p: float):
+    def __init__(
+        self, random: np.random.Generator, p: float, start: int = 0, positions: Tensor | None = None
+    ):
         self._random, self._p = random, p
-        self._start = 0  # next element to take
-        self._positions = np.array([-1])  # at least one before it, and all that are drawn after it
+        self._start = start  # next element to take
+        # at least one before it, and all that are drawn after it
+        self._positions = np.array([-1]) if positions is None else positions.numpy()
+
+    def position(self) -> tuple[int, Tensor]:
+        """Return the arguments `start` and `positions` that continue from here."""
+        return self._start, torch.from_numpy(self._positions)
 
     def take(self, n: int) -> np.ndarray:
         """Return the indices of the drops among the next `n` elements."""

@@ -5,8 +5,9 @@ A file is written whole or not at all, and the first writer of a record wins.
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stablebert.drafts import open_draft
 from stablebert.filesystem import naming_file
@@ -16,6 +17,8 @@ RESULT, CRASH, HISTORY, CONFIG = "result.json", "crash.json", "history.jsonl", "
 PREDICTIONS = "predictions.parquet"
 WEIGHTS = "weights.safetensors"
 """Best weights of the whole model, which a run leaves on request (`trainer.keep_weights`)."""
+CHECKPOINT = "checkpoint.ckpt"
+"""Lightning checkpoint of a run in progress, on request (`trainer.checkpoint_minutes`)."""
 ENCODER = "encoder"
 """Folder of the fine-tuned encoder, which a run leaves if other runs start from it."""
 
@@ -48,11 +51,16 @@ def write_text(path: Path, text: str, *, replace: bool = True) -> bool:
 
 
 def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> bool:
+    """Write a file whole or not at all; see `write_file`."""
+    return write_file(path, lambda file: file.write(content), replace=replace)
+
+
+def write_file(path: Path, write: Callable[[BinaryIO], object], *, replace: bool = True) -> bool:
     """Write a file whole or not at all.
 
     Args:
         path: File to write.
-        content: Its content.
+        write: Function that writes the content.
         replace: Whether to replace an existing file.
 
     Returns:
@@ -61,7 +69,7 @@ def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> bool:
     draft, file = open_draft(path)
     try:
         with naming_file(path), file:
-            file.buffer.write(content)
+            write(file.buffer)
             file.flush()
             os.fsync(file.fileno())
             if replace:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 from lightning.pytorch.loggers import Logger
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -244,7 +244,7 @@ def choose_device(cfg: RunConfig) -> str:
 
 
 def build_trainer(cfg: RunConfig, chain: Sequence[Callback], loggers: Sequence[Logger]) -> Trainer:
-    """Build a Trainer with one device, no checkpoints, and validation timed by the callback."""
+    """Build a Trainer with one device, and validation timed by the callback."""
     kind = choose_device(cfg)
     return Trainer(
         accelerator=kind,
@@ -261,7 +261,7 @@ def build_trainer(cfg: RunConfig, chain: Sequence[Callback], loggers: Sequence[L
         val_check_interval=1,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        enable_checkpointing=False,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in chain),
         enable_model_summary=False,
         enable_progress_bar=False,
     )

@@ -1,4 +1,4 @@
-"""Training and testing of one run in memory; nothing here writes a file."""
+"""Training and testing of one run in memory; only a `RunCheckpoint` writes a file."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,7 @@ from stablebert.optim.adam import steps_taken
 from stablebert.runs.early_score import EarlyScore
 from stablebert.runs.run import LocatedRun
 from stablebert.training.build import Parts, build_parts
+from stablebert.training.checkpoint import RunCheckpoint
 from stablebert.training.module import Predictions
 from stablebert.training.outcome import (
     Outcome,
@@ -24,7 +25,11 @@ from stablebert.training.stopwatch import Stopwatch
 
 
 def fit(
-    run: LocatedRun, loggers: Sequence[Logger], watchers: Sequence[Callback], watch: Stopwatch
+    run: LocatedRun,
+    loggers: Sequence[Logger],
+    watchers: Sequence[Callback],
+    watch: Stopwatch,
+    checkpoint: RunCheckpoint | None = None,
 ) -> Outcome:
     """Train a run, then test its last and its best weights.
 
@@ -33,12 +38,14 @@ def fit(
         loggers: Loggers of the Trainer.
         watchers: Callbacks that observe the training without changing it.
         watch: Stopwatch that measures the phases.
+        checkpoint: Checkpoint to resume from, if it exists and can be used; None keeps none.
     """
     with watch.phase("load"):
-        parts = build_parts(run, loggers, [*watchers, watch])
+        parts = build_parts(run, loggers, [*watchers, watch, *([checkpoint] if checkpoint else [])])
+        start = checkpoint.find(parts.trainer) if checkpoint else None
     module, data, best, trainer = parts.module, parts.data, parts.best, parts.trainer
     with watch.phase("train"):
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, ckpt_path=start)
     steps = steps_taken(trainer.optimizers[0])
     val_at_last = module.predictions["val"]
     with watch.phase("test"):

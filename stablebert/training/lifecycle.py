@@ -17,6 +17,7 @@ from stablebert.models.loading import save_encoder, whole_weights
 from stablebert.runs.claims import ClaimedError, clean_folder, hold_claim
 from stablebert.runs.early_score import EarlyScore, write_early_score
 from stablebert.runs.files import (
+    CHECKPOINT,
     CONFIG,
     CRASH,
     ENCODER,
@@ -34,6 +35,7 @@ from stablebert.runs.run import Job, LocatedRun
 from stablebert.runs.weights import save_weights
 from stablebert.signals import stop_signal
 from stablebert.tracking.mirror import mirror_finished_run, open_mirror
+from stablebert.training.checkpoint import RunCheckpoint
 from stablebert.training.fit import fit, fit_partly
 from stablebert.training.loggers import HistoryLogger, MirrorLogger
 from stablebert.training.outcome import Outcome, make_record
@@ -95,7 +97,7 @@ def _train(job: Job, watchers: Sequence[Callback] = ()) -> RunRecord:
     with open_run(job) as session:
         if session.record:
             return session.record
-        outcome = fit(job.run, session.loggers, watchers, session.watch)
+        outcome = fit(job.run, session.loggers, watchers, session.watch, session.checkpoint)
         return session.store(outcome)
 
 
@@ -134,6 +136,9 @@ def open_run(job: Job) -> Iterator["Session"]:
     with hold_claim(job.run.folder):
         session = Session(job)
         if session.record:
+            (job.run.folder / CHECKPOINT).unlink(
+                missing_ok=True
+            )  # killed just before it was deleted
             mirror_finished_run(session.record, job.run)
             yield session
             return
@@ -153,7 +158,10 @@ class Session:
         record: Record of the run; None until it has finished.
         loggers: Loggers of the Trainer: the history and, if enabled, the mirror in W&B.
         watch: Stopwatch of the run.
+        checkpoint: Checkpoint of the run, once it is open.
     """
+
+    checkpoint: RunCheckpoint
 
     def __init__(self, job: Job):
         self._job = job
@@ -172,6 +180,9 @@ class Session:
         if not self._had_record:
             write_text(folder / CONFIG, to_yaml(self._run.cfg))
         self._history = HistoryLogger(folder / HISTORY)
+        self.checkpoint = RunCheckpoint(self._run, self._history)
+        if self._run.cfg.force:
+            self.checkpoint.delete()
         self._mirror = open_mirror(self._run)
         self.loggers = [self._history]
         if self._mirror:
@@ -202,6 +213,7 @@ class Session:
             (folder / CRASH).unlink(missing_ok=True)
             if not write_json(folder / RESULT, serialize_record(record), replace=replace_record):
                 record = read_record(folder) or record
+        self.checkpoint.delete()
         self.record = record
         return record
 

@@ -62,11 +62,19 @@ class HistoryLogger(_MetricsLogger):
 
     def flush(self) -> None:
         """Write the line of the current step."""
-        if self._line:
-            line = {"step": self._step, **self._line}
-            with naming_file(self.path):
-                self._file.write(json.dumps(line, allow_nan=False) + "\n")
-            self._line = {}
+        with naming_file(self.path):
+            self._file.write(self._pending_text())
+        self._line = {}
+
+    def text(self) -> str:
+        """Return all lines so far, including that of the current step."""
+        self._file.flush()
+        return self.part.read_text(encoding="utf-8") + self._pending_text()
+
+    def _pending_text(self) -> str:
+        if not self._line:
+            return ""
+        return json.dumps({"step": self._step, **self._line}, allow_nan=False) + "\n"
 
     def complete(self) -> None:
         """Close the file and give it its name, replacing an older one; later calls do nothing."""

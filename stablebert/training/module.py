@@ -124,6 +124,7 @@ class GlueClassifier(L.LightningModule):
         """Predictions of the latest pass over each split, `val` and `test`."""
         self.validations: dict[int, Predictions] = {}
         """Predictions of each validation of the latest fit, by optimizer step."""
+        self._checkpoint: dict[str, Any] = {}
         self._start: list[tuple[nn.Parameter, Tensor]] = []  # of an ascent, to return to
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
@@ -159,10 +160,37 @@ class GlueClassifier(L.LightningModule):
         self.masks = DropoutMasks(seed)
         self._captured = None  # a fit that failed leaves one, of weights at other addresses
         self.validations = {}
+        if self._checkpoint and self.trainer.ckpt_path:
+            self._resume(self._checkpoint)
+        self._checkpoint = {}
 
     @override
     def on_train_end(self) -> None:
         self._captured = None  # with the memory of its graphs
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        is_cuda = self.device.type == "cuda"
+        checkpoint["random"] = {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.device) if is_cuda else None,
+            "masks": self.masks.state_dict(),
+        }
+        checkpoint["validations"] = {s: (v.logits, v.labels) for s, v in self.validations.items()}
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # training starts later, from a new state
+        self._checkpoint = {k: checkpoint[k] for k in ("random", "validations") if k in checkpoint}
+
+    def _resume(self, checkpoint: dict[str, Any]) -> None:
+        """Restore random numbers and validations from what `on_save_checkpoint` added."""
+        random = checkpoint["random"]
+        torch.set_rng_state(random["torch"])
+        if random["cuda"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(random["cuda"], self.device)
+        self.masks.load_state_dict(random["masks"])
+        self.validations = {s: Predictions(*v) for s, v in checkpoint["validations"].items()}
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

@@ -16,17 +16,27 @@ class Stopwatch(Callback):
         self.seconds = dict.fromkeys(("load", "train", "validate", "test"), 0.0)
         self.evaluations = 0
         self.step = 0
-        self._started = 0.0
+        self._phase: str | None = None
+        self._since = 0.0  # the time up to which `seconds` is complete
+        self._validated_phase: str | None = None
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Add the time spent in the block to a phase; validation does not count as training."""
-        start, validation_before = time.perf_counter(), self.seconds["validate"]
+        outer = self._enter(name)
         try:
             yield
         finally:
-            validation = self.seconds["validate"] - validation_before
-            self.seconds[name] += time.perf_counter() - start - validation
+            self._enter(outer)
+
+    def _enter(self, phase: str | None) -> str | None:
+        """Begin a phase, and return the one that ends."""
+        now = time.perf_counter()
+        previous = self._phase
+        if previous is not None:
+            self.seconds[previous] += now - self._since
+        self._phase, self._since = phase, now
+        return previous
 
     @override
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
@@ -34,9 +44,21 @@ class Stopwatch(Callback):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._started = time.perf_counter()
+        self._validated_phase = self._enter("validate")
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.seconds["validate"] += time.perf_counter() - self._started
+        self._enter(self._validated_phase)
         self.evaluations += 1
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        self._enter(self._phase)
+        return {"seconds": {**self.seconds}, "evaluations": self.evaluations, "step": self.step}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from an earlier attempt, up to its checkpoint; the time since then is lost."""
+        for name, seconds in state_dict["seconds"].items():
+            self.seconds[name] += seconds
+        self.evaluations, self.step = state_dict["evaluations"], state_dict["step"]

@@ -86,7 +86,7 @@ def test_a_stopped_command_has_the_status_of_the_shell(monkeypatch, command, num
 @pytest.mark.parametrize(
     ("command", "advice"),
     [
-        ("train", ": rerun the command to start over"),
+        ("train", ": rerun the command to start over, or to resume from its checkpoint"),
         ("grid", ": finished runs are kept; rerun the command to resume"),
         ("doctor", ""),
     ],

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SAME_ID = {"seed", "seed_init", "seed_data", "force", "trainer.accelerator", "trainer.threads"}
 SAME_ID |= {"monitor.bias_ratio", "monitor.weight_change", "monitor.representation_change"}
 SAME_ID |= {"monitor.file"}
-SAME_ID |= {"paths.runs", "paths.cache", "trainer.keep_weights"}
+SAME_ID |= {"paths.runs", "paths.cache", "trainer.keep_weights", "trainer.checkpoint_minutes"}
 SAME_ID |= {"wandb.mode", "wandb.project", "wandb.entity", "wandb.tags"}
 BY_CONTENT = {"data.source", "data.revision", "model.name", "model.revision", "model.like"}
 # keys whose other value cannot be derived from the type
@@ -131,6 +131,10 @@ def test_the_prerequisite_has_the_same_data_and_model():
 
 def test_the_prerequisite_has_the_same_precision():
     assert intermediate("trainer.precision=bf16-mixed").trainer.precision == "bf16-mixed"
+
+
+def test_the_prerequisite_keeps_checkpoints_too():
+    assert intermediate("trainer.checkpoint_minutes=5").trainer.checkpoint_minutes == 5
 
 
 def test_the_prerequisite_does_not_inherit_the_optimizer():

@@ -111,3 +111,13 @@ def test_an_epoch_read_to_its_end_or_not_is_followed_by_the_same_one():
     list(whole)
     next(iter(part))
     assert list(whole) == list(part)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 4, 5, 6, 10, 12])
+def test_an_order_continues_from_its_state(taken):
+    whole, order, resumed = (Permutations(5, seed=3) for _ in range(3))
+    rows = (row for _ in range(4) for row in order)
+    earlier = [next(rows) for _ in range(taken)]
+    resumed.load_state_dict(order.state_dict())
+    later = [row for _ in range(4) for row in resumed]
+    assert [*earlier, *later][:20] == [row for _ in range(4) for row in whole]

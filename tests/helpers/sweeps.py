@@ -102,6 +102,10 @@ class SweepHome:
         """Return whether a run has logged a step and is not finished."""
         return any(p.stat().st_size for p in self.folder.glob("runs/**/history.jsonl.*.part"))
 
+    def has_checkpoint(self):
+        """Return whether a run in progress has a checkpoint."""
+        return any(self.folder.glob("runs/**/checkpoint.ckpt"))
+
     def results(self, pattern="**"):
         """Return the result.json of each finished run."""
         return list(self.folder.glob(f"runs/{pattern}/result.json"))

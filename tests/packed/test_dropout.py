@@ -107,3 +107,14 @@ def test_dropout_draws_from_no_other_stream():
     dropout(torch.ones(1000), 0.5, DropoutMasks(0))
     assert torch.equal(torch.get_rng_state(), state[0])
     assert np.array_equal(np.random.get_state()[1], state[1])
+
+
+@pytest.mark.parametrize("draws_before", [0, 1, 3])
+def test_masks_continue_from_their_state(draws_before):
+    masks, resumed = DropoutMasks(5), DropoutMasks(6)
+    for _ in range(draws_before):
+        masks.dropped_indices(DRAWS, 0.5)
+        masks.dropped_indices(1000, 0.1)
+    resumed.load_state_dict(masks.state_dict())
+    for n, p in [(3 * DRAWS, 0.5), (1000, 0.1), (7, 0.2)]:
+        assert torch.equal(resumed.dropped_indices(n, p), masks.dropped_indices(n, p))

@@ -36,6 +36,24 @@ def test_a_preempted_run_is_finished_by_another_agent(home, server):
 
 
 @pytest.mark.slow
+def test_a_preempted_run_resumes_from_its_checkpoint_and_sends_each_row_once(home, server):
+    values = {"task": ["rte"], "seed": [0], "trainer.max_steps": [200]}
+    file = home.write_sweep(**values, **{"trainer.checkpoint_minutes": [1e-9]})
+    path = home.create_sweep(file)
+    first = home.start("agent", path)
+    wait_until(home.has_checkpoint, first)
+    first.send_signal(signal.SIGTERM)
+    output, _ = first.communicate(timeout=HANG_SECONDS)
+    assert first.returncode == 143, output
+    status, output = home.run("agent", path)
+    assert status == 0, output
+    assert "resuming from step" in output
+    (result,) = home.results()
+    (run,) = server.runs()
+    assert run.history == rows_of(result)
+
+
+@pytest.mark.slow
 def test_an_invalid_run_fails_in_wandb_with_its_error(home, server):
     file = home.write_sweep(task=["rte"], method=["none_such"], seed=[0])
     status, _ = home.run("agent", home.create_sweep(file))

@@ -131,6 +131,7 @@ def scenarios(train_arguments, finished, tmp_path_factory):
 
     return {
         "train": train,
+        "train with checkpoints": Scenario(train_arguments("trainer.checkpoint_minutes=1e-9")),
         "forced train": Scenario(train_arguments("force=true"), finished),
         "train after a kill": Scenario(train_arguments(), killed),
         "train after a crash": Scenario(train_arguments(), crashed),
@@ -224,7 +225,7 @@ class Campaign:
 
 NAMES = [
     *("train", "forced train", "train after a kill", "train after a crash"),
-    *("train on a damaged cache",),
+    *("train on a damaged cache", "train with checkpoints"),
     *("train from an intermediate task", "early validation", "select", "report"),
     *("collect .jsonl", "collect .csv", "collect .parquet"),
 ]

@@ -306,7 +306,7 @@ def fit(monkeypatch):
     """Replace training by an outcome; return the runs that were trained."""
     runs = []
 
-    def fit(run, loggers, watchers, watch):
+    def fit(run, loggers, watchers, watch, checkpoint):
         runs.append(run)
         return make_outcome(run.cfg.task)
 

@@ -114,3 +114,11 @@ def test_a_mirror_gets_the_metrics_of_every_step():
     logger = MirrorLogger(Sink())
     logger.log_metrics({"train/loss": 1.5}, step=3)
     assert entries == [({"train/loss": 1.5}, 3)]
+
+
+def test_the_text_of_a_history_has_the_line_of_the_current_step(history):
+    history.log_metrics({"train/loss": 1.5}, step=1)
+    history.log_metrics({"train/loss": 1.25}, step=2)
+    text = history.text()
+    history.complete()
+    assert history.path.read_text() == text

@@ -57,3 +57,26 @@ def test_the_step_is_the_trainer_s_last_one():
     watch = Stopwatch()
     watch.on_train_batch_end(SimpleNamespace(global_step=7))
     assert watch.step == 7
+
+
+def test_the_time_of_an_earlier_attempt_is_added(clock):
+    first, second = Stopwatch(), Stopwatch()
+    with first.phase("train"):
+        clock.now += 5
+        state = first.state_dict()
+        clock.now += 100  # after the checkpoint
+    with second.phase("train"):
+        clock.now += 2
+        second.load_state_dict(state)
+        clock.now += 1
+    assert second.seconds["train"] == 8
+
+
+def test_the_validations_of_an_earlier_attempt_count(clock):
+    first, second = Stopwatch(), Stopwatch()
+    for watch in (first, second):
+        watch.on_validation_start(None, None)
+        watch.on_validation_end(None, None)
+        if watch is first:
+            second.load_state_dict(first.state_dict())
+    assert second.evaluations == 2

@@ -11,7 +11,7 @@ from stablebert.filesystem import read_bytes
 from stablebert.report.cells import task_title
 from stablebert.report.records import ReportError
 from stablebert.runs.claims import CLAIM, describe_claim, is_claimed
-from stablebert.runs.files import CONFIG, CRASH, HISTORY, PREDICTIONS, RESULT
+from stablebert.runs.files import CHECKPOINT, CONFIG, CRASH, HISTORY, PREDICTIONS, RESULT
 from stablebert.runs.history import History, parse_history
 from stablebert.runs.predictions import (
     RowPredictions,
@@ -117,7 +117,8 @@ def _state(folder: Path, record: RunRecord | None, crash: Mapping[str, Any] | No
         return "finished"
     if crash:
         return f"crashed at step {crash.get('step', '?')}"
-    return "interrupted: it has no record; rerun the command to start over"
+    aim = "resume" if (folder / CHECKPOINT).exists() else "start over"
+    return f"interrupted: it has no record; rerun the command to {aim}"
 
 
 def _read(
