@@ -110,7 +110,10 @@ class Bench:
             overrides = self.overrides(task)
             with self.stop_children():
                 result = self.start_contestant(name, overrides, None).receive()
-            result |= {"commit": self.machine["versions"]["commit"], "metric": TASKS[task].metric}
+            result |= {
+                "commit": self.machine["versions"]["commit"],
+                "metric": TASKS[task].metric.key,
+            }
             self.save("runs", task, {"contestants": {name: result}}, merge=True)
             progress.print(f"{task} {name} {result['seconds']:.1f} s")
 

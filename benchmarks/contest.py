@@ -165,4 +165,5 @@ class Contest:
 
         predictions, targets = (torch.as_tensor(values).float() for values in (logits, labels))
         targets = targets if self.task.regression else targets.long()
-        return compute_metrics([self.task.metric], predictions, targets)[self.task.metric]
+        metric = self.task.metric
+        return compute_metrics([metric], predictions, targets)[metric.key]

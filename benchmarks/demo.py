@@ -24,7 +24,6 @@ from stablebert.config.sweep import read_sweep
 from stablebert.glue.metrics import compute_metrics, majority_score
 from stablebert.glue.sources import resolve
 from stablebert.glue.splits import split_rows
-from stablebert.report.caption import METRIC_NAMES
 from stablebert.report.cells import task_title
 from stablebert.report.expected import read_sweep_records
 from stablebert.report.join import CellResult, join_records
@@ -89,7 +88,7 @@ def bag_of_words(name: str, source: str = "demo") -> tuple[float, float]:
         logits = torch.nn.functional.one_hot(classes, task.num_labels).float()
     actual = torch.from_numpy(targets["test"])
     majority = majority_score(task.metric, actual, num_labels=task.num_labels)
-    return majority, compute_metrics([task.metric], logits, actual)[task.metric]
+    return majority, compute_metrics([task.metric], logits, actual)[task.metric.key]
 
 
 def features(counter: CountVectorizer, texts: Sequence[Sequence[str]]) -> csr_matrix:
@@ -127,7 +126,7 @@ def baselines(source: str, models: Sequence[str], runs: Path) -> str:
     }
     rows = []
     for name in FULL:
-        row = [f"demo-{name}", METRIC_NAMES[TASKS[name].metric]]
+        row = [f"demo-{name}", TASKS[name].metric.title]
         row += [f"{100 * score:.1f}" for score in bag_of_words(name, source)]
         cells = [results[model, name, length] for model in models for length in LENGTHS]
         row += [_mean_of_all(cell) for cell in cells]

@@ -42,6 +42,10 @@ def test_all_rows_are_valid(name, sizes):
 @pytest.mark.slow
 def test_both_tasks_and_a_few_sample_version_become_a_table(installed, tiny_bert, tmp_path):
     shutil.copytree(EXAMPLES, tmp_path / "here")
+    labels = "labels: [low, normal, high]"
+    file = tmp_path / "here/stablebert.yaml"
+    metrics = f"{labels}\n    metrics: [F1Score: {{average: macro}}]"
+    file.write_text(file.read_text("utf-8").replace(labels, metrics), "utf-8")
     names = ["task=tickets,dishes,dishes_1k", "method=standard", "length=3epochs", "seed=0"]
     tiny = [f"model.name={tiny_bert}", "paths.cache=cache", "trainer.max_steps=2"]
     tiny += ["trainer.accelerator=cpu", "scale=mini"]
@@ -54,3 +58,4 @@ def test_both_tasks_and_a_few_sample_version_become_a_table(installed, tiny_bert
             text=True,
         ).stdout
     assert re.search(r"method +length +tickets +dishes +dishes \(150\)\n-+\nstandard", output)
+    assert "F1Score (average=macro) for tickets; Spearman for dishes" in " ".join(output.split())

@@ -62,7 +62,7 @@ TORCH_FREE = [
     *("glue.sources", "models.files", "models.folder", "models.formats", "models.weights"),
     *("runs", "report", "tracking", "ops", "cli", "grid"),
 ]
-LOADS_TORCH = {"demo.pretrain", "demo.pretrain_batches"}
+LOADS_TORCH = {"demo.pretrain", "demo.pretrain_batches", "tasks.metric_classes"}
 """Modules of torch-free packages that may load torch."""
 
 

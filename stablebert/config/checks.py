@@ -367,5 +367,6 @@ def batch_divides(c: Candidate) -> Iterator[str]:
 def metric_of_task(c: Candidate) -> Iterator[str]:
     """Require that the metric that selects the best weights is one of the task's."""
     metric, task = c.values["trainer.select_by"], c.values["task"]
-    if metric is not None and metric not in TASKS[task].metrics:
-        yield f"trainer.select_by={metric}: task={task} has {', '.join(TASKS[task].metrics)}"
+    allowed = [m.key for m in TASKS[task].metrics if m.lowest is not None]
+    if metric is not None and metric not in allowed:
+        yield f"trainer.select_by={metric}: task={task} has {', '.join(allowed)}"

@@ -184,7 +184,7 @@ class TrainerConfig:
     precision: Literal["auto", "16-mixed", "bf16-mixed", "32-true"]
     packing: Literal["auto", "captured", "packed", "padded"]
     accelerator: Literal["auto", "cpu", "cuda"] = field(metadata=NOT_IN_ID)
-    select_by: Literal["accuracy", "f1", "mcc", "spearman", "pearson"] | None
+    select_by: str | None
     threads: Count | None = field(metadata=NOT_IN_ID)
     keep_weights: bool = field(metadata=NOT_IN_ID)
     checkpoint_minutes: Positive | None = field(metadata=NOT_IN_ID)

@@ -81,7 +81,8 @@ def fetch_own_data(
 
 def _entry_identity(task: Task, data: OwnData) -> str:
     """Return what an entry says about the rows and their use, in one text."""
-    facts = [task.columns, task.label_column, task.labels, task.metrics, data.files, task.samples]
+    metrics = [metric.identity for metric in task.metrics]
+    facts = [task.columns, task.label_column, task.labels, metrics, data.files, task.samples]
     facts += [task.holds_out and task.held_out, task.test_split, task.score_range]
     return json.dumps(facts)
 

@@ -22,7 +22,6 @@ from stablebert.runs.seeds import format_seeds
 from stablebert.tasks import TASKS
 from stablebert.text import count_of
 
-METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1", "mcc": "MCC", "spearman": "Spearman"}
 PACKAGES = ("torch", "transformers")
 """Packages on whose versions scores may depend."""
 MAX_SIMILAR = 6
@@ -100,8 +99,8 @@ def describe_metrics(cells: Sequence[Cell]) -> str:
     """Return `Score x 100: accuracy for RTE; F1 for MRPC`."""
     tasks: dict[str, list[str]] = {}
     for cell in cells:
-        metric = TASKS[cell.task].metric if cell.task in TASKS else "score"
-        titles = tasks.setdefault(METRIC_NAMES.get(metric, metric), [])
+        metric = TASKS[cell.task].metric.title if cell.task in TASKS else "score"
+        titles = tasks.setdefault(metric, [])
         if (title := task_title(cell.task, cell.scale)) not in titles:
             titles.append(title)
     texts = (f"{metric} for {', '.join(titles)}" for metric, titles in tasks.items())
@@ -113,6 +112,8 @@ def _run_counts(rows: Sequence[AnalyzedCell]) -> str:
     n = sum(row.result.n for row in rows)
     failed_count = sum(row.result.failed for row in rows)
     at_chance = sum(row.result.at_chance for row in rows)
+    metrics = [TASKS[row.cell.task].metric for row in rows if row.cell.task in TASKS]
+    classes = ", and for torchmetrics classes" if any(m.class_name for m in metrics) else ""
     return (
         f"{n} of {count_of(len(seeds), 'run')}: {count_of(len(rows), 'cell')}, seeds "
         f"{format_seeds(seeds)}; {len(seeds) - n} missing, {failed_count} failed, "
@@ -120,7 +121,8 @@ def _run_counts(rows: Sequence[AnalyzedCell]) -> str:
         "Failed: at the last step, no more accurate on the whole dev set than the majority class "
         "(STS-B: no positive correlation); failed runs count in every number. At chance: at the "
         "last step, not significantly better on the dev set than chance (one-sided, level .05: "
-        "accuracy against the majority share, for F1 tasks too; MCC and correlations against 0)."
+        f"accuracy against the majority share, for F1 tasks too{classes}; MCC and correlations "
+        "against 0)."
     )
 
 

@@ -15,6 +15,8 @@ from stablebert.report.statistics.scores import MIN_RUNS, FloatArray
 from stablebert.runs.predictions import RowPredictions, RunPredictions
 from stablebert.runs.record import Key, RunRecord
 from stablebert.runs.seeds import format_seeds
+from stablebert.tasks import TASKS
+from stablebert.tasks.metrics import METRICS, Metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +35,10 @@ class CellPredictions:
     """Runs whose predictions cannot be used."""
 
     @property
-    def metric(self) -> str:
-        """Name of the metric of the scores."""
-        return self.result.records[0].metric
+    def metric(self) -> Metric:
+        """Metric of the scores."""
+        key = self.result.records[0].metric
+        return METRICS[key] if key in METRICS else TASKS[self.result.cell.task].metric
 
     @property
     def absent(self) -> int:

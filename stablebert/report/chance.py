@@ -7,6 +7,7 @@ from scipy import special  # scipy.stats takes longer to import than a table tak
 from stablebert.report.statistics.scores import ALPHA
 from stablebert.runs.record import RunRecord
 from stablebert.tasks import TASKS
+from stablebert.tasks.metrics import METRICS
 
 
 def is_at_chance(record: RunRecord, alpha: float = ALPHA) -> bool:
@@ -14,7 +15,8 @@ def is_at_chance(record: RunRecord, alpha: float = ALPHA) -> bool:
 
     Judges the last weights on the whole dev set, which is stricter than "no better than the
     majority class". F1 is judged by accuracy: always predicting positives that have the share p
-    scores F1 = 2p / (1 + p), so p = F1 / (2 - F1).
+    scores F1 = 2p / (1 + p), so p = F1 / (2 - F1). A class of torchmetrics is judged by accuracy
+    as well, or by Spearman's correlation for a regression.
 
     Args:
         record: A finished run; without a score (NaN) it is at chance.
@@ -23,6 +25,9 @@ def is_at_chance(record: RunRecord, alpha: float = ALPHA) -> bool:
     metric, majority = record.metric, record.majority["dev"]
     if metric == "f1":
         metric, majority = "accuracy", max(majority / (2 - majority), 0.5)
+    elif metric not in METRICS:
+        share = record.majority.get("dev_accuracy")
+        metric, majority = ("spearman", 0.0) if share is None else ("accuracy", share)
     score = record.metrics["dev_at_last"].get(metric)
     held_out = record.task in TASKS and TASKS[record.task].holds_out
     splits = ("test",) if held_out else ("val", "test")

@@ -22,7 +22,7 @@ from stablebert.runs.strict_json import (
     shorten,
     with_digest,
 )
-from stablebert.tasks import LOWEST_SCORES
+from stablebert.tasks.metrics import METRICS, is_metric_key, lowest_and_highest
 
 Metrics = dict[str, float | None]
 """Metric values by name; None for a NaN."""
@@ -60,7 +60,8 @@ class RunRecord:
     metrics: dict[str, Metrics]
     """Every metric of the task at `val_at_best`, `test_at_best`, `test_at_last`, `dev_at_last`."""
     majority: dict[str, float]
-    """Score of the majority class on `val`, `test` and the whole `dev` set."""
+    """Score of the majority class on `val`, `test` and the whole `dev` set; `dev_accuracy` is its
+    accuracy, if the metric is a class of torchmetrics."""
     predictions: dict[str, Metrics]
     """Number of predictions per class (mean, std, min, max for STS-B) in the same places."""
     splits: dict[str, dict[str, int | str]]
@@ -222,8 +223,8 @@ _GROUPS: dict[str, set[str]] = {
 
 def _contradictions(record: RunRecord) -> Iterator[str]:
     """Yield what cannot be true of a record, one text each."""
-    if record.metric not in LOWEST_SCORES:
-        yield f"metric={shorten(record.metric)} is not one of {', '.join(LOWEST_SCORES)}"
+    if not is_metric_key(record.metric):
+        yield f"metric={shorten(record.metric)} is not one of {', '.join(METRICS)}"
         return
     if record.status not in ("ok", "failed"):
         yield f"status={shorten(record.status)} is neither ok nor failed"
@@ -252,11 +253,11 @@ def _scores_out_of_range(record: RunRecord) -> Iterator[str]:
     for place, metrics in record.metrics.items():
         scores |= {f"metrics.{place}.{name}": (name, x) for name, x in metrics.items()}
     for key, (name, score) in scores.items():
-        low = LOWEST_SCORES.get(name)
-        if low is None:
-            yield f"{key} is not one of {', '.join(LOWEST_SCORES)}"
-        elif score is not None and not low - rounding <= score <= 1 + rounding:
-            yield f"{key}={score} is not from {low} to 1"
+        low, high = lowest_and_highest(name, reported=record.metric)
+        if not is_metric_key(name):
+            yield f"{key} is not one of {', '.join(METRICS)}"
+        elif score is not None and not low - rounding <= score <= high + rounding:
+            yield f"{key}={score} is not from {low} to {high}"
 
 
 def _bounded_values(record: RunRecord) -> dict[str, tuple[float, float, float]]:

@@ -1,7 +1,7 @@
 """The scores of averaged weights: one file for each set of seeds of a cell."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from stablebert.runs.strict_json import (
     pop_digest,
     with_digest,
 )
-from stablebert.tasks import LOWEST_SCORES
+from stablebert.tasks.metrics import is_metric_key, lowest_and_highest
 
 PLACES = ("val_uniform", "test_uniform", "val_greedy", "test_greedy")
 
@@ -84,7 +84,11 @@ def _parse_soup(text: bytes) -> Soup:
     soup = Soup(**data)
     if has_changed:
         raise ValueError(CHANGED)
-    if soup.metrics.keys() != {*PLACES} or not all(map(_is_possible, soup.metrics.values())):
+    if soup.metrics.keys() != {*PLACES} or not all(
+        _is_possible(name, score, soup.metric)
+        for metrics in soup.metrics.values()
+        for name, score in metrics.items()
+    ):
         raise ValueError(f"impossible scores: {soup.metrics}")
     if any(soup.metric not in metrics for metrics in soup.metrics.values()):
         raise ValueError(f"no scores of {soup.metric}")
@@ -93,10 +97,8 @@ def _parse_soup(text: bytes) -> Soup:
     return soup
 
 
-def _is_possible(metrics: Mapping[str, float | None]) -> bool:
+def _is_possible(name: str, score: float | None, reported: str) -> bool:
+    low, high = lowest_and_highest(name, reported=reported)
     rounding = 1e-6  # torchmetrics computes in float32
-    return all(
-        name in LOWEST_SCORES
-        and (score is None or LOWEST_SCORES[name] - rounding <= score <= 1 + rounding)
-        for name, score in metrics.items()
-    )
+    is_in_range = score is None or low - rounding <= score <= high + rounding
+    return is_metric_key(name) and is_in_range

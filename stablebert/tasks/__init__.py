@@ -13,7 +13,6 @@ from stablebert.yaml_files import CONF
 
 __all__ = [
     "DEMO",
-    "LOWEST_SCORES",
     "TASKS",
     "OwnData",
     "Task",
@@ -25,9 +24,6 @@ __all__ = [
 
 DEMO = "demo"
 """Value of `data.source` and `model.name` that selects the data and the model in this package."""
-
-LOWEST_SCORES = {"accuracy": 0, "f1": 0, "mcc": -1, "pearson": -1, "spearman": -1}
-"""The lowest possible value of each metric; the highest is 1."""
 
 
 def is_generated(source: str) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 
 from stablebert.errors import ConfigError
 from stablebert.filesystem import expand_path
+from stablebert.tasks.metric_entries import parse_metric
+from stablebert.tasks.metrics import METRICS, Metric
 from stablebert.tasks.task import OwnData, Task
 from stablebert.yaml_files import load_yaml
 
@@ -27,7 +29,6 @@ RULES = {
     "given": ("train", "dev", "test"),
 }
 """Splits that each value of `rule` needs."""
-CLASS_METRICS, REGRESSION_METRICS = ("accuracy", "f1", "mcc"), ("spearman", "pearson")
 _TOKEN_COLUMNS = ("input_ids", "token_type_ids")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
@@ -199,18 +200,35 @@ class _Entry:
             self.add("range", "is only for labels: regression; drop it")
         return 0, 5
 
-    def _metrics(self, labels: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the metrics; with F1, always accuracy, which the test against chance needs."""
-        allowed = CLASS_METRICS[: 3 if len(labels) == 2 else 1] if labels else REGRESSION_METRICS
-        if "metrics" not in self.values:
-            return allowed[:1] if labels else allowed
-        metrics = self._names("metrics")
-        if unknown := [name for name in metrics if name not in allowed]:
-            kind = f"{len(labels)} labels" if labels else "a regression"
-            self.add("metrics", f"{', '.join(unknown)}; allowed for {kind}: {', '.join(allowed)}")
-        elif not metrics or len(set(metrics)) < len(metrics):
-            self.add("metrics", f"expected each of {', '.join(allowed)} at most once")
-        return metrics if "f1" not in metrics else tuple(dict.fromkeys((*metrics, "accuracy")))
+    def _metrics(self, labels: tuple[str, ...]) -> tuple[Metric, ...]:
+        """Return the metrics, with the one that the test against chance needs, if it needs one."""
+        num_labels = len(labels) or 1
+        default = ["accuracy"] if labels else ["spearman", "pearson"]
+        value = self.values.get("metrics", default)
+        entries = value if isinstance(value, list) else [value]
+        metrics = []
+        for entry in entries:
+            try:
+                metrics.append(parse_metric(entry, num_labels=num_labels))
+            except ValueError as error:
+                self.add("metrics", str(error))
+        keys = [metric.key for metric in metrics]
+        if duplicates := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+            self.add("metrics", f"{', '.join(duplicates)}: name each metric once")
+        if not entries:
+            self.add("metrics", f"expected at least one; without the key: {', '.join(default)}")
+        if len(metrics) < len(entries) or not metrics:
+            return (METRICS[default[0]],)
+        if metrics[0].lowest is None:
+            self.add(
+                "metrics",
+                f"{metrics[0].title} cannot be the first, which selects the best weights and is "
+                f"reported x 100: its best value is not 1, or it can be below -1; put {default[0]} "
+                "in front of it",
+            )
+        if "f1" in keys or metrics[0].class_name:
+            metrics += [METRICS[key] for key in default[:1] if key not in keys]
+        return tuple(metrics)
 
     def _names(self, key: str) -> tuple[str, ...]:
         """Return a list of names; a single name is a list of one."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from stablebert.tasks.metrics import Metric
+
 
 @dataclass(frozen=True)
 class OwnData:
@@ -29,8 +31,7 @@ class Task:
         title: The name in tables.
         columns: Text columns, one or two, in the order in which the model reads them.
         labels: Label names in label order; empty for a regression (STS-B).
-        metrics: Every metric that is logged, the reported one first; any of
-            `stablebert.glue.metrics`.
+        metrics: Every metric that is logged, the reported one first.
         holds_out: Validate on `held_out` training rows and test on the whole dev set (the large
             tasks); otherwise the dev set is halved, unless there is a `test_split`.
         few_sample: Train on `samples` rows.
@@ -48,7 +49,7 @@ class Task:
     title: str
     columns: tuple[str, ...]
     labels: tuple[str, ...]
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
     holds_out: bool = False
     few_sample: bool = False
     dev_split: str = "validation"
@@ -60,8 +61,8 @@ class Task:
     own: OwnData | None = None
 
     @property
-    def metric(self) -> str:
-        """The reported metric: `accuracy`, `f1`, `mcc`, `pearson` or `spearman`."""
+    def metric(self) -> Metric:
+        """The reported metric."""
         return self.metrics[0]
 
     @property

@@ -31,6 +31,7 @@ from stablebert.packed.batch import PackedBatch
 from stablebert.packed.capture import BatchShape, CapturedForward
 from stablebert.packed.dropout import DropoutMasks
 from stablebert.seeds import stream_seed
+from stablebert.tasks.metrics import Metric, find_metric
 
 Batch = PackedBatch | dict[str, Tensor]
 
@@ -57,7 +58,7 @@ class GlueClassifier(L.LightningModule):
     Args:
         model: Sequence-classification model, called with a batch without its labels. If it has a
             packed forward pass (`packed_forward`), batches may be packed.
-        metrics: Names for `stablebert.glue.metrics.compute_metrics`; the first is the reported one.
+        metrics: As in `stablebert.glue.metrics.compute_metrics`; the first is the reported one.
         lr: Peak learning rate.
         betas: Decay rates of Adam's moments.
         eps: Adam's epsilon.
@@ -81,7 +82,7 @@ class GlueClassifier(L.LightningModule):
         self,
         model: nn.Module,
         *,
-        metrics: Sequence[str],
+        metrics: Sequence[Metric | str],
         lr: float = 2e-5,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -100,7 +101,7 @@ class GlueClassifier(L.LightningModule):
         super().__init__()
         self.model = model
         self._inputs = set(inspect.signature(model.forward).parameters) - {"labels"}
-        self.metrics = tuple(metrics)
+        self.metrics = tuple(map(find_metric, metrics))
         self.lr = lr
         self.betas = betas
         self.eps = eps
@@ -293,7 +294,7 @@ class GlueClassifier(L.LightningModule):
         self.predictions[split] = Predictions(logits, labels)
         scores = compute_metrics(self.metrics, logits, labels)
         scores |= {
-            "score": scores[self.metrics[0]],
+            "score": scores[self.metrics[0].key],
             "loss": fine_tuning_loss(logits, labels).item(),
         }
         metrics = {f"{split}/{name}": value for name, value in scores.items()}

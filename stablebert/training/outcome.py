@@ -65,11 +65,11 @@ def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] 
     splits = {"val": val, "test": test, "dev": dev}
     places = {"test_at_best": outcome.test_at_best, "test_at_last": test, "dev_at_last": dev}
     scores = {
-        "val_at_best": {m: outcome.val_at_best.get(m, math.nan) for m in task.metrics},
+        "val_at_best": {m.key: outcome.val_at_best.get(m.key, math.nan) for m in task.metrics},
         **{place: _scores(task, predictions) for place, predictions in places.items()},
     }
     # a run without a number is a failed run with score 0, never a gap in a mean
-    score = {place: nan_to_zero(values[task.metric]) for place, values in scores.items()}
+    score = {place: nan_to_zero(values[task.metric.key]) for place, values in scores.items()}
     return RunRecord(
         task=cfg.task,
         method=cfg.method,
@@ -79,17 +79,14 @@ def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] 
         seed_init=cfg.init_seed,
         seed_data=cfg.data_seed,
         config_id=run.config_id,
-        metric=task.metric,
+        metric=task.metric.key,
         status="failed" if has_failed(task, dev) else "ok",
         val_best=score["val_at_best"],
         val_best_step=outcome.best_step,
         test_at_best=score["test_at_best"],
         test_at_last=score["test_at_last"],
         metrics={place: _without_nan(values) for place, values in scores.items()},
-        majority={
-            split: majority_score(task.metric, part.labels, num_labels=task.num_labels)
-            for split, part in splits.items()
-        },
+        majority=_majority_scores(task, splits),
         predictions={
             place: count_predictions(task, predictions) for place, predictions in places.items()
         },
@@ -120,6 +117,18 @@ def make_record(run: LocatedRun, outcome: Outcome, pruned_from: Sequence[Seeds] 
 
 def _scores(task: Task, predictions: Predictions) -> dict[str, float]:
     return compute_metrics(task.metrics, predictions.logits, predictions.labels)
+
+
+def _majority_scores(task: Task, splits: dict[str, Predictions]) -> dict[str, float]:
+    """Return the scores of the majority class, and its accuracy if a test of chance needs it."""
+    scores = {
+        split: majority_score(task.metric, part.labels, num_labels=task.num_labels)
+        for split, part in splits.items()
+    }
+    if task.metric.class_name and not task.regression:
+        labels = splits["dev"].labels
+        scores["dev_accuracy"] = majority_score("accuracy", labels, num_labels=task.num_labels)
+    return scores
 
 
 def _without_nan(metrics: dict[str, float]) -> Metrics:

@@ -13,6 +13,7 @@ from stablebert.config.own_tasks import TASKS_VARIABLE, use_tasks
 from stablebert.glue.own_rows import read_own_rows
 from stablebert.glue.rows import DataError
 from stablebert.tasks import OwnData, Task
+from stablebert.tasks.metrics import METRICS
 
 ENTRY = {
     **{"data": "reviews", "text": ["review"], "label": "stars", "labels": ["bad", "good"]},
@@ -21,7 +22,7 @@ ENTRY = {
 }
 WRONG = [None, 0, -1, 1.5, True, "", " ", "x", [], ["a", "a"], [[1]], {}, {"a": 1}, "\0", "é" * 99]
 TASK = Task(
-    *("mine", "mine", "mine", ("review",), ("bad", "good"), ("accuracy",)),
+    *("mine", "mine", "mine", ("review",), ("bad", "good"), (METRICS["accuracy"],)),
     label_column="stars",
     own=OwnData("", ()),
 )

@@ -1,5 +1,7 @@
 """Tasks of the user's own, from a tasks file to a table."""
 
+import contextlib
+import io
 import json
 import os
 import random
@@ -16,6 +18,9 @@ from stablebert.config.compose import compose
 from stablebert.config.identity import prerequisite
 from stablebert.config.own_tasks import TASKS_VARIABLE, load_own_tasks, use_tasks
 from stablebert.errors import ConfigError
+from stablebert.runs.record import read_record
+from stablebert.runs.seeds import Seeds
+from stablebert.runs.soup import read_soup
 from stablebert.tasks import TASKS
 from tests.helpers.tiny import WORDS
 
@@ -35,7 +40,7 @@ def folder(tmp_path, monkeypatch):
 
 def write_tasks(path, **entries):
     """Write a tasks file with the entry of the documentation, and changes to it."""
-    (text,) = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    text = BLOCK.search(PAGE.read_text(encoding="utf-8"))[1]
     entry = yaml.safe_load(text)["tasks"]["mine"]
     path.write_text(yaml.safe_dump({"tasks": {"mine": entry | entries}}), encoding="utf-8")
 
@@ -255,7 +260,7 @@ def tutorial(tmp_path_factory, tiny_bert, installed):
 
 @pytest.mark.slow
 def test_the_entry_of_the_tutorial_is_guessed(tutorial):
-    (text,) = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    text = BLOCK.search(PAGE.read_text(encoding="utf-8"))[1]
     entry = yaml.safe_load(text)["tasks"]["mine"] | {"labels": sorted(LABELS)}
     guess = yaml.safe_load(tutorial[1]["tasks file"])["tasks"]["mine"]
     assert guess == entry | {"samples": 24}
@@ -298,3 +303,102 @@ def test_the_measurement_of_the_tutorial_is_in_the_history(tutorial):
 @pytest.mark.slow
 def test_the_texts_of_rows_are_shown(tutorial):
     assert re.search(r"label (bad|mixed|good), predicted .*\n +review: w\d+", tutorial[1]["show"])
+
+
+# ---------------------------------------------------------------- a metric of one's own
+
+
+@pytest.mark.parametrize(
+    ("key", "status"), [("F1Score_macro", 0), ("HammingDistance_micro", 2), ("mcc", 2)]
+)
+def test_weights_are_selected_by_a_metric_that_is_best_at_1(folder, capsys, key, status):
+    classes = [{"F1Score": {"average": "macro"}}, {"HammingDistance": {"average": "micro"}}]
+    write_tasks(folder / "stablebert.yaml", metrics=classes)
+    result, output = config_of(capsys, "task=mine", "scale=mini", f"trainer.select_by={key}")
+    assert result == status
+    allowed = f"trainer.select_by={key}: task=mine has F1Score_macro, accuracy"
+    assert (allowed in output.err) == bool(status)
+
+
+@pytest.fixture(scope="module")
+def macro_f1(tmp_path_factory, tiny_bert):
+    """Output of commands for the documented metrics, a record of five runs, and their soup."""
+    folder = tmp_path_factory.mktemp("macro_f1")
+    write_reviews(folder / "reviews", {"train": 30, "dev": 30, "test": 30})
+    metrics = yaml.safe_load(BLOCK.findall(PAGE.read_text(encoding="utf-8"))[1])
+    overrides = ["task=mine", "scale=mini", "method=standard", "length=3epochs"]
+    overrides += [f"model.name={tiny_bert}", "paths.cache=cache", "trainer.max_steps=4"]
+    overrides += ["trainer.accelerator=cpu", "trainer.threads=1", "trainer.keep_weights=true"]
+    overrides += ["optimizer.lr=0.01"]
+    output = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv(TASKS_VARIABLE, raising=False)
+        write_tasks(folder / "stablebert.yaml", **metrics)
+        for seed in range(5):
+            assert main(["train", *overrides, f"seed={seed}"]) == 0
+        for name, *arguments in (
+            [
+                "report",
+                "table1",
+                *overrides,
+                "seed=0..4",
+                "--full",
+                "--analysis=noise,disagreement",
+            ],
+            ["soup", "table1", *overrides, "seed=0..4"],
+            ["show", *overrides, "seed=0"],
+        ):
+            text = io.StringIO()
+            with contextlib.redirect_stdout(text):
+                assert main([name, *arguments]) == 0, name
+            output[name] = " ".join(text.getvalue().split())
+        use_tasks([])
+    (file,) = folder.glob("runs/mini/mine/standard/*/seed0/result.json")
+    (soup_file,) = file.parents[1].glob("soup-*.json")
+    content = json.loads(soup_file.read_text(encoding="utf-8"))
+    pairs = [(seed, seed) for seed in range(5)]
+    soup = read_soup(soup_file, config_id=content["config_id"], seeds=map(Seeds._make, pairs))
+    return output, read_record(file.parent), soup
+
+
+@pytest.mark.slow
+def test_the_record_has_the_metrics_of_the_entry(macro_f1):
+    record = macro_f1[1]
+    assert record.metric == "F1Score_macro"
+    assert list(record.metrics["val_at_best"]) == ["F1Score_macro", "CohenKappa", "accuracy"]
+    # always one of three classes with ten rows each: F1 of 2 * 10 / (30 + 10), and of 0 twice
+    assert record.majority == pytest.approx(
+        {"val": 1 / 6, "test": 1 / 6, "dev": 1 / 6, "dev_accuracy": 1 / 3}
+    )
+
+
+@pytest.mark.slow
+def test_the_report_names_the_metric_and_how_chance_is_tested(macro_f1):
+    assert "Score x 100: F1Score (average=macro) for mine." in macro_f1[0]["report"]
+    assert "for F1 tasks too, and for torchmetrics classes;" in macro_f1[0]["report"]
+
+
+@pytest.mark.slow
+def test_scores_that_a_report_computes_again_are_those_of_the_records(macro_f1):
+    report = macro_f1[0]["report"]
+    mean, sd = re.search(r"standard 3epochs (\S+) ± (\S+)", report).groups()
+    assert sd != "0.0"
+    of_predictions = re.search(r"left out -+ mine 5 30 (\S+) (\S+) ", report)
+    assert (of_predictions[1], f"{float(of_predictions[2]):.1f}") == (mean, sd)
+    assert re.search(rf"left out -+ mine 5 {of_predictions[2]} .* {mean} \S+ \S+ 0 stand", report)
+
+
+@pytest.mark.slow
+def test_a_soup_is_scored_by_the_metric(macro_f1):
+    score = 100 * macro_f1[2].score("test_uniform")
+    assert f": test {score:.1f} with all 5 runs" in macro_f1[0]["soup"]
+    assert macro_f1[2].metric == "F1Score_macro"
+
+
+@pytest.mark.slow
+def test_the_run_is_shown_with_the_metric(macro_f1):
+    record = macro_f1[1]
+    score = 100 * record.test_at_best
+    assert f"test F1Score_macro {score:.1f} with the best weights" in macro_f1[0]["show"]
+    assert " (not x 100)" in macro_f1[0]["show"]

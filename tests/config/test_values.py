@@ -116,7 +116,7 @@ def test_a_false_flag_is_false(key):  # docs/pitfalls.md, 16
         ("reinit.num_layers=None", "an integer of at least 0"),
         ("optimizer.bias_correction=2", "one of true, false, second_moment, learning_rate"),
         ("trainer.accelerator=gpu", "one of auto, cpu, cuda"),
-        ("trainer.select_by=loss", "one of accuracy, f1, mcc, spearman, pearson, or null"),
+        ("adapter.kind=loss", "one of lora, ia3, or null"),
         ("mixout.p=1", "a number from 0 to below 1"),
     ],
 )  # fmt: skip

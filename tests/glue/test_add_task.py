@@ -13,12 +13,13 @@ from stablebert.glue.datamodule import GlueDataModule, data_module
 from stablebert.glue.rows import DataError
 from stablebert.glue.sources import resolve
 from stablebert.tasks import TASKS, Task, with_few_sample_versions
+from stablebert.tasks.metrics import METRICS
 from tests.helpers.tiny import write_tiny_task
 
 ROOT = Path(__file__).parents[2]
 COLUMNS, LABELS = ("sentence1", "sentence2"), ("not_entailment", "entailment")
 pytestmark = pytest.mark.skipif("wnli" in TASKS, reason="WNLI is a task already")
-WNLI = Task("wnli", "wnli", "WNLI", COLUMNS, LABELS, ("accuracy",))
+WNLI = Task("wnli", "wnli", "WNLI", COLUMNS, LABELS, (METRICS["accuracy"],))
 ENTRY = f"  wnli: {{title: WNLI, text: [{', '.join(COLUMNS)}], labels: [{', '.join(LABELS)}]}}\n"
 ENTRIES = "\nwnli: {}\nwnli_1k: {}\n"
 

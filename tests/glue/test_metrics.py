@@ -126,6 +126,6 @@ def test_every_metric_of_a_task_is_returned_by_its_own_name():
     assert list(scores) == ["f1", "accuracy"]
 
 
-@pytest.mark.parametrize("metric", TASKS["mrpc"].metrics)
+@pytest.mark.parametrize("metric", ["f1", "accuracy"])
 def test_every_metric_of_inverted_predictions_is_zero(metric):
     assert compute_metrics([metric], logits_of(1 - COLA), COLA) == {metric: 0.0}

@@ -13,16 +13,18 @@ from stablebert.glue.own_rows import read_own_rows
 from stablebert.glue.rows import DataError
 from stablebert.glue.sources import resolve
 from stablebert.tasks import OwnData, Task
+from stablebert.tasks.metric_entries import parse_metric
+from stablebert.tasks.metrics import METRICS
 
 FILES = (("train", "train"), ("dev", "dev"))
 OWN = OwnData("", FILES)
 REVIEWS = Task(
-    *("mine", "mine", "mine", ("review",), ("bad", "good"), ("accuracy",)),
+    *("mine", "mine", "mine", ("review",), ("bad", "good"), (METRICS["accuracy"],)),
     dev_split="dev",
     label_column="stars",
     own=OWN,
 )
-SCORES = replace(REVIEWS, labels=(), metrics=("spearman",))
+SCORES = replace(REVIEWS, labels=(), metrics=(METRICS["spearman"],))
 ROWS = [("so, so", "bad"), ('he said "wow"', "good"), ("two\nlines", "good")]
 FRAME = pd.DataFrame(ROWS, columns=["review", "stars"]).assign(idx=range(3))
 
@@ -182,7 +184,13 @@ def test_all_splits_are_read(folder):
 
 @pytest.mark.parametrize(
     "change",
-    [{"labels": ("good", "bad")}, {"label_column": "idx"}, {"metrics": ("f1",)}, {"samples": 9}],
+    [
+        {"labels": ("good", "bad")},
+        {"label_column": "idx"},
+        {"metrics": (METRICS["f1"],)},
+        {"metrics": (parse_metric({"F1Score": {"average": "macro"}}, num_labels=2),)},
+        {"samples": 9},
+    ],
 )
 def test_the_entry_belongs_to_the_identity(folder, change):
     assert find(folder)[1] != find(folder, replace(REVIEWS, **change))[1]

@@ -5,11 +5,12 @@ import pytest
 from stablebert.glue.sources import resolve
 from stablebert.hub import HubError
 from stablebert.tasks import OwnData, Task
+from stablebert.tasks.metrics import METRICS
 
 pytestmark = pytest.mark.slow
 FILES = (("train", "train"), ("dev", "validation"))
 TASK = Task(
-    *("mine", "mine", "mine", ("review",), ("bad", "good"), ("accuracy",)),
+    *("mine", "mine", "mine", ("review",), ("bad", "good"), (METRICS["accuracy"],)),
     dev_split="dev",
     own=OwnData("me/reviews", FILES),
 )

@@ -47,6 +47,25 @@ def test_perfect_correlations_have_no_variance_to_divide_by(r, p):
     assert chance_p_value("pearson", r, 30, 0.0) == p
 
 
+@pytest.mark.parametrize(
+    ("majority", "metrics", "at_chance"),
+    [
+        ({"dev_accuracy": 0.527}, {"accuracy": 0.60}, False),
+        ({"dev_accuracy": 0.527}, {"accuracy": 0.56}, True),
+        ({}, {"spearman": 0.2}, False),
+        ({}, {"spearman": 0.05}, True),
+    ],
+)
+def test_a_torchmetrics_class_is_judged_by_accuracy_or_spearman(majority, metrics, at_chance):
+    record = make_record(
+        make_cell(),
+        metric="F1Score_macro",
+        majority={"val": 0.2, "test": 0.2, "dev": 0.2, **majority},
+        metrics={"dev_at_last": {"F1Score_macro": 0.9, **metrics}},
+    )
+    assert is_at_chance(record) == at_chance
+
+
 def test_f1_has_no_test_against_chance():
     with pytest.raises(ValueError, match="metric='f1' has no test"):
         chance_p_value("f1", 0.8, 100, 0.8)

@@ -39,6 +39,24 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert store_run_record(run) == read_record(run.folder)
 
 
+def with_own_metric(fields, score=0.7, error=7.5):
+    """Return the fields with a reported torchmetrics class, and one without bounds."""
+    metrics = {"CohenKappa": score, "MeanSquaredError": error}
+    places = dict.fromkeys(fields["metrics"], metrics)
+    scores = dict.fromkeys(("val_best", "test_at_best", "test_at_last"), score)
+    return {**fields, **scores, "metric": "CohenKappa", "metrics": places}
+
+
+def test_a_torchmetrics_class_may_be_negative_and_one_that_is_not_reported_anything(fields):
+    record = parse_record(json.dumps(with_own_metric(fields, score=-0.2)))
+    assert record.metrics["val_at_best"] == {"CohenKappa": -0.2, "MeanSquaredError": 7.5}
+
+
+def test_a_reported_torchmetrics_class_is_at_most_1(fields):
+    with pytest.raises(ValueError, match=r"test_at_best.CohenKappa=1.5 is not from -1 to 1"):
+        parse_record(json.dumps(with_own_metric(fields, score=1.5)))
+
+
 def test_the_key_of_a_record_is_the_key_of_its_run():
     run = make_run(".", "seed_init=1", "seed_data=2")
     assert make_run_record(run).key == run.key == (run.config_id, (1, 2))

@@ -31,11 +31,15 @@ def read(folder, *, taken=(), name="mine", **entry):
     return task
 
 
+def keys(task):
+    return [metric.key for metric in task.metrics]
+
+
 def test_an_entry_becomes_a_task(tmp_path):
     task = read(tmp_path, **ENTRY)
     assert (task.name, task.config, task.title) == ("mine", "mine", "mine")
     assert (task.columns, task.label_column) == (("review",), "stars")
-    assert (task.labels, task.metrics) == (("bad", "mixed", "good"), ("accuracy",))
+    assert (task.labels, keys(task)) == (("bad", "mixed", "good"), ["accuracy"])
     assert task.source_splits == ("train", "dev", "test")
 
 
@@ -64,7 +68,7 @@ def test_files_keep_their_splits(tmp_path):
 def test_a_regression_has_both_correlations(tmp_path):
     task = read(tmp_path, **PAIRS)
     assert task.regression
-    assert (task.metrics, task.score_range) == (("spearman", "pearson"), (0, 10))
+    assert (keys(task), task.score_range) == (["spearman", "pearson"], (0, 10))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,40 @@ def test_the_rule_fits_the_splits(tmp_path, splits, facts):
 
 def test_f1_brings_the_accuracy_that_its_test_against_chance_needs(tmp_path):
     entry = ENTRY | {"labels": ["no way", "sure"], "metrics": ["f1"]}
-    assert read(tmp_path, **entry).metrics == ("f1", "accuracy")
+    assert keys(read(tmp_path, **entry)) == ["f1", "accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("base", "metrics", "expected"),
+    [
+        (ENTRY, [{"F1Score": {"average": "macro"}}], ["F1Score_macro", "accuracy"]),
+        (ENTRY, ["accuracy", "CohenKappa"], ["accuracy", "CohenKappa"]),
+        (PAIRS, "ConcordanceCorrCoef", ["ConcordanceCorrCoef", "spearman"]),
+        (PAIRS, ["pearson", "MeanSquaredError"], ["pearson", "MeanSquaredError"]),
+    ],
+)
+def test_a_reported_class_comes_with_the_metric_that_is_tested_against_chance(
+    tmp_path, base, metrics, expected
+):
+    assert keys(read(tmp_path, **base, metrics=metrics)) == expected
+
+
+@pytest.mark.parametrize(
+    ("metrics", "problem"),
+    [
+        (["R2Score", "pearson"], "R2Score cannot be the first, .*put spearman in front of it$"),
+        (["spearman", "SpearmanCorrCoef"], "spearman: name each metric once$"),
+    ],
+)
+def test_metrics_that_do_not_go_together_are_refused(tmp_path, metrics, problem):
+    with pytest.raises(ConfigError, match=rf"tasks\.mine\.metrics: {problem}"):
+        read(tmp_path, **PAIRS, metrics=metrics)
+
+
+def test_every_wrong_metric_is_reported(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, **ENTRY, metrics=["F3Score", "f2", {"CohenKappa": {"weight": 1}}])
+    assert len(caught.value.problems) == 3
 
 
 def test_numbers_are_names_of_labels(tmp_path):
@@ -108,9 +145,10 @@ def test_numbers_are_names_of_labels(tmp_path):
         ({"labels": [True, False]}, r"\.labels: YAML reads .* put names into quotes"),
         ({"labels": "regression"}, r"\.range: expected \[LOWEST, HIGHEST\] label, integers"),
         ({"range": [0, 1]}, r"\.range: is only for labels: regression"),
-        ({"metrics": ["f2"]}, r"\.metrics: f2; allowed for 3 labels: accuracy$"),
-        ({"metrics": ["f1"]}, r"\.metrics: f1; allowed for 3 labels: accuracy$"),
-        ({"metrics": []}, r"\.metrics: expected each of accuracy at most once"),
+        ({"metrics": ["f2"]}, r"\.metrics: f2: no metric of 3 labels; allowed: accuracy, and clas"),
+        ({"metrics": ["f1"]}, r"\.metrics: f1: .*torchmetrics, such as F1Score: {average: macro}$"),
+        ({"metrics": []}, r"\.metrics: expected at least one; without the key: accuracy$"),
+        ({"metrics": ["accuracy"] * 2}, r"\.metrics: accuracy: name each metric once$"),
         ({"splits": None}, r"\.splits: expected the file or name of each split"),
         ({"splits": {"dev": "dev.csv"}}, r"\.splits: expected the file or name of each split"),
         ({"splits": {"train": "a", "eval": "b"}}, r"\.splits: expected .*'eval': 'b'"),

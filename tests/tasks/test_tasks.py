@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from stablebert.tasks import TASKS, UnknownTaskError
+from stablebert.tasks.metrics import METRICS
 
 FULL = ["rte", "mrpc", "stsb", "cola", "sst2", "qnli", "qqp", "mnli"]
 CONF = Path(__file__).parents[2] / "conf/tasks.yaml"
@@ -42,8 +43,8 @@ def test_configuration_has_the_same_tasks():
     }.items(),
 )
 def test_metrics_are_the_papers_reported_one_first(name, metrics):
-    assert TASKS[name].metrics == metrics
-    assert TASKS[name].metric == metrics[0]
+    assert TASKS[name].metrics == tuple(METRICS[metric] for metric in metrics)
+    assert TASKS[name].metric.key == metrics[0]
 
 
 def test_number_of_outputs_is_the_number_of_classes():

@@ -18,6 +18,7 @@ from stablebert.models.surgery import PartiallyTrainedEmbedding
 from stablebert.optim.adam import BertAdam
 from stablebert.runs.locate import locate
 from stablebert.tasks import TASKS
+from stablebert.tasks.metrics import METRICS
 from stablebert.training import build as building
 from stablebert.training.averaging import LateAveraging
 from stablebert.training.build import (
@@ -68,7 +69,7 @@ def configure(*overrides):
         ("rdrop.alpha=2", "rdrop", 2),
         ("sam.rho=0.2", "sam", 0.2),
         ("seed_data=4", "dropout_seed", 4),
-        ("task=mrpc", "metrics", ("f1", "accuracy")),
+        ("task=mrpc", "metrics", (METRICS["f1"], METRICS["accuracy"])),
     ],
 )
 def test_the_module_has_the_configured_setting(run_with, override, attribute, value):

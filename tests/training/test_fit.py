@@ -175,7 +175,7 @@ def test_every_task_ends_in_a_complete_record(run_arguments, task):
         run_arguments(f"task={task}", "trainer.max_steps=2", "method=reinit")
     )
     assert (record.steps, record.evaluations) == (2, 2)
-    assert record.metric == TASKS[task].metric
+    assert record.metric == TASKS[task].metric.key
     labels = TASKS[task].labels or ("mean", "std", "min", "max")
     assert tuple(record.predictions["test_at_last"]) == labels
 

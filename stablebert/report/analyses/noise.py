@@ -35,7 +35,7 @@ class _Row:
     @property
     def calibrated_sd(self) -> float | None:
         """Noise of calibrated runs; None unless the score is the accuracy of two classes."""
-        if self.predictions.metric != "accuracy" or self.predictions.logits.shape[2] != 2:
+        if self.predictions.metric.key != "accuracy" or self.predictions.logits.shape[2] != 2:
             return None
         return 100 * sqrt(calibrated_noise(1 - self.mean / 100, self.split.rows))
 

@@ -12,7 +12,7 @@ from stablebert.report.show.blocks import DataRows, Facts
 from stablebert.report.show.predicted import name_values, with_texts
 from stablebert.report.show.rows import hardest_rows, predict, row_losses
 from stablebert.report.show.run import ShownRun
-from stablebert.report.show.summary import points
+from stablebert.report.show.summary import is_in_points, points
 from stablebert.runs.predictions import RowPredictions
 from stablebert.runs.record import RunRecord
 
@@ -54,7 +54,7 @@ def score_table(a: RunRecord, b: RunRecord) -> Table:
         _score_row(f"{place} {metric}", a.metrics[place][metric], b.metrics[place].get(metric))
         for place in ("test_at_best", "test_at_last", "val_at_best")
         for metric in a.metrics[place]
-        if metric in b.metrics[place]
+        if metric in b.metrics[place] and is_in_points(a, metric) and is_in_points(b, metric)
     ]
     texts = {
         "status": (describe_status(a), describe_status(b)),

@@ -8,9 +8,8 @@ from stablebert.report.show.blocks import Facts, Quote
 from stablebert.report.show.run import ShownRun
 from stablebert.runs.record import RunRecord
 from stablebert.runs.seeds import Seeds, format_seeds
+from stablebert.tasks.metrics import METRICS
 
-_CORRELATIONS = ("pearson", "spearman")
-"""Metrics of a regression, which has no majority class."""
 _FAILED = "at the last step no better than the majority class on the whole dev set, or NaN"
 
 
@@ -33,9 +32,9 @@ def _outcome(state: str, record: RunRecord) -> dict[str, str]:
         facts["failed"] = _FAILED
     at_best, at_last = record.metrics["test_at_best"], record.metrics["test_at_last"]
     for metric in at_best:
-        text = f"{points(at_best[metric])} with the best weights"
+        text = f"{format_score(record, metric, at_best[metric])} with the best weights"
         if metric in at_last:
-            text += f", {points(at_last[metric])} with the last"
+            text += f", {format_score(record, metric, at_last[metric])} with the last"
         facts[f"test {metric}"] = text
     best = points(record.metrics["val_at_best"][record.metric])
     facts[f"validation {record.metric}"] = (
@@ -44,7 +43,8 @@ def _outcome(state: str, record: RunRecord) -> dict[str, str]:
         else "NaN in all evaluations"
     )
     chance = {name: points(record.majority[name]) for name in ("test", "val")}
-    model = "constant prediction" if record.metric in _CORRELATIONS else "majority class"
+    is_regression = "std" in record.predictions.get("dev_at_last", ())
+    model = "constant prediction" if is_regression else "majority class"
     facts["chance"] = f"{chance['test']} on test, {chance['val']} on validation ({model})"
     return facts
 
@@ -80,6 +80,18 @@ def quote_crash(crash: Mapping[str, Any]) -> Quote:
     text = str(crash.get("traceback") or "").rstrip()
     title = f"{crash.get('error', 'error')}: {crash.get('message', '')}"
     return Quote(title=title, text=text)
+
+
+def format_score(record: RunRecord, metric: str, score: float | None) -> str:
+    """Return a score x 100; as it is, of a torchmetrics class that is not the reported metric."""
+    if is_in_points(record, metric):
+        return points(score)
+    return "NaN" if score is None else f"{score:.4g} (not x 100)"
+
+
+def is_in_points(record: RunRecord, metric: str) -> bool:
+    """Return whether the values of a metric are at most 1, and printed x 100."""
+    return metric in METRICS or metric == record.metric
 
 
 def points(score: float | None) -> str:

@@ -19,6 +19,7 @@ from scipy import special
 
 from stablebert.report.statistics.metrics import predictions_of_runs, score_runs
 from stablebert.report.statistics.scores import FloatArray
+from stablebert.tasks.metrics import Metric
 
 
 def pairwise_disagreement(classes: ArrayLike) -> float:
@@ -116,14 +117,14 @@ class EnsembleScore:
     mean_run: float
 
 
-def score_ensemble(metric: str, logits: ArrayLike, labels: ArrayLike) -> EnsembleScore:
+def score_ensemble(metric: Metric | str, logits: ArrayLike, labels: ArrayLike) -> EnsembleScore:
     """Return the score of the ensemble of all runs, next to the mean of their scores.
 
     The ensemble predicts the class with the largest mean probability (the first of equal ones), or
     the mean prediction of a regression.
 
     Args:
-        metric: `accuracy`, `f1`, `mcc`, `pearson`, or `spearman`.
+        metric: As in `score_runs`.
         logits: `(n, N, C)`, two runs or more; C = 1 for a regression.
         labels: `(N,)`.
 

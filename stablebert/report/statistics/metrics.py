@@ -1,7 +1,7 @@
-"""The metrics of GLUE for many runs at once, also with each row left out.
+"""The metrics of a task for many runs at once, also with each row left out.
 
-They are those of `stablebert.glue.metrics`, in numpy. A run with a logit that is not finite scores
-0 on whatever rows, as in its record; its predictions are NaN here.
+They are those of `stablebert.glue.metrics`; GLUE's in numpy. A run with a logit that is not finite
+scores 0 on whatever rows, as in its record; its predictions are NaN here.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stablebert.report.statistics.scores import FloatArray
+from stablebert.tasks.metrics import Metric, find_metric
 
 
 def predictions_of_runs(logits: ArrayLike) -> FloatArray:
@@ -31,11 +32,12 @@ def predictions_of_runs(logits: ArrayLike) -> FloatArray:
     return np.where(finite[:, None], predictions, np.nan)
 
 
-def score_runs(metric: str, predictions: ArrayLike, labels: ArrayLike) -> FloatArray:
+def score_runs(metric: Metric | str, predictions: ArrayLike, labels: ArrayLike) -> FloatArray:
     """Return the score of every run.
 
     Args:
-        metric: `accuracy`, `f1` (of class 1), `mcc`, `pearson`, or `spearman`.
+        metric: A metric, or the name of GLUE's: `accuracy`, `f1` (of class 1), `mcc`, `pearson`,
+            or `spearman`.
         predictions: Classes or scores, shape `(n, N)`. A run with a NaN scores 0.
         labels: Classes or scores, shape `(N,)`.
 
@@ -49,7 +51,9 @@ def score_runs(metric: str, predictions: ArrayLike, labels: ArrayLike) -> FloatA
     return np.where(failed[:, 0], 0.0, scorer.score(x, y))
 
 
-def score_without_each_row(metric: str, predictions: ArrayLike, labels: ArrayLike) -> FloatArray:
+def score_without_each_row(
+    metric: Metric | str, predictions: ArrayLike, labels: ArrayLike
+) -> FloatArray:
     """Return the scores of every run on all rows but one.
 
     Args:
@@ -80,11 +84,10 @@ class _Scorer:
 
 
 def _checked(
-    metric: str, predictions: ArrayLike, labels: ArrayLike
+    metric: Metric | str, predictions: ArrayLike, labels: ArrayLike
 ) -> tuple[_Scorer, FloatArray, FloatArray, NDArray[np.bool_]]:
     """Return metric, predictions (0 for failed runs), labels, and which runs failed `(n, 1)`."""
-    if metric not in _SCORERS:
-        raise ValueError(f"metric {metric!r} is unknown; choose one of {', '.join(_SCORERS)}")
+    metric = find_metric(metric)
     x, y = np.asarray(predictions, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     if x.ndim != 2 or 0 in x.shape or y.shape != x.shape[1:]:
         raise ValueError(
@@ -93,7 +96,8 @@ def _checked(
     if not np.isfinite(y).all():
         raise ValueError(f"{np.sum(~np.isfinite(y))} of {len(y)} labels are not finite")
     failed = ~np.isfinite(x.sum(axis=1, keepdims=True))
-    return _SCORERS[metric], np.where(failed, 0.0, x), y, failed
+    scorer = _scorer_of_class(metric) if metric.class_name else _SCORERS[metric.key]
+    return scorer, np.where(failed, 0.0, x), y, failed
 
 
 # ---------------------------------------------------------------- metrics of counts
@@ -195,6 +199,28 @@ def _ranks(values: FloatArray) -> FloatArray:
         _, place, count = np.unique(row, return_inverse=True, return_counts=True)
         out[:] = (np.cumsum(count) - (count - 1) / 2)[place]
     return ranks
+
+
+# ---------------------------------------------------------------- classes of torchmetrics
+
+
+def _scorer_of_class(metric: Metric) -> _Scorer:
+    from stablebert.tasks.metric_classes import score_with_class  # loads torch
+
+    def score(x: FloatArray, y: FloatArray) -> FloatArray:
+        return np.array([score_with_class(metric, run, y) for run in x])
+
+    def score_without_each_row(x: FloatArray, y: FloatArray) -> FloatArray:
+        return np.stack([without_each_row(run, y) for run in x])
+
+    def without_each_row(run: FloatArray, y: FloatArray) -> FloatArray:
+        """Score once what is left without any of the rows with equal predictions and labels."""
+        pairs, place = np.stack([run, y]), np.arange(len(y))
+        _, first, group = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
+        scores = [score_with_class(metric, run[place != j], y[place != j]) for j in first]
+        return np.array(scores)[group.ravel()]
+
+    return _Scorer(score, score_without_each_row)
 
 
 _SCORERS = {

@@ -17,6 +17,7 @@ from scipy import special
 
 from stablebert.report.statistics.metrics import score_runs, score_without_each_row
 from stablebert.report.statistics.scores import MIN_RUNS, FloatArray, Interval
+from stablebert.tasks.metrics import Metric
 
 MIN_ROWS = 3
 """Minimum number of rows that have a variance without each of them."""
@@ -51,12 +52,12 @@ class VarianceSplit:
 
 
 def split_variance(
-    metric: str, predictions: ArrayLike, labels: ArrayLike, *, level: float = 0.95
+    metric: Metric | str, predictions: ArrayLike, labels: ArrayLike, *, level: float = 0.95
 ) -> VarianceSplit:
     """Split the variance of a score over seeds into test-set noise and instability.
 
     Args:
-        metric: `accuracy`, `f1`, `mcc`, `pearson`, or `spearman`.
+        metric: As in `score_runs`.
         predictions: Classes or scores of n runs for the same N rows, shape `(n, N)`, `MIN_RUNS` or
             more runs and `MIN_ROWS` or more rows. A run with a NaN scores 0 on whatever rows, as in
             its record: it differs in quality, and adds no noise.
@@ -69,7 +70,9 @@ def split_variance(
     return split_variance_of_rows(row_contributions(metric, predictions, labels), level=level)
 
 
-def row_contributions(metric: str, predictions: ArrayLike, labels: ArrayLike) -> FloatArray:
+def row_contributions(
+    metric: Metric | str, predictions: ArrayLike, labels: ArrayLike
+) -> FloatArray:
     """Return what each row contributes to each run's score: the mean over rows is the score.
 
     The jackknife's pseudo-values, s_i + (N - 1) (mean over k of s_i(-k), minus s_i(-j)), where
