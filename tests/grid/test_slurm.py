@@ -17,12 +17,12 @@ import pytest
 from stablebert.cli.main import main
 from stablebert.grid.worker import LEFT
 from stablebert.runs.record import read_record
-from tests.helpers.processes import started_runs, workers_of
 from tests.helpers.runs import check_is_complete, runs_of
 from tests.helpers.slurm import (
     NODE,
+    cancel_all,
     control,
-    pids_of,
+    freeze_run,
     reason_to_skip,
     restarts,
     run_slurm,
@@ -37,10 +37,17 @@ SCRIPTS = Path(__file__).parents[2] / "examples" / "slurm"
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
+def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slurm")
     with run_slurm(folder):
         yield folder
+
+
+@pytest.fixture
+def slurm(cluster):
+    """Folder of a SLURM without jobs."""
+    yield cluster
+    cancel_all(cluster)
 
 
 @pytest.fixture
@@ -51,9 +58,9 @@ def wait(slurm):
 
 @pytest.fixture
 def arguments(sweep_arguments, monkeypatch):
-    """Arguments of a sweep of four runs, each long enough to be interrupted."""
+    """Arguments of a sweep of four runs."""
     monkeypatch.setenv("PYTHONPATH", str(SCRIPTS.parents[1]))
-    return sweep_arguments("task=rte", "trainer.max_steps=400")
+    return sweep_arguments("task=rte", "trainer.max_steps=100")
 
 
 @pytest.fixture
@@ -79,15 +86,32 @@ def check(arguments, wait, tmp_path):
         lines = Counter(re.findall("^--- (.*)$", logs, flags=re.MULTILINE))
         executions = Counter({run.name: lines[run.name] - lines[run.name + LEFT] for run in runs})
         assert min(executions.values()) >= 1, executions
-        assert executions.total() <= len(runs) + lost, executions
+        assert executions.total() == len(runs) + lost, executions
 
     return check
 
 
 @pytest.fixture
-def wait_for_run(wait, tmp_path):
-    """Function that waits until a number of runs are in progress."""
-    return lambda n=1: wait(lambda: len(started_runs(tmp_path)) >= n)
+def freeze(wait, tmp_path):
+    """Function that waits until each job executes a run, and stops the processes of these runs.
+
+    The runs are then in progress until their jobs are killed, on a machine of any speed. The
+    function returns the process and the folder of each run.
+    """
+
+    def freeze(*jobs):
+        frozen = {}
+
+        def freeze_others():
+            for job in {*jobs} - frozen.keys():
+                if run := freeze_run(tmp_path, job):
+                    frozen[job] = run
+            return len(frozen) == len(jobs)
+
+        wait(freeze_others)
+        return [frozen[job] for job in jobs]
+
+    return freeze
 
 
 def test_two_jobs_share_the_runs(submit, check, arguments):
@@ -102,13 +126,15 @@ def test_no_more_jobs_than_runs_are_submitted(submit, check):
     check(lost=0)
 
 
-def test_status_shows_runs_and_jobs(submit, check, wait_for_run, arguments, capsys):
+def test_status_shows_runs_and_jobs(submit, check, freeze, arguments, capsys):
     (job,) = submit("--slurm", "gpus=1,time=10")
-    wait_for_run()
+    [(process, _)] = freeze(job)
+    done = sum(read_record(run.folder) is not None for run in runs_of(arguments))
     assert main(["grid", *arguments, "--status"]) == 0
     output = capsys.readouterr().out
-    assert "4 runs, 3 planned, 1 running, 0 done, 0 crashed; left " in output
+    assert f"4 runs, {3 - done} planned, 1 running, {done} done, 0 crashed; left " in output
     assert f"1 job: {job} RUNNING {NODE}, 0 ended" in output
+    os.kill(process, signal.SIGCONT)
     check(lost=0)
     assert main(["grid", *arguments, "--status"]) == 0
     output = capsys.readouterr().out
@@ -123,39 +149,36 @@ def test_a_refused_job_is_reported_with_the_answer_of_sbatch(slurm, arguments, c
     assert "Traceback" not in error
 
 
-def test_a_requeued_job_continues(submit, check, wait, wait_for_run):
+def test_a_requeued_job_continues(submit, check, wait, freeze):
     (job,) = submit()
-    wait_for_run()
+    freeze(job)
     control("scontrol", "requeue", job)
     wait(lambda: restarts(job) == 1)
     check(lost=1)
 
 
-def test_the_run_of_a_cancelled_job_is_taken_by_another(submit, check, wait, wait_for_run):
-    first, second = submit("--jobs", "2")
-    wait_for_run(2)
+def test_the_run_of_a_canceled_job_is_taken_by_another(submit, check, freeze):
+    (first,) = submit()
+    [(_, run)] = freeze(first)
+    (second,) = submit()
     control("scancel", first)
-    wait(lambda: first not in states())
-    assert second in states()
     check(lost=1)
+    assert read_record(run).job == second
 
 
-def test_a_job_at_its_time_limit_is_requeued(submit, check, wait, wait_for_run):
-    (job,) = submit("--slurm", "time=10")
-    wait_for_run()
-    # so that no machine is fast enough to finish before the limit
-    (grid,) = [pid for pid in pids_of(job) if workers_of(pid)]
-    (worker,) = workers_of(grid)
-    os.kill(worker, signal.SIGSTOP)
-    control("scontrol", "update", f"jobid={job}", "timelimit=1")
+def test_a_job_at_its_time_limit_is_requeued(submit, check, wait, freeze):
+    (job,) = submit("--slurm", "time=30")
+    freeze(job)
+    # less than the 120 seconds before the end at which the job is asked to stop
+    control("scontrol", "update", f"jobid={job}", "endtime=now+90seconds")
     wait(lambda: restarts(job) == 1)
     control("scontrol", "update", f"jobid={job}", "timelimit=30")
     check(lost=1)
 
 
-def test_a_node_that_goes_down_loses_one_run(submit, check, wait, wait_for_run):
+def test_a_node_that_goes_down_loses_one_run(submit, check, wait, freeze):
     (job,) = submit()
-    wait_for_run()
+    freeze(job)
     control("scontrol", "update", f"nodename={NODE}", "state=down", "reason=test")
     wait(lambda: states().get(job) == "PENDING")
     control("scontrol", "update", f"nodename={NODE}", "state=resume")
@@ -180,11 +203,11 @@ def preempt(wait, tmp_path):
     return preempt
 
 
-def test_a_preempted_job_continues_after_the_other_one(submit, check, wait_for_run, preempt):
+def test_a_preempted_job_continues_after_the_other_one(submit, check, freeze, preempt):
     (job,) = submit("--slurm", "partition=low,cpus-per-task=8")
-    wait_for_run()
+    freeze(job)
     end = preempt()
-    assert states()[job] == "PENDING"
+    assert states().get(job) == "PENDING"
     end.touch()
     check(lost=1)
     assert restarts(job) == 1
@@ -221,21 +244,21 @@ def test_an_array_of_jobs_runs_a_sweep(slurm, checkout, arguments, check):
     check(lost=0)
 
 
-def test_a_requeued_array_continues(slurm, checkout, arguments, check, wait, wait_for_run):
+def test_a_requeued_array_continues(slurm, checkout, arguments, check, wait, freeze):
     job = sbatch(checkout, "--array=1-2", "array.sbatch", *arguments, "--workers", "1")
-    wait_for_run(2)
+    freeze(f"{job}_1", f"{job}_2")
     control("scontrol", "requeue", job)
     wait(lambda: restarts(f"{job}_1") == restarts(f"{job}_2") == 1)
     check(lost=2)
 
 
 def test_a_preempted_array_continues_after_the_other_job(
-    slurm, checkout, arguments, check, wait_for_run, preempt
+    slurm, checkout, arguments, check, freeze, preempt
 ):
     job = sbatch(checkout, "--array=1", "array.sbatch", *arguments, "--workers", "1")
-    wait_for_run()
+    freeze(f"{job}_1")
     end = preempt()
-    assert states()[f"{job}_1"] == "PENDING"
+    assert states().get(f"{job}_1") == "PENDING"
     end.touch()
     check(lost=1)
 
@@ -262,10 +285,10 @@ def test_agents_run_a_sweep_of_wandb(submit_agents, home, server, wait):
     assert len(home.results()) == 3
 
 
-def test_a_requeued_agent_continues_with_other_runs(submit_agents, home, server, wait):
+def test_a_requeued_agent_continues_with_other_runs(submit_agents, home, server, wait, freeze):
     """SLURM kills the job that it requeues, so W&B does not learn of the end of its run."""
-    job = submit_agents(jobs=1, **{"seed": [0, 1], "trainer.max_steps": [400]})
-    wait(home.has_logged)
+    job = submit_agents(jobs=1, **{"seed": [0, 1], "trainer.max_steps": [100]})
+    freeze(f"{job}_1")
     control("scontrol", "requeue", job)
     wait(lambda: restarts(f"{job}_1") == 1)
     wait(lambda: not states())

@@ -1,20 +1,21 @@
 """A real SLURM cluster on this machine: one node that claims 8 cores and two GPUs."""
 
+import json
 import os
 import platform
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 PROGRAMS = [
     "setpriv",
-    "pgrep",
     "munged",
     "slurmctld",
     "slurmd",
@@ -33,7 +34,7 @@ SlurmdPort={ports[1]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
+AuthInfo=socket={folder}/munge.socket,cred_expire=15
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -54,12 +55,18 @@ SchedulerParameters=sched_interval=2,bf_interval=2,sched_min_interval=0
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=10
+MessageTimeout=60
+BatchStartTimeout=120
+UnkillableStepTimeout=600
 GresTypes=gpu
 NodeName={node} NodeAddr=127.0.0.1 CPUs=8 RealMemory=64000 Gres=gpu:2 State=UNKNOWN
 PartitionName=low Nodes=ALL Default=YES GraceTime=10 PriorityTier=1 MaxTime=INFINITE State=UP
 PartitionName=high Nodes=ALL PriorityTier=10 MaxTime=INFINITE State=UP
 """
-"""`cred_expire` is also the time before a requeued job may start again: two minutes by default."""
+"""`cred_expire` is also the time before a requeued job may start again: two minutes by default.
+
+The three timeouts are longer than by default, for a busy machine.
+"""
 HANG_SECONDS = 600
 
 
@@ -103,9 +110,7 @@ def run_slurm(folder: Path):
             wait_for(lambda: "idle" in ask("sinfo", "--noheader", "--format=%T"), folder)
             yield
         finally:
-            ask("scancel", f"--user={os.getuid()}", "--signal=KILL", "--full")
-            ask("scancel", f"--user={os.getuid()}")
-            wait_for(lambda: not ask("squeue", "--noheader"), folder)
+            cancel_all(folder)
             for daemon in reversed(daemons):
                 daemon.terminate()
             for daemon in daemons:
@@ -126,20 +131,57 @@ def ask(*command):
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
+def cancel_all(folder):
+    """Cancel all jobs, and wait for their end."""
+    ask("scancel", f"--user={os.getuid()}", "--signal=KILL", "--full")
+    ask("scancel", f"--user={os.getuid()}")
+    wait_for(lambda: not ask("squeue", "--noheader"), folder)
+
+
 def control(*command):
-    """Execute a command of SLURM, which must work."""
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    """Execute a command of SLURM, which must work; return what it prints."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def states():
     """Return the states of the jobs that have not ended, by id."""
-    return dict(line.split() for line in ask("squeue", "--noheader", "-o", "%i %T").splitlines())
+    lines = control("squeue", "--noheader", "-o", "%i %T").splitlines()
+    return dict(line.split() for line in lines)
 
 
-def pids_of(job_id):
-    """Return the processes of a job."""
-    lines = ask("scontrol", "listpids", job_id).splitlines()[1:]
-    return [int(line.split()[0]) for line in lines]
+def freeze_run(folder, job_id):
+    """Stop the process of a job's run, so that its run is in progress until the job is killed.
+
+    Returns:
+        The process and the folder of the run; None if the job has no run in progress.
+    """
+    for history in folder.rglob("history.jsonl.*.part"):
+        run = history.parent
+        with suppress(FileNotFoundError, ProcessLookupError):  # the run has just ended
+            process = json.loads((run / "claim.json").read_text())["pid"]
+            if _job_of(process) == job_id:
+                os.kill(process, signal.SIGSTOP)
+                if _size_of(history):
+                    return process, run
+                os.kill(process, signal.SIGCONT)
+    return None
+
+
+def _size_of(file):
+    """Return the size of a file in bytes; 0 if it does not exist."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _job_of(process):
+    """Return the id of the job of a process, as squeue shows it."""
+    environment = Path(f"/proc/{process}/environ").read_text().split("\0")
+    values = dict(entry.split("=", 1) for entry in environment if "=" in entry)
+    if "SLURM_ARRAY_JOB_ID" in values:
+        return f"{values['SLURM_ARRAY_JOB_ID']}_{values['SLURM_ARRAY_TASK_ID']}"
+    return values.get("SLURM_JOB_ID")
 
 
 def restarts(job_id):
