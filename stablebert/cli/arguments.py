@@ -53,10 +53,15 @@ def committed_folders(options: argparse.Namespace) -> list[Path]:
     return [] if options.fresh else [RESULTS]
 
 
+def grid_arguments(options: argparse.Namespace) -> list[str]:
+    """Return the arguments of `stablebert grid` that select the runs of a sweep."""
+    flags = ["--fresh"] if options.fresh else []
+    return [options.sweep, *options.overrides, *flags]
+
+
 def grid_command(options: argparse.Namespace) -> str:
     """Return the command that trains the missing runs of a sweep, to copy from a message."""
-    flags = ["--fresh"] if options.fresh else []
-    return command_line("grid", options.sweep, *options.overrides, *flags)
+    return command_line("grid", *grid_arguments(options))
 
 
 def positive_int(text: str) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stablebert.cli.arguments import grid_command, positive_int
+from stablebert.cli.arguments import grid_arguments, grid_command, positive_int
 from stablebert.cli.streams import print_errors
 from stablebert.config.own_tasks import tasks_flags
 from stablebert.config.sweep import Sweep
@@ -72,16 +72,19 @@ def submit_workers(
     options: argparse.Namespace, sweep: Sweep, slurm: SlurmOptions, *, count: int
 ) -> None:
     """Submit jobs, each of which takes missing runs of the sweep until it is complete."""
-    flags = ["--fresh"] if options.fresh else []
+    flags = []
     if options.workers:
         flags += ["--workers", str(options.workers)]
     if options.workers_per_gpu > 1:
         flags += ["--workers-per-gpu", str(options.workers_per_gpu)]
     if options.prune:
         flags += ["--prune", options.prune]
-    worker = ClusterWorker((options.sweep, *options.overrides, *flags, *tasks_flags()))
+    worker = ClusterWorker((*grid_arguments(options), *flags, *tasks_flags()))
     folder = _jobs_folder(sweep)
     scheduler: Scheduler = Slurm(folder, name=f"stablebert-{sweep.name}", options=slurm)
+    jobs = recorded_jobs(folder)
+    if states := scheduler.states(jobs):
+        print(f"submitted before: {describe_jobs(jobs, states)}")
     for _ in range(count):
         job_id = scheduler.submit(worker)
         record_job(folder, job_id)
@@ -93,15 +96,14 @@ def print_status(sweep: Sweep, plan: Plan, clock: Clock) -> int:
     """Print the state of the runs and jobs of a sweep; return 1 if runs crashed."""
     folder = _jobs_folder(sweep)
     jobs = recorded_jobs(folder)
-    states = []
-    if jobs:
-        try:
-            states = Slurm(folder, name="", options=SlurmOptions()).states(jobs)
-        except SlurmError as error:
-            print_errors([str(error)])
+    try:
+        states = Slurm(folder, name="", options=SlurmOptions()).states(jobs)
+    except SlurmError as error:
+        states = []
+        print_errors([str(error)])
     print(f"{sweep.name}: {describe_runs(plan, clock, states)}")
     if jobs:
-        print(f"{count_of(len(jobs), 'job')}: {describe_jobs(jobs, states)}")
+        print(f"{count_of(len(jobs), 'job')}: {describe_jobs(jobs, states)}; logs: {folder}")
     print_errors(f"crashed: {run.folder / CRASH}" for run in plan.crashed)
     return 1 if plan.crashed else 0
 

@@ -68,8 +68,9 @@ def grid(argv: Sequence[str]) -> int:
         print("nothing to run")
         page.finish()
         return 1 if crashed_before and not options.dry_run else 0
+    place = count_of(workers, "worker" if options.on == "local" else "job")
     print(
-        f"{len(runs)} to run on {count_of(workers, 'worker')}, estimated time "
+        f"{len(runs)} to run on {place}, estimated time "
         f"{clock.remaining(runs, workers)}{clock.describe_source({run.cfg.scale for run in runs})}"
     )
     if options.dry_run:

@@ -108,6 +108,8 @@ class Slurm:
         Raises:
             SlurmError: If squeue fails.
         """
+        if not job_ids:
+            return []
         command = ["squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%T|%R"]
         try:
             done = subprocess.run(

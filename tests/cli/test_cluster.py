@@ -9,9 +9,11 @@ from stablebert.cli.main import main
 from stablebert.config.own_tasks import TASKS_VARIABLE
 from stablebert.config.sweep import read_sweep
 from stablebert.grid import slurm
-from stablebert.grid.cluster import ClusterWorker, record_job, recorded_jobs
+from stablebert.grid.cluster import ClusterWorker, JobState, record_job, recorded_jobs
 from stablebert.grid.slurm import Slurm, SlurmError
 from stablebert.grid.slurm_options import SlurmOptions
+
+OVERRIDES = ["scale=demo", "task=rte", "paths.runs=runs"]
 
 
 @pytest.mark.parametrize(
@@ -81,27 +83,52 @@ def test_jobs_of_several_submissions_are_remembered(tmp_path):
     assert recorded_jobs(tmp_path) == ["12", "13"]
 
 
-def test_a_job_takes_the_arguments_and_the_tasks_of_the_command(monkeypatch, tmp_path):
-    workers = []
+class Queue:
+    """A scheduler that never starts the jobs that it takes."""
 
-    class Recorder:
-        def __init__(self, folder, *, name, options):
-            folder.mkdir(parents=True)
+    def __init__(self):
+        self.workers = []
 
-        def submit(self, worker):
-            workers.append(worker)
-            return str(len(workers))
+    def open(self, folder, *, name, options):
+        folder.mkdir(parents=True, exist_ok=True)
+        return self
 
-    monkeypatch.setattr(cluster, "Slurm", Recorder)
-    monkeypatch.setenv(TASKS_VARIABLE, str(tmp_path / "mine.yaml"))
+    def submit(self, worker):
+        self.workers.append(worker)
+        return str(len(self.workers))
+
+    def states(self, job_ids):
+        return [JobState(job_id, "PENDING", "(Priority)") for job_id in job_ids]
+
+
+@pytest.fixture
+def queue(monkeypatch, tmp_path):
+    """Queue of the cluster; tmp_path is the folder of submission and of the runs."""
+    queue = Queue()
+    monkeypatch.setattr(cluster, "Slurm", queue.open)
     monkeypatch.chdir(tmp_path)
-    overrides = ["scale=demo", "task=rte", f"paths.runs={tmp_path}"]
-    options = argparse.Namespace(
-        sweep="table1", overrides=overrides, fresh=True, workers=3, workers_per_gpu=2, prune="0.5/3"
-    )
-    sweep = read_sweep("table1").narrow(overrides)
-    cluster.submit_workers(options, sweep, SlurmOptions(), count=2)
-    flags = ["--fresh", "--workers", "3", "--workers-per-gpu", "2", "--prune", "0.5/3"]
-    arguments = ("table1", *overrides, *flags, "--tasks", "mine.yaml")
-    assert workers == [ClusterWorker(arguments)] * 2
-    assert recorded_jobs(tmp_path / "slurm" / "table1") == ["1", "2"]
+    return queue
+
+
+def submit(count, **values):
+    """Submit jobs with options of the command line."""
+    options = {"fresh": False, "workers": None, "workers_per_gpu": 1, "prune": None, **values}
+    options = argparse.Namespace(sweep="table1", overrides=OVERRIDES, **options)
+    sweep = read_sweep("table1").narrow(OVERRIDES)
+    cluster.submit_workers(options, sweep, SlurmOptions(), count=count)
+
+
+def test_a_job_takes_the_arguments_and_the_tasks_of_the_command(queue, monkeypatch, tmp_path):
+    monkeypatch.setenv(TASKS_VARIABLE, str(tmp_path / "mine.yaml"))
+    submit(2, fresh=True, workers=3, workers_per_gpu=2, prune="0.5/3")
+    flags = ["--workers", "3", "--workers-per-gpu", "2", "--prune", "0.5/3"]
+    arguments = ("table1", *OVERRIDES, "--fresh", *flags, "--tasks", "mine.yaml")
+    assert queue.workers == [ClusterWorker(arguments)] * 2
+    assert recorded_jobs(tmp_path / "runs" / "slurm" / "table1") == ["1", "2"]
+
+
+def test_jobs_that_were_submitted_before_are_shown(queue, capsys):
+    submit(1)
+    assert "submitted before" not in capsys.readouterr().out
+    submit(1)
+    assert "submitted before: 1 PENDING (Priority), 0 ended\n" in capsys.readouterr().out
