@@ -109,7 +109,7 @@ class RunCheckpoint(Checkpoint):
             self._save_if_due(trainer)
 
     def _save_if_due(self, trainer: Trainer) -> None:
-        # Lightning does not continue after the last step, so nothing would test the weights
+        # a fit that resumes from the last step would end before its last validation
         is_due = time.monotonic() - self._saved_at >= self._interval
         if not is_due or trainer.global_step >= self._steps:
             return

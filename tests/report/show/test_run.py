@@ -124,6 +124,13 @@ def test_a_run_with_neither_record_nor_process_was_interrupted(run):
     assert read_run(run.folder).state.startswith("interrupted")
 
 
+@pytest.mark.parametrize(("files", "aim"), [([], "start over"), (["checkpoint.ckpt"], "resume")])
+def test_an_interrupted_run_says_whether_it_can_resume(run, files, aim):
+    for name in files:
+        (run.folder / name).touch()
+    assert read_run(run.folder).state.endswith(f"rerun the command to {aim}")
+
+
 @pytest.mark.parametrize("name", ["result.json", "crash.json", "config.yaml", "claim.json"])
 def test_a_folder_with_a_file_of_a_run_is_one_of_a_run(tmp_path, name):
     assert not is_run_folder(tmp_path)
