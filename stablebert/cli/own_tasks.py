@@ -13,7 +13,8 @@ from stablebert.config.own_tasks import (
 from stablebert.errors import ConfigError
 
 TASKS_OPTION = (
-    f"--tasks FILE defines tasks of your own (default: ${TASKS_VARIABLE}, or ./{DEFAULT_FILE})"
+    "--tasks FILE defines tasks and methods of your own "
+    f"(default: ${TASKS_VARIABLE}, or ./{DEFAULT_FILE})"
 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from stablebert.config.files import flatten, load_conf
+from stablebert.config.files import describe_file, flatten, load_conf
 from stablebert.config.merge import LENGTH, Settings, method_settings, values_of
 from stablebert.config.recognition import layer_count
 from stablebert.config.schema import KEYS
@@ -198,9 +198,10 @@ def method_has_values(c: Candidate) -> Iterator[str]:
         entries = load_conf("methods")[name].get("per_task", {})
         for key in dict.fromkeys(key for entry in entries.values() for key in flatten(entry)):
             if c.files[key].file == "base" and key not in c.overrides:
+                file = describe_file("methods", name)
                 yield (
-                    f"method={name}: conf/methods.yaml has no {key} for task={task}; add it to "
-                    f"per_task, or set {key}"
+                    f"method={name}: {file} has no {key} for task={task}; add it to per_task, or "
+                    f"set {key}"
                 )
 
 

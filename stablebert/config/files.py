@@ -13,18 +13,35 @@ from stablebert.filesystem import expand_path
 from stablebert.tasks import DEMO, TASKS
 from stablebert.yaml_files import CONF, PACKAGE, load_yaml, parsing_yaml
 
+OWN_METHODS: dict[str, Any] = {}
+"""The user's methods, which `stablebert.config.own_tasks` sets, in the form of `methods.yaml`."""
 SWEEPS = CONF.parent / "sweeps"
 
 
 @cache
 def load_conf(name: str) -> dict[str, Any]:
-    """Load a file of `conf/`, such as `base`, with OmegaConf's `${key}` for the value of a key.
+    """Load a file of `conf/`, such as `base`, with the entries of the user's tasks file.
+
+    Raises:
+        ConfigError: As `load_shipped_conf`.
+    """
+    own = {"tasks": _own_task_settings(), "methods": OWN_METHODS}
+    return {**load_shipped_conf(name), **own.get(name, {})}
+
+
+def load_shipped_conf(name: str) -> dict[str, Any]:
+    """Load a file of `conf/`, with OmegaConf's `${key}` for the value of a key.
 
     Raises:
         ConfigError: As `load_yaml`, or if the file is not made of named entries.
     """
-    entries = load_entries(CONF / f"{name}.yaml")
-    return {**entries, **_own_task_settings()} if name == "tasks" else entries
+    return load_entries(CONF / f"{name}.yaml")
+
+
+def describe_file(name: str, entry: str = "") -> str:
+    """Return the file that has an entry, for messages: `conf/NAME.yaml`, or the user's."""
+    is_own = name == "methods" and entry in OWN_METHODS
+    return "the tasks file" if is_own else f"conf/{name}.yaml"
 
 
 def _own_task_settings() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from stablebert.config.files import flatten, load_conf
+from stablebert.config.files import describe_file, flatten, load_conf
 from stablebert.config.recognition import AUTO, FACTS, recognize
 from stablebert.config.schema import KEYS
 from stablebert.config.values import describe_allowed_values, describe_unknown_key, parse_value
@@ -51,7 +51,8 @@ class Setting:
     @property
     def origin(self) -> str:
         """The entry, for messages: `conf/methods.yaml (reinit per_task rte)`."""
-        return f"conf/{self.file}.yaml" + (f" ({' '.join(self.path)})" if self.path else "")
+        file = describe_file(self.file, *self.path[:1])
+        return file + (f" ({' '.join(self.path)})" if self.path else "")
 
 
 Settings = Mapping[str, Setting]
@@ -149,20 +150,29 @@ def entry_settings(selection: Mapping[str, str], file: str, *path: str) -> dict[
     settings = {}
     own = {k: v for k, v in entry.items() if k not in (*GROUPS, *NOT_SETTINGS.get(file, ()))}
     for key, raw in flatten(own).items():
-        setting = Setting(None, file, path)
-        where = f"conf/{file}.yaml: {' '.join(path)}"
-        if key not in KEYS:
-            raise ConfigError([f"{where}: {describe_unknown_key(key)}"])
-        try:  # as text: files follow the same rules as the command line
-            settings[key] = replace(setting, value=parse_value(str(raw), key))
-        except ValueError:
-            advice = f"{key} takes {describe_allowed_values(key)}"
-            raise ConfigError([f"{where}: {key}={raw}: {advice}"]) from None
+        try:
+            settings[key] = Setting(parse_setting(key, raw), file, path)
+        except ValueError as error:
+            raise ConfigError([f"conf/{file}.yaml: {' '.join(path)}: {error}"]) from None
     for group, selector in GROUPS.items():
         for name in selection[selector].split("+"):
             if entry.get(group, {}).get(name):
                 settings |= entry_settings(selection, file, *path, group, name)
     return settings
+
+
+def parse_setting(key: str, raw: Any) -> Any:
+    """Parse the value of a key in a file, by the same rules as on the command line.
+
+    Raises:
+        ValueError: With the reason, if there is no such key or the value is not allowed.
+    """
+    if key not in KEYS:
+        raise ValueError(describe_unknown_key(key))
+    try:
+        return parse_value(str(raw), key)
+    except ValueError:
+        raise ValueError(f"{key}={raw}: {key} takes {describe_allowed_values(key)}") from None
 
 
 def merge(*layers: Settings) -> dict[str, Setting]:

@@ -1,12 +1,14 @@
-"""The user's own tasks: finding their file, and making them known to this process."""
+"""The user's own tasks and methods: finding their file, and making them known to this process."""
 
 import os
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from stablebert.config.files import load_conf
+from stablebert.config.files import OWN_METHODS, load_conf
 from stablebert.config.merge import clear_merged_files
+from stablebert.config.own_methods import read_methods
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ConfigError
 from stablebert.tasks import TASKS, Task
@@ -47,12 +49,30 @@ def tasks_flags() -> list[str]:
 
 
 def load_own_tasks(file: Path | None) -> None:
-    """Read a tasks file and use its tasks; None for no tasks.
+    """Read a tasks file and use its tasks and methods; None for none.
 
     Raises:
         ConfigError: If anything is wrong with the file; it holds every problem.
     """
-    use_tasks(read_tasks(file, taken=TASKS.glue) if file else [])
+    tasks: list[Task] = []
+    methods: dict[str, Any] = {}
+    problems: list[str] = []
+    if file:
+        try:
+            tasks = read_tasks(file, taken=TASKS.glue)
+        except ConfigError as error:
+            problems += error.problems
+        try:
+            methods = read_methods(file)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError([*dict.fromkeys(problems)])  # both report a file that is not valid YAML
+    use_tasks(tasks)
+    if methods != OWN_METHODS:
+        OWN_METHODS.clear()
+        OWN_METHODS.update(methods)
+        _clear_caches()
 
 
 def describe_splits(configs: Iterable[RunConfig]) -> list[str]:
@@ -80,5 +100,10 @@ def use_tasks(tasks: Sequence[Task]) -> None:
     """
     if TASKS.own != list(tasks):
         TASKS.replace_own(tasks)
-        load_conf.cache_clear()
-        clear_merged_files()
+        _clear_caches()
+
+
+def _clear_caches() -> None:
+    """Load and merge the files of `conf/` again when they are needed."""
+    load_conf.cache_clear()
+    clear_merged_files()

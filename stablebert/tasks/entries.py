@@ -47,11 +47,14 @@ def read_tasks(path: Path, *, own: bool = True, taken: Collection[str] = ()) -> 
         OSError: If the file cannot be read.
     """
     content = load_yaml(path)
-    if not isinstance(content, dict) or not isinstance(content.get("tasks"), dict):
-        raise ConfigError([f"{path}: expected `tasks:` with an entry for each task"])
-    problems = [f"{path}: unknown key {key}; allowed: tasks" for key in content if key != "tasks"]
+    content = content if isinstance(content, dict) else {}
+    entries = content.get("tasks", {} if "methods" in content else None)
+    if not isinstance(entries, dict):
+        raise ConfigError([f"{path}: expected `tasks:` with an entry for each task, or `methods:`"])
+    unknown_keys = [key for key in content if key not in ("tasks", "methods")]
+    problems = [f"{path}: unknown key {key}; allowed: tasks, methods" for key in unknown_keys]
     tasks = []
-    for name, values in content["tasks"].items():
+    for name, values in entries.items():
         entry = _Entry(f"{path}: tasks.{name}")
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("_1k"):
             entry.add(
