@@ -43,7 +43,7 @@ def find_own_files(
             f"task={task.name}: data.source={source!r} is not a folder; allowed: a folder, or the "
             "id of a dataset on the hub (OWNER/NAME)"
         )
-    files = {split: _find(folder, name) for split, name in data.files}
+    files = {split: find_split(folder, name) for split, name in data.files}
     for split, name in data.files:
         if not files[split]:
             raise DataError(
@@ -79,6 +79,18 @@ def fetch_own_data(
     )
 
 
+def find_split(folder: Path, name: str) -> tuple[Path, ...]:
+    """Return the files that a value of `splits` means; empty if there are none, or not all."""
+    for pattern in _patterns(name):
+        files = [file for file in folder.glob(pattern) if file.is_file()]
+        if pattern.endswith("/*.arrow"):
+            files = [file for file in files if not file.name.startswith("cache-")]
+        shards = hub.complete_shards(files)
+        if shards and all(file.suffix.lower() in READERS for file in shards):
+            return shards
+    return ()
+
+
 def _entry_identity(task: Task, data: OwnData) -> str:
     """Return what an entry says about the rows and their use, in one text."""
     metrics = [metric.identity for metric in task.metrics]
@@ -97,23 +109,9 @@ def _patterns(name: str) -> list[str]:
     return [*single_files, f"{name}-*.parquet", f"data/{name}-*.parquet", f"{name}/*.arrow"]
 
 
-def _find(folder: Path, name: str) -> tuple[Path, ...]:
-    """Return the files that a value of `splits` means; empty if there are none."""
-    for pattern in _patterns(name):
-        files = sorted(file for file in folder.glob(pattern) if file.is_file())
-        if pattern.endswith("-*.parquet"):
-            parent = folder / pattern
-            files = list(hub.shards(parent.parent, parent.name.removesuffix("-*.parquet")))
-        if pattern.endswith("/*.arrow"):
-            files = [file for file in files if not file.name.startswith("cache-")]
-        if files and all(file.suffix.lower() in READERS for file in files):
-            return tuple(files)
-    return ()
-
-
 def _list_files(folder: Path, data: OwnData) -> Sequence[Path]:
     """Return all files of a snapshot; none if those of a split are missing."""
-    parts = [_find(folder, name) for _, name in data.files]
+    parts = [find_split(folder, name) for _, name in data.files]
     return [file for part in parts for file in part] if all(parts) else []
 
 

@@ -18,6 +18,7 @@ from stablebert.hub.content import Content, digest, identify_snapshot
 from stablebert.hub.errors import DamagedFileError, HubError
 from stablebert.hub.fetching import GLUE, cached_config, fetch, fetch_glue, fetch_model, find_commit
 from stablebert.hub.folders import (
+    complete_shards,
     describe_replacement,
     find_glue_files,
     find_model_files,
@@ -31,6 +32,7 @@ __all__ = [
     "DamagedFileError",
     "HubError",
     "cached_config",
+    "complete_shards",
     "describe_replacement",
     "digest",
     "fetch",

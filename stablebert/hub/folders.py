@@ -1,6 +1,7 @@
 """The files of local folders: which ones a model or a task needs."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from stablebert.hub.errors import HubError
@@ -16,8 +17,13 @@ PICKLES = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
 def shards(folder: Path, split: str) -> tuple[Path, ...]:
     """Return the parquet files of a split in row order; empty unless all are there, each once."""
-    files = sorted(file for file in folder.glob(f"{split}-*.parquet") if file.is_file())
-    numbers = [re.fullmatch(r".*-(\d+)-of-(\d+)\.parquet", file.name) for file in files]
+    return complete_shards(file for file in folder.glob(f"{split}-*.parquet") if file.is_file())
+
+
+def complete_shards(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return files in order; empty if they are numbered `-I-of-N` and not all there, each once."""
+    files = sorted(paths)
+    numbers = [re.fullmatch(r".*-(\d+)-of-(\d+)\.\w+", file.name) for file in files]
     expected = [(i, len(files)) for i in range(len(files))]
     if any(numbers) and [n and (int(n[1]), int(n[2])) for n in numbers] != expected:
         return ()

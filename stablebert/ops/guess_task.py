@@ -1,8 +1,8 @@
 """A guess of a task's entry from its files, for `stablebert init-task`."""
 
 import re
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from pathlib import Path
 from statistics import mean
@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from stablebert.errors import ActionableError
+from stablebert.glue.own_files import find_split
 from stablebert.glue.own_rows import READERS, RawRows, read_raw_rows
 from stablebert.text import count_of
 
@@ -63,13 +64,13 @@ def guess_entry(folder: Path, data: str) -> Guess:
         GuessError: If there are no files of two splits, or no columns of texts and of a label.
         DataError: If a file cannot be read.
     """
-    files = _find_splits(folder)
-    tables = {split: read_raw_rows(file) for split, file in files.items()}
-    train = tables["train"]
+    splits = _find_splits(folder)
+    tables = {split: _read_split(folder, name) for split, name in splits.items()}
+    train, file = tables["train"], find_split(folder, splits["train"])[0]
     if not train.rows:
-        raise GuessError(f"{files['train']}: no rows")
-    label, label_reason = _guess_label(files["train"], train)
-    texts = _guess_texts(files["train"], train, label)
+        raise GuessError(f"{file}: no rows")
+    label, label_reason = _guess_label(file, train)
+    texts = _guess_texts(file, train, label)
     values: dict[str, Any] = {"data": data, "text": texts, "label": label}
     reasons = {
         "splits": "from the names of the files",
@@ -83,9 +84,9 @@ def guess_entry(folder: Path, data: str) -> Guess:
         for value in _column(table, label)
         if value is not None and str(value).strip()
     }
-    if classes := read_raw_rows(files["train"], [label]).class_names or _guess_classes(labels):
+    if classes := read_raw_rows(file, [label]).class_names or _guess_classes(labels):
         if len(classes) > MOST_CLASSES:
-            raise GuessError(f"{files['train']}: column {label!r} has {len(classes)} labels")
+            raise GuessError(f"{file}: column {label!r} has {len(classes)} labels")
         values["labels"] = [*classes]
         reasons["labels"] = "all that occur"
     else:
@@ -93,28 +94,26 @@ def guess_entry(folder: Path, data: str) -> Guess:
         values |= {"labels": "regression", "range": [floor(min(numbers)), ceil(max(numbers))]}
         reasons["labels"] = f"all are numbers, {count_of(len(numbers), 'distinct value')}"
         reasons["range"] = "the lowest and the highest in the files"
-    values["splits"] = {split: file.relative_to(folder).as_posix() for split, file in files.items()}
+    values["splits"] = splits
     if len(train.rows) < 2000:
         values["samples"] = max(len(train.rows) // 2, 1)
         reasons["samples"] = "half of the training rows"
-    if "dev" not in files:
+    if "dev" not in splits:
         values["held_out"] = max(len(train.rows) // 5, 1)
         reasons["held_out"] = "a fifth of the training rows, as there is no dev split"
     rows = [[str(value) for value in row] for row in _select(train, [*texts, label])[:10]]
     return Guess(values, reasons, rows)
 
 
-def _find_splits(folder: Path) -> dict[str, Path]:
-    """Return one file for each split whose name occurs in the name of a file."""
-    places = [place for place in (folder, folder / "data") if place.is_dir()]
-    files = [file for place in places for file in sorted(place.iterdir())]
-    files = [file for file in files if file.suffix.lower() in READERS]
-    splits: dict[str, Path] = {}
+def _find_splits(folder: Path) -> dict[str, str]:
+    """Return the value of `splits` for each split whose name occurs in the name of a file."""
+    names = list(dict.fromkeys(_split_values(folder)))
+    splits: dict[str, str] = {}
     for split, words in SPLIT_NAMES.items():
-        own = [file for file in files if set(words) & {*re.split("[^a-z]+", file.stem.lower())}]
+        own = [name for name in names if set(words) & {*re.split("[^a-z]+", _stem(name))}]
         if len(own) > 1:
             raise GuessError(
-                f"{folder}: several files of {split}: {', '.join(file.name for file in own)}; "
+                f"{folder}: several files of {split}: {', '.join(own)}; "
                 "write the entry by hand, with a pattern of files in splits: docs/own-task.md"
             )
         if own:
@@ -122,9 +121,40 @@ def _find_splits(folder: Path) -> dict[str, Path]:
     if "train" not in splits or len(splits) < 2:
         raise GuessError(
             f"{folder}: needs a file with train in its name, and one with dev or test, ending in "
-            f"{', '.join(READERS)}; found {', '.join(file.name for file in files) or 'none'}"
+            f"{', '.join(READERS)}; found {', '.join(names) or 'none'}"
         )
     return splits
+
+
+def _split_values(folder: Path) -> Iterator[str]:
+    """Yield files, patterns of the files that are numbered as parts of one, and saved datasets."""
+    for place in (folder, folder / "data"):
+        for path in sorted(place.iterdir()) if place.is_dir() else []:
+            name = path.relative_to(folder).as_posix()
+            if path.suffix.lower() in READERS:
+                part = re.fullmatch(r"(.*-)\d+-of-0*(\d+)(\.\w+)", name)
+                yield f"{part[1]}*{part[3]}" if part and part[2] != "1" else name
+            elif path.is_dir() and any(path.glob("*.arrow")):
+                yield name
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem.lower()
+
+
+def _read_split(folder: Path, name: str) -> RawRows:
+    """Read the files of a split as one."""
+    files = find_split(folder, name)
+    if not files:
+        found = ", ".join(sorted(path.name for path in folder.glob(name)))
+        raise GuessError(f"{folder}: {name} is not complete; found {found or 'none'}")
+    first, *others = (read_raw_rows(file) for file in files)
+    rows = list(first.rows)
+    for table in others:
+        if set(table.columns) != set(first.columns):
+            raise GuessError(f"{folder}: the files of {name} have different columns")
+        rows += enumerate(_select(table, first.columns), start=len(rows))
+    return replace(first, rows=rows)
 
 
 def _guess_label(file: Path, table: RawRows) -> tuple[str, str]:

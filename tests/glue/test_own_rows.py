@@ -152,6 +152,14 @@ def test_shards_are_found_in_order(tmp_path):
     assert [str(f.relative_to(tmp_path)) for f in find(tmp_path)[0]["train"]] == names[:2]
 
 
+@pytest.mark.parametrize("name", ["train-*.csv", "train-*.jsonl"])
+def test_a_missing_shard_of_any_format_is_reported(tmp_path, name):
+    for i in (0, 2):
+        (tmp_path / name.replace("*", f"0000{i}-of-00003")).write_text("x")
+    with pytest.raises(DataError, match=re.escape(f"splits.train={name}")):
+        find(tmp_path, files=(("train", name),))
+
+
 def test_a_pattern_names_several_files(tmp_path):
     for name in ("a1.csv", "a2.csv", "b.csv"):
         (tmp_path / name).write_text(name)

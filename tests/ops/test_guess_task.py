@@ -4,7 +4,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from stablebert.glue.sources import resolve
 from stablebert.ops.guess_task import GuessError, guess_entry
+from stablebert.tasks.entries import read_tasks
 
 TEXTS = [f"this is review number {i}" for i in range(40)]
 
@@ -48,6 +50,62 @@ def test_names_in_the_file_are_the_classes(tmp_path):
     for split in ("train", "validation"):
         rows.to_parquet(tmp_path / f"{split}-00000-of-00001.parquet")
     assert guess(tmp_path)["labels"] == ["no", "yes"]
+
+
+@pytest.fixture
+def rows():
+    """A dataset whose label has names, in an order of their own."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features(review=Value("string"), label=ClassLabel(names=["yes", "no"]))
+    return Dataset.from_dict({"review": TEXTS, "label": [0, 1] * 20}, features=features)
+
+
+@pytest.mark.parametrize("place", ["", "data/"])
+def test_files_in_several_parts_are_a_pattern(tmp_path, rows, place):
+    (tmp_path / place).mkdir(exist_ok=True)
+    for split in ("train", "validation"):
+        for i in range(2):
+            part = rows.shard(num_shards=2, index=i)
+            part.to_parquet(tmp_path / f"{place}{split}-0000{i}-of-00002.parquet")
+    entry = guess(tmp_path)
+    patterns = [f"{place}{split}-*.parquet" for split in ("train", "validation")]
+    assert entry["splits"] == dict(zip(("train", "dev"), patterns, strict=True))
+    assert (entry["labels"], entry["samples"]) == (["yes", "no"], 20)
+
+
+def test_a_missing_part_is_reported(tmp_path, rows):
+    for name in ("train-00000-of-00002", "test"):
+        rows.to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(GuessError, match=r"train-\*\.parquet is not complete; found train-00000"):
+        guess(tmp_path)
+
+
+def test_parts_with_other_columns_are_refused(tmp_path):
+    for i, column in enumerate(["stars", "label"]):
+        name = f"train-0000{i}-of-00002"
+        write(tmp_path, column, ["a", "b"] * 20, splits=(name, "dev"))
+    with pytest.raises(GuessError, match=r"files of train-\*\.csv have different columns"):
+        guess(tmp_path)
+
+
+def test_saved_datasets_are_named_by_their_folders(tmp_path, rows):
+    from datasets import DatasetDict
+
+    splits = DatasetDict(train=rows, validation=rows, test=rows)
+    splits.save_to_disk(tmp_path, num_shards={"train": 2, "validation": 1, "test": 1})
+    entry = guess(tmp_path)
+    assert entry["splits"] == {"train": "train", "dev": "validation", "test": "test"}
+    assert (entry["labels"], entry["samples"]) == (["yes", "no"], 20)
+
+
+def test_an_entry_guessed_from_parts_gives_all_rows(tmp_path, rows):
+    for split in ("train", "test"):
+        rows.save_to_disk(tmp_path / "data" / split, num_shards=2)
+    (tmp_path / "tasks.yaml").write_text(guess_entry(tmp_path, ".").to_yaml("mine"))
+    (task,) = read_tasks(tmp_path / "tasks.yaml")
+    source = resolve(task.own.source, task)
+    assert [len(source.read(split)) for split in task.source_splits] == [40, 40]
 
 
 def test_two_columns_of_texts_are_a_pair(tmp_path):
