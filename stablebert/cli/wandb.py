@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from stablebert.cli.arguments import command_parser, positive_int
 from stablebert.machine import visible_gpus
+from stablebert.tasks import TASKS
 from stablebert.tracking import dashboard as boards
 from stablebert.tracking.agent import run_agents
 
@@ -44,7 +45,7 @@ def dashboard(argv: Sequence[str]) -> int:
         "--report",
         action="append",
         choices=[*boards.table_names(), "none"],
-        help="a table to make a report for (default: all)",
+        help="a table to make a report for (default: all, and one for your own tasks)",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="write to a file (or -) instead; needs no server"
@@ -55,6 +56,8 @@ def dashboard(argv: Sequence[str]) -> int:
     workspace = boards.build_workspace(entity, project, num_layers=options.layers, sweep=sweep)
     tables = [table for table in options.report or boards.table_names() if table != "none"]
     reports = [boards.build_report(entity, project, table, sweep=sweep) for table in tables]
+    if TASKS.own and not options.report:
+        reports.append(boards.build_own_report(entity, project, sweep=sweep))
     if options.json:
         boards.print_or_write(boards.to_json(workspace, reports), options.json)
         return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stablebert.filesystem import read_bytes
 from stablebert.glue.rows import DataError, malformed_rows, raise_if_malformed, schema_of
 from stablebert.tasks import Task
+from stablebert.text import count_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -203,7 +204,11 @@ def _with_header(file: Path, rows: Iterator[tuple[int, list[str]]]) -> RawRows:
         "line",
         [name.strip() for name in header],
         [(line, cells) for line, cells in body if len(cells) == width],
-        {line: f"{len(c)} columns, {width} needed" for line, c in body if len(c) != width},
+        {
+            line: f"{count_of(len(cells), 'column')}, but the header has {width}"
+            for line, cells in body
+            if len(cells) != width
+        },
     )
 
 

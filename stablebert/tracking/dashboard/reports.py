@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stablebert.tasks import TASKS
 from stablebert.tracking.dashboard.library import load_reports_api
 from stablebert.tracking.dashboard.panels import (
     arrange_in_rows,
@@ -72,27 +73,54 @@ def build_report(entity: str, project: str, table: str, *, sweep: str | None = N
     )
 
 
-def _panel_grid(entity: str, project: str, table: str, task: str | None, sweep: str | None) -> Any:
+def build_own_report(entity: str, project: str, *, sweep: str | None = None) -> Any:
+    """Build the report of the user's own tasks: the panels of each.
+
+    Args:
+        entity: W&B team or user.
+        project: Project of the runs.
+        sweep: Id of the W&B sweep whose runs to show; None shows all runs of the tasks.
+    """
+    wr = load_reports_api()
+    blocks = [wr.P("Bars and lines are means over seeds. Bars of scores are fractions.")]
+    for task in TASKS.values():
+        if task.own:
+            grid = _panel_grid(entity, project, None, task.name, sweep)
+            blocks += [wr.H1(task.title), grid]
+    return wr.Report(
+        entity=entity,
+        project=project,
+        title=f"{display_name(sweep)}: own tasks: {', '.join(task.name for task in TASKS.own)}",
+        description="Runs of the tasks in the tasks file.",
+        width="fluid",
+        blocks=blocks,
+    )
+
+
+def _panel_grid(
+    entity: str, project: str, table: str | None, task: str | None, sweep: str | None
+) -> Any:
     """Return the panels of our runs of one task, or of a table without scores."""
     wr = load_reports_api()
     runs = wr.Runset(
         entity=entity,
         project=project,
-        name=f"{table} {task or ''}".rstrip(),
+        name=" ".join(filter(None, (table, task))),
         filters=run_filter(table=table, task=task, sweep=sweep),
         groupby=[f"config.{key}" for key in grouping_keys(table)],
     )
     set_element_id(runs, stable_id(table, task))
-    panels = _score_panels(entity, table, task) if task else _fact_panels(entity, table)
+    panels = _score_panels(entity) if task else _fact_panels(entity, table)
+    if table and task:
+        panels.insert(0, text_panel(f"**The paper**\n\n{to_markdown(table, task)}"))
     arrange_in_rows(panels)
     assign_ids(panels, f"{table} {task}")
     return wr.PanelGrid(runsets=[runs], panels=panels)
 
 
-def _score_panels(entity: str, table: str, task: str) -> list[Any]:
+def _score_panels(entity: str) -> list[Any]:
     ratios = ("bias_ratio/all", "bias_ratio/analytic")
     return [
-        text_panel(f"**The paper**\n\n{to_markdown(table, task)}"),
         bar_plot("test score", "test_at_best"),
         score_distribution(entity, "test score", "test_at_best"),
         bar_plot("best validation score", "val_best"),
@@ -105,7 +133,7 @@ def _score_panels(entity: str, table: str, task: str) -> list[Any]:
     ]
 
 
-def _fact_panels(entity: str, table: str) -> list[Any]:
+def _fact_panels(entity: str, table: str | None) -> list[Any]:
     """Return the panels of a table without scores: the data, or hyper-parameters."""
     if table == "table3":
         splits = ("train", "val", "test")

@@ -48,9 +48,9 @@ def display_name(sweep: str | None) -> str:
     return f"{NAME} {sweep}" if sweep else NAME
 
 
-def grouping_keys(table: str) -> tuple[str, ...]:
-    """Return the configuration keys by which runs of a table are grouped."""
-    return ("task",) if table == "table3" else (*EXTRA_KEYS.get(table, ()), *CELL_KEYS)
+def grouping_keys(table: str | None) -> tuple[str, ...]:
+    """Return the configuration keys by which runs of a table, or of own tasks, are grouped."""
+    return ("task",) if table == "table3" else (*EXTRA_KEYS.get(table or "", ()), *CELL_KEYS)
 
 
 def describe_runs(table: str, sweep: str | None) -> str:

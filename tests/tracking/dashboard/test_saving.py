@@ -54,6 +54,32 @@ def test_the_dashboard_of_a_sweep_is_saved_next_to_the_others(dashboard_command,
 
 
 @pytest.fixture
+def own_report(dashboard_command, server, tmp_path):
+    """JSON of the report of a tasks file with one task, saved twice."""
+    entry = {"data": "x", "text": "review", "labels": ["bad", "good"], "title": "My reviews"}
+    entry |= {"splits": {"train": "train.csv", "dev": "dev.csv"}}
+    file = tmp_path / "mine.yaml"
+    file.write_text(json.dumps({"tasks": {"mine": entry}}))
+    for _ in range(2):
+        assert dashboard_command("ent/proj", "--layers", "2", "--tasks", str(file))[0] == 0
+    (view,) = [view for view in server.views.values() if "own tasks" in view["displayName"]]
+    return view
+
+
+def test_a_report_of_own_tasks_is_updated_and_names_them(own_report):
+    assert own_report["displayName"] == "stablebert: own tasks: mine"
+
+
+def test_the_panels_of_own_tasks_show_their_runs(own_report):
+    blocks = json.loads(own_report["spec"])["blocks"]
+    grids = [block["metadata"] for block in blocks if block["type"] == "panel-grid"]
+    run_sets = [run_set for grid in grids for run_set in grid["runSets"]]
+    assert [run_set["name"] for run_set in run_sets] == ["mine", "mine_1k"]
+    assert all(run_set["name"] in json.dumps(run_set["filters"]) for run_set in run_sets)
+    assert "My reviews" in json.dumps(blocks)
+
+
+@pytest.fixture
 def saved(dashboard_command, server):
     """JSON of a saved workspace and report, read back from the server by the package itself."""
     from wandb_workspaces.reports.v2 import Report
