@@ -89,6 +89,8 @@ class _CommandLine:
         except ValueError:
             self.refused_keys.add(key)
             near = did_you_mean(text, choices_of(key))
+            if key in ("task", "method"):
+                near = near or f"; define your own {key}s in ./stablebert.yaml or --tasks FILE"
             self.problems.append(f"{argument}: {key} takes {describe_allowed_overrides(key)}{near}")
             return
         if self.values.setdefault(key, value) != value:

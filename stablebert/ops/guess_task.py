@@ -74,7 +74,7 @@ def guess_entry(folder: Path, data: str) -> Guess:
     values: dict[str, Any] = {"data": data, "text": texts, "label": label}
     reasons = {
         "splits": "from the names of the files",
-        "text": "the columns with the most words; at most two, in the order in which they are read",
+        "text": "the one or two columns with the most words",
         "label": label_reason,
     }
     labels = {

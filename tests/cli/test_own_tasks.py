@@ -103,7 +103,7 @@ def test_child_processes_inherit_the_file(folder, monkeypatch):
         (["--tasks", "absent.yaml"], r"--tasks=absent\.yaml: there is no such file"),
         (["--tasks"], "--tasks takes one file"),
         (["--tasks", "a", "--tasks", "b"], "--tasks takes one file"),
-        (["task=mine"], "task takes one of rte, "),
+        (["task=mine"], r"task takes one of rte, .*; define your own tasks in \./stablebert\.yaml"),
     ],
 )
 @pytest.mark.usefixtures("folder")
