@@ -55,13 +55,21 @@ class CellPredictions:
         """Number of these runs with a logit that is not finite."""
         return int((~self.is_finite).sum())
 
+    @property
+    def is_slow(self) -> bool:
+        """True for a torchmetrics class of a regression: scores without each row take too long."""
+        return bool(len(self.positions) and self.metric.class_name and self.logits.shape[2] == 1)
+
     @cached_property
     def split(self) -> VarianceSplit | None:
         """Variance of the scores, split; None with fewer than `MIN_RUNS` runs, or `MIN_ROWS`.
 
-        Also None for runs that validation selected: they do not vary like those of all seeds.
+        Also None for runs that validation selected: they do not vary like those of all seeds. And
+        None if `is_slow`.
         """
         if self.result.pruned or len(self.positions) < MIN_RUNS or len(self.labels) < MIN_ROWS:
+            return None
+        if self.is_slow:
             return None
         return split_variance(self.metric, predictions_of_runs(self.logits), self.labels)
 

@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stablebert.config.own_tasks import use_tasks
 from stablebert.report.cell_predictions import stack_predictions
 from stablebert.report.join import join_records
+from stablebert.tasks import TASKS, OwnData
+from stablebert.tasks.metric_entries import parse_metric
 from tests.helpers.predicted_runs import HITS, LABELS, certain_logits, make_part, make_runs
 from tests.helpers.records import make_cell
 
@@ -21,6 +24,29 @@ def stack(change=lambda predictions: None, logits=LOGITS, **options):
     keys, runs = list(predictions), list(predictions.values())
     change(runs)
     return stack_predictions(result, dict(zip(keys, runs, strict=False)))
+
+
+def test_a_torchmetrics_class_is_split_for_labels_only():
+    tasks = {name: TASKS[name] for name in ("rte", "stsb")}
+    classes = {"rte": "CohenKappa", "stsb": "KendallRankCorrCoef"}
+    own = [
+        replace(
+            task,
+            **{"name": f"my_{name}", "config": f"my_{name}", "own": OwnData("", ())},
+            metrics=(parse_metric(classes[name], num_labels=task.num_labels),),
+        )
+        for name, task in tasks.items()
+    ]
+    use_tasks(own)
+    splits = {}
+    for task in own:
+        cell = make_cell(task.name, seeds=range(5))
+        records, predictions = make_runs(cell, LOGITS[:, :, : task.num_labels])
+        (result,) = join_records([cell], records).results
+        splits[task.name] = stack_predictions(result, predictions).split
+    use_tasks([])
+    assert splits["my_rte"].n == 5
+    assert splits["my_stsb"] is None
 
 
 def test_logits_are_in_the_order_of_the_runs():

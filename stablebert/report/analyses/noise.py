@@ -72,6 +72,8 @@ def _conclusions(basis: Basis) -> list[str]:
             verdict = _TRUE if split.sd.low > 0 else _NOISE
         else:
             reason = "selected by seed pruning" if result.pruned else "with predictions"
+            if predictions.is_slow:
+                reason = f"scored by {predictions.metric.title}"
             verdict = _NOT_SPLIT
             task += f" ({count_of(len(predictions.positions), 'run')} {reason})"
         findings.append((row_name(result.cell, basis.labels), verdict, task))
