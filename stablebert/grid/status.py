@@ -20,7 +20,8 @@ def describe_runs(plan: Plan, clock: Clock, states: Sequence[JobState]) -> str:
     if not plan.missing:
         return text
     running_jobs = [state for state in states if state.state == "RUNNING"]
-    workers = len(claimed) or len(running_jobs) or len(states)
+    # a job that has just started has not claimed a run yet
+    workers = min(len(plan.missing), max(len(claimed), len(running_jobs)) or len(states))
     if not workers:
         return f"{text}; nothing is running: submit jobs to continue"
     return f"{text}; left {clock.remaining(plan.missing, workers)} on {count_of(workers, 'worker')}"

@@ -32,6 +32,18 @@ def test_a_claimed_run_is_running(runs, clock):
     assert text == f"{counts}; left 0:00:06 on 1 worker"
 
 
+def test_a_job_that_is_starting_counts_as_a_worker(runs, clock):
+    runs[0].folder.mkdir(parents=True)
+    with hold_claim(runs[0].folder):
+        text = describe_runs(Plan(missing=runs), clock, [RUNNING, RUNNING])
+    assert text.endswith("; left 0:00:06 on 2 workers")
+
+
+def test_there_are_no_more_workers_than_missing_runs(runs, clock):
+    text = describe_runs(Plan(done=runs[1:], missing=runs[:1]), clock, [RUNNING, RUNNING])
+    assert text.endswith("; left 0:00:03 on 1 worker")
+
+
 @pytest.mark.parametrize(
     ("states", "end"),
     [
