@@ -20,6 +20,7 @@ from uuid import uuid4
 from stablebert.drafts import draft_folder, is_at, open_draft, remove_leftovers, try_lock
 from stablebert.errors import ActionableError
 from stablebert.filesystem import read_bytes
+from stablebert.runs.files import CHECKPOINT
 from stablebert.runs.strict_json import parse_object
 
 CLAIM = "claim.json"
@@ -59,9 +60,10 @@ def hold_claim(folder: Path) -> Iterator[None]:
 
 
 def clean_folder(folder: Path) -> None:
-    """Delete from the folder of a run the claim and drafts that dead processes have left."""
+    """Delete what dead processes have left of a finished run: claim, drafts and checkpoint."""
     with suppress(ClaimedError, OSError):
         _remove_expired(folder / CLAIM)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def is_claimed(folder: Path) -> bool:

@@ -17,7 +17,6 @@ from stablebert.models.loading import save_encoder, whole_weights
 from stablebert.runs.claims import ClaimedError, clean_folder, hold_claim
 from stablebert.runs.early_score import EarlyScore, write_early_score
 from stablebert.runs.files import (
-    CHECKPOINT,
     CONFIG,
     CRASH,
     ENCODER,
@@ -136,9 +135,6 @@ def open_run(job: Job) -> Iterator["Session"]:
     with hold_claim(job.run.folder):
         session = Session(job)
         if session.record:
-            (job.run.folder / CHECKPOINT).unlink(
-                missing_ok=True
-            )  # killed just before it was deleted
             mirror_finished_run(session.record, job.run)
             yield session
             return

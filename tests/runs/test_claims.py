@@ -61,19 +61,22 @@ def write_dead_claim(folder):
     (folder / CLAIM).write_text(json.dumps(holder))
 
 
-def test_cleaning_removes_a_dead_claim_and_drafts(tmp_path):
+def test_cleaning_removes_a_dead_claim_a_checkpoint_and_drafts(tmp_path):
     write_dead_claim(tmp_path)
+    (tmp_path / "checkpoint.ckpt").touch()
     (tmp_path / f"history.jsonl.{'0' * 32}.part").touch()
     clean_folder(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_cleaning_leaves_a_living_process_alone(tmp_path):
+    checkpoint = tmp_path / "checkpoint.ckpt"
+    checkpoint.touch()
     with hold_claim(tmp_path):
         draft, file = open_draft(tmp_path / "history.jsonl")
         with file:
             clean_folder(tmp_path)
-            assert set(tmp_path.iterdir()) == {tmp_path / CLAIM, draft}
+            assert set(tmp_path.iterdir()) == {tmp_path / CLAIM, draft, checkpoint}
 
 
 def test_cleaning_a_folder_that_is_not_on_this_machine_does_nothing(tmp_path):

@@ -28,7 +28,7 @@ from stablebert.training.module import GlueClassifier
 from stablebert.training.stopwatch import Stopwatch
 from tests.helpers.disk import full_disk
 from tests.helpers.fork_server import call_in_fork, call_program
-from tests.helpers.runs import FINISHED, join_arguments, names_in, outcome_of, store_run_record
+from tests.helpers.runs import FINISHED, join_arguments, names_in, outcome_of
 
 pytestmark = pytest.mark.slow
 
@@ -393,14 +393,6 @@ def test_a_forced_run_starts_over(copied, uninterrupted, caplog):
     train_run(replace(run, cfg=replace(run.cfg, force=True)))
     assert "resuming" not in caplog.text
     assert left_by(run) == uninterrupted()
-
-
-def test_a_leftover_checkpoint_of_a_finished_run_is_deleted(make, copied):
-    run, path = copied
-    store_run_record(run)
-    (run.folder / "weights.safetensors").touch()
-    train_run(run)
-    assert not path.exists()
 
 
 def test_a_run_that_crashed_resumes(copied, uninterrupted):
