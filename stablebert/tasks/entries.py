@@ -182,14 +182,17 @@ class _Entry:
     def _labels(self) -> tuple[str, ...]:
         if self.values.get("labels") == "regression":
             return ()
+        number = len(self.problems)
         labels = self._names("labels")
-        if len(labels) < 2 or len(set(labels)) < len(labels):
+        if len(labels) >= 2 and len(set(labels)) == len(labels):
+            return labels
+        if len(self.problems) == number:
             self.add(
                 "labels",
                 "expected `regression`, or a list of at least two different labels, such as "
                 f"[negative, positive]; got {self.values.get('labels')!r:.80}",
             )
-        return labels or ("unknown", "unknown too")
+        return ("unknown", "unknown too")
 
     def _range(self, *, is_regression: bool) -> tuple[int, int]:
         value = self.values.get("range")

@@ -152,6 +152,13 @@ def test_problems_of_the_file_are_printed_one_per_line(folder, capsys):
     assert output.err.count("stablebert.yaml: tasks.mine.") == 2
 
 
+@pytest.mark.parametrize("labels", [["good"], {"good": 1}, [True, False], None])
+def test_wrong_labels_are_one_problem(folder, capsys, labels):
+    write_tasks(folder / "stablebert.yaml", labels=labels, metrics=["f1"])
+    (line,) = config_of(capsys)[1].err.splitlines()
+    assert "tasks.mine.labels: " in line
+
+
 def test_tasks_of_an_earlier_file_are_forgotten(folder):
     write_tasks(folder / "stablebert.yaml")
     load_own_tasks(folder / "stablebert.yaml")
