@@ -4,6 +4,7 @@ Neither the data nor the model is needed: the records identify both.
 """
 
 import argparse
+import csv
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -53,6 +54,13 @@ RATES = "optimizer.lr=1.25e-5,2.5e-5,5e-5,1e-4,2e-4,4e-4"
 OPTIMIZER_RATES = "optimizer.lr=6.25e-6,1.25e-5,2.5e-5,5e-5,1e-4,2e-4,4e-4"
 DEPTHS = {"cola_1k": 1, "stsb_1k": 2, "sst2_1k": 2}
 """Numbers of re-initialized layers that validation selected."""
+MODELS = {
+    "sha256:eea5cfdf176251907274cf6d393345f6": "DistilBERT",
+    "sha256:8391b481943aea5f89dc773136bdc7e7": "MiniLM",
+}
+"""Names of the models by their identity."""
+FEATURES = {"first": "first token", "mean": "mean of tokens"}
+"""Hidden states that a probe reads."""
 WIDE = 5.0
 """Loss of mean validation score, in points, that a wide range of rates allows."""
 
@@ -153,6 +161,25 @@ def reinit(folder: Path) -> str:
     return effect([*standard_cells(folder, "seed=0..19"), *reinit_cells(folder)], "table1")
 
 
+def probes(folder: Path) -> str:
+    """Return test scores of linear probes on each layer of the pre-trained models.
+
+    Bold is the layer with the best validation score.
+    """
+    by_row: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    lines = (folder / "mini/probes.csv").read_text("utf-8").splitlines()
+    for probe in csv.DictReader(lines):  # in the order of layers
+        if probe["task"] in TASKS:
+            key = MODELS[probe["model"]], probe["task"], FEATURES[probe["features"]]
+            by_row.setdefault(key, []).append((float(probe["val"]), float(probe["test"])))
+    rows = []
+    for (model, task, features), scores in by_row.items():
+        best = max(val for val, _ in scores)
+        texts = [bold(f"{100 * test:.1f}", val == best) for val, test in scores]
+        rows.append([model, task_title(task, "mini"), features, *texts])
+    return markdown_table(["model", "task", "features", *map(str, range(7))], rows)
+
+
 def longer(folder: Path) -> str:
     """Return the report on longer training."""
     return effect([*standard_cells(folder, "seed=0..9"), *longer_cells(folder)], "table1")
@@ -187,6 +214,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "optimizers": optimizers,
     "rescaled": rescaled,
     "reinit": reinit,
+    "probes": probes,
     "longer": longer,
     "instability": instability,
     "summary": summary,

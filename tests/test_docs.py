@@ -285,7 +285,7 @@ def test_values_of_the_mini_scale_are_the_best_of_the_search():
 
 PARTS = [
     *("effects", "rates", "depths", "bias_correction", "optimizers", "rescaled", "reinit"),
-    *("longer", "instability"),
+    *("probes", "longer", "instability"),
 ]
 RESULTS = ROOT / "docs/results.md"
 
