@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.demo import markdown_table, search_rows
-from benchmarks.results import complete_cells, print_table
+from benchmarks.result_cells import complete_cells
+from benchmarks.results import print_table
 from stablebert.report.cells import task_title
 from stablebert.signals import run_script
 

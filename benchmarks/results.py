@@ -8,22 +8,34 @@ import csv
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.demo import bold, counts_of, depth_table, markdown_table
-from stablebert.config.sweep import read_sweep
+from benchmarks.result_cells import (
+    DROPPED,
+    PAIR,
+    RATE,
+    RATES,
+    SELECTION,
+    TASKS,
+    best_rate_cells,
+    fixed_rate_cells,
+    longer_cells,
+    optimizer_cells,
+    reinit_cells,
+    select_cells,
+    standard_cells,
+)
 from stablebert.optim.bias_ratio import analytic_bias_ratio
 from stablebert.optim.schedule import linear_warmup
 from stablebert.report.analyses.base import Basis, Request
 from stablebert.report.analyses.registry import ANALYSES
 from stablebert.report.cells import task_title
 from stablebert.report.compare import Comparison, analyze_cells
-from stablebert.report.expected import expected_cells
-from stablebert.report.join import CellResult, join_records
+from stablebert.report.join import CellResult
 from stablebert.report.paper import paper_score
 from stablebert.report.render import Table, render_markdown_table
 from stablebert.report.sentences import summarize_findings
@@ -36,24 +48,8 @@ from stablebert.report.tables import (
     paper_layout_tables,
     row_labels,
 )
-from stablebert.runs.identities import Identities
-from stablebert.runs.record import RunRecord, parse_record
 from stablebert.signals import run_script
 
-FILES = ("rate", "reinit_depth", "bias_correction", "rate_optimizer", "table1")
-TASKS = ("cola_1k", "stsb_1k", "sst2_1k")
-"""Tasks that `standard` learns."""
-DROPPED = ("rte_1k", "mrpc_1k")
-"""Tasks on which `standard` stays at chance."""
-PAIR = ("cola_1k", "stsb_1k")
-"""Tasks of the comparison of optimizers."""
-SELECTION = "seed=100..102"
-"""Seeds of all choices, which no other table reports."""
-RATE = "optimizer.lr=1e-4"
-RATES = "optimizer.lr=1.25e-5,2.5e-5,5e-5,1e-4,2e-4,4e-4"
-OPTIMIZER_RATES = "optimizer.lr=6.25e-6,1.25e-5,2.5e-5,5e-5,1e-4,2e-4,4e-4"
-DEPTHS = {"cola_1k": 1, "stsb_1k": 2, "sst2_1k": 2}
-"""Numbers of re-initialized layers that validation selected."""
 MODELS = {
     "sha256:eea5cfdf176251907274cf6d393345f6": "DistilBERT",
     "sha256:8391b481943aea5f89dc773136bdc7e7": "MiniLM",
@@ -145,6 +141,15 @@ def optimizers(folder: Path) -> str:
     return "\n\n".join([*curves, *tables, "\n".join([*sentences, ratio])])
 
 
+def best_rates(folder: Path) -> str:
+    """Return the report on BERTAdam and Adam at the best rate of each, on new seeds."""
+    cells = best_rate_cells(folder)
+    basis = Basis(rows=analyze_cells(cells, mark_by="test"), request=Request())
+    findings = ANALYSES["equivalence"].analyze(basis)
+    sentences = "\n".join(f"* {line}" for line in findings.sentences)
+    return "\n\n".join([effect(cells, "bias_correction"), *map(show, findings.tables), sentences])
+
+
 def rescaled(folder: Path) -> str:
     """Return the differences between rescaled BERTAdam and Adam at every learning rate."""
     cells = optimizer_cells(folder, "method=standard,bert_adam_rescaled")
@@ -212,6 +217,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "depths": depths,
     "bias_correction": bias_correction,
     "optimizers": optimizers,
+    "best_rates": best_rates,
     "rescaled": rescaled,
     "reinit": reinit,
     "probes": probes,
@@ -220,87 +226,6 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "summary": summary,
 }
 """Parts of the page by name, given the folder of the records."""
-
-
-# ---------------------------------------------------------------- cells
-
-
-def fixed_rate_cells(folder: Path) -> list[CellResult]:
-    """Return BERTAdam and Adam at the rate of `standard`."""
-    return plain_cells(folder, "bias_correction", TASKS, "seed=0..49", RATE)
-
-
-def standard_cells(folder: Path, seeds: str) -> list[CellResult]:
-    """Return `standard` with three epochs and some of its seeds."""
-    return plain_cells(folder, "bias_correction", TASKS, "method=standard", seeds, RATE)
-
-
-def reinit_cells(folder: Path) -> list[CellResult]:
-    """Return Re-init, each task at its own depth."""
-    cells: list[CellResult] = []
-    for task, depth in DEPTHS.items():
-        overrides = ("method=reinit", "length=3epochs", RATE, f"reinit.num_layers={depth}")
-        cells += plain_cells(folder, "table1", [task], *overrides)
-    return cells
-
-
-def longer_cells(folder: Path) -> list[CellResult]:
-    """Return `standard` with 800 steps."""
-    overrides = ("method=standard", "length=longer", "seed=0..9", RATE)
-    return plain_cells(folder, "table1", TASKS, *overrides)
-
-
-def optimizer_cells(folder: Path, *overrides: str) -> list[CellResult]:
-    """Return optimizers at all their learning rates."""
-    return select_cells(folder, "rate_optimizer", PAIR, *overrides, "seed=0..4", OPTIMIZER_RATES)
-
-
-def plain_cells(
-    folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
-) -> list[CellResult]:
-    """Return cells whose names are their method and length, whatever their overrides."""
-    cells = select_cells(folder, sweep, tasks, *overrides)
-    return [replace(result, cell=replace(result.cell, params={})) for result in cells]
-
-
-def select_cells(
-    folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
-) -> list[CellResult]:
-    """Return cells of a narrowed sweep with their runs.
-
-    Raises:
-        SystemExit: If a run is missing.
-    """
-    files = tuple(folder / "mini" / f"{name}.jsonl" for name in FILES)
-    return complete_cells(files, sweep, f"task={','.join(tasks)}", *overrides)
-
-
-def complete_cells(files: tuple[Path, ...], sweep: str, *overrides: str) -> list[CellResult]:
-    """Return cells of a narrowed sweep at the mini scale with the runs of some files.
-
-    Args:
-        files: Records, which identify one model and one data set per task.
-        sweep: Name of the sweep.
-        overrides: Arguments that narrow it.
-
-    Raises:
-        SystemExit: If a run is missing.
-    """
-    records, identities = load_records(files)
-    fixed = ("scale=mini", "data.source=GLUE", "model.name=MODEL")
-    cells = expected_cells(read_sweep(sweep).narrow([*fixed, *overrides]), identities)
-    results = join_records(cells, records).results
-    if missing := [f"{x.cell.task} {x.cell.method}" for x in results if not x.is_complete]:
-        raise SystemExit(f"{sweep} {' '.join(overrides)}: runs missing in {files}: {missing}")
-    return results
-
-
-@cache
-def load_records(files: tuple[Path, ...]) -> tuple[list[RunRecord], Identities]:
-    """Return the records of some files, and what they identify."""
-    lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
-    records = [parse_record(line) for line in lines]
-    return records, Identities(records)
 
 
 # ---------------------------------------------------------------- parts of tables

@@ -284,8 +284,8 @@ def test_values_of_the_mini_scale_are_the_best_of_the_search():
 
 
 PARTS = [
-    *("effects", "rates", "depths", "bias_correction", "optimizers", "rescaled", "reinit"),
-    *("probes", "longer", "instability"),
+    *("effects", "rates", "depths", "bias_correction", "optimizers", "best_rates", "rescaled"),
+    *("reinit", "probes", "longer", "instability"),
 ]
 RESULTS = ROOT / "docs/results.md"
 

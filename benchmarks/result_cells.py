@@ -1,0 +1,119 @@
+"""Cells of docs/results.md: runs of DistilBERT on real GLUE, from their committed records."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from stablebert.config.sweep import read_sweep
+from stablebert.report.expected import expected_cells
+from stablebert.report.join import CellResult, join_records
+from stablebert.runs.identities import Identities
+from stablebert.runs.record import RunRecord, parse_record
+
+FILES = ("rate", "reinit_depth", "bias_correction", "rate_optimizer", "best_rates", "table1")
+TASKS = ("cola_1k", "stsb_1k", "sst2_1k")
+"""Tasks that `standard` learns."""
+DROPPED = ("rte_1k", "mrpc_1k")
+"""Tasks on which `standard` stays at chance."""
+PAIR = ("cola_1k", "stsb_1k")
+"""Tasks of the comparison of optimizers."""
+SELECTION = "seed=100..102"
+"""Seeds of all choices, which no other table reports."""
+RATE = "optimizer.lr=1e-4"
+RATES = "optimizer.lr=1.25e-5,2.5e-5,5e-5,1e-4,2e-4,4e-4"
+OPTIMIZER_RATES = "optimizer.lr=6.25e-6,1.25e-5,2.5e-5,5e-5,1e-4,2e-4,4e-4"
+DEPTHS = {"cola_1k": 1, "stsb_1k": 2, "sst2_1k": 2}
+"""Numbers of re-initialized layers that validation selected."""
+BEST_RATES = {"cola_1k": "1.25e-5", "stsb_1k": "2.5e-5"}
+"""Rates of BERTAdam that validation selected on seeds 0 to 4; that of `standard` is 1e-4."""
+NEW_SEEDS = {"cola_1k": "seed=5..14", "stsb_1k": "seed=5..9"}
+"""Seeds on which the selected rates of the optimizers are compared."""
+
+
+def fixed_rate_cells(folder: Path) -> list[CellResult]:
+    """Return BERTAdam and Adam at the rate of `standard`."""
+    return plain_cells(folder, "bias_correction", TASKS, "seed=0..49", RATE)
+
+
+def standard_cells(folder: Path, seeds: str) -> list[CellResult]:
+    """Return `standard` with three epochs and some of its seeds."""
+    return plain_cells(folder, "bias_correction", TASKS, "method=standard", seeds, RATE)
+
+
+def reinit_cells(folder: Path) -> list[CellResult]:
+    """Return Re-init, each task at its own depth."""
+    cells: list[CellResult] = []
+    for task, depth in DEPTHS.items():
+        overrides = ("method=reinit", "length=3epochs", RATE, f"reinit.num_layers={depth}")
+        cells += plain_cells(folder, "table1", [task], *overrides)
+    return cells
+
+
+def longer_cells(folder: Path) -> list[CellResult]:
+    """Return `standard` with 800 steps."""
+    overrides = ("method=standard", "length=longer", "seed=0..9", RATE)
+    return plain_cells(folder, "table1", TASKS, *overrides)
+
+
+def optimizer_cells(folder: Path, *overrides: str) -> list[CellResult]:
+    """Return optimizers at all their learning rates."""
+    return select_cells(folder, "rate_optimizer", PAIR, *overrides, "seed=0..4", OPTIMIZER_RATES)
+
+
+def best_rate_cells(folder: Path) -> list[CellResult]:
+    """Return BERTAdam and Adam, each at the best of its rates, on seeds that selected nothing."""
+    cells: list[CellResult] = []
+    for task, rate in BEST_RATES.items():
+        fixed = ("trainer.precision=bf16-mixed", NEW_SEEDS[task])
+        for override in (f"method=bert_adam optimizer.lr={rate}", f"method=standard {RATE}"):
+            cells += plain_cells(folder, "bias_correction", [task], *override.split(), *fixed)
+    return cells
+
+
+def plain_cells(
+    folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
+) -> list[CellResult]:
+    """Return cells whose names are their method and length, whatever their overrides."""
+    cells = select_cells(folder, sweep, tasks, *overrides)
+    return [replace(result, cell=replace(result.cell, params={})) for result in cells]
+
+
+def select_cells(
+    folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
+) -> list[CellResult]:
+    """Return cells of a narrowed sweep with their runs.
+
+    Raises:
+        SystemExit: If a run is missing.
+    """
+    files = tuple(folder / "mini" / f"{name}.jsonl" for name in FILES)
+    return complete_cells(files, sweep, f"task={','.join(tasks)}", *overrides)
+
+
+def complete_cells(files: tuple[Path, ...], sweep: str, *overrides: str) -> list[CellResult]:
+    """Return cells of a narrowed sweep at the mini scale with the runs of some files.
+
+    Args:
+        files: Records, which identify one model and one data set per task.
+        sweep: Name of the sweep.
+        overrides: Arguments that narrow it.
+
+    Raises:
+        SystemExit: If a run is missing.
+    """
+    records, identities = load_records(files)
+    fixed = ("scale=mini", "data.source=GLUE", "model.name=MODEL")
+    cells = expected_cells(read_sweep(sweep).narrow([*fixed, *overrides]), identities)
+    results = join_records(cells, records).results
+    if missing := [f"{x.cell.task} {x.cell.method}" for x in results if not x.is_complete]:
+        raise SystemExit(f"{sweep} {' '.join(overrides)}: runs missing in {files}: {missing}")
+    return results
+
+
+@cache
+def load_records(files: tuple[Path, ...]) -> tuple[list[RunRecord], Identities]:
+    """Return the records of some files, and what they identify."""
+    lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
+    records = [parse_record(line) for line in lines]
+    return records, Identities(records)
