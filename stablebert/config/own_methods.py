@@ -1,6 +1,5 @@
 """The user's own methods: entries under `methods:` in a tasks file, checked before any is used."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,21 @@ from stablebert.config.schema import KEYS
 from stablebert.config.values import choices_of, did_you_mean
 from stablebert.errors import ConfigError
 from stablebert.tasks import TASKS
-from stablebert.yaml_files import load_yaml, parsing_yaml
+from stablebert.tasks.entries import NAME
+from stablebert.yaml_files import parsing_yaml
 
 METHOD_KEYS = {
     key for key, kind in KEYS.items() if kind.metadata.get("in_id", True) and key not in SELECTORS
 }
 """Keys that a method may set: those that can change the result of a run."""
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
-def read_methods(path: Path) -> dict[str, Any]:
-    """Read the methods of a tasks file, in the form of `conf/methods.yaml`.
+def parse_methods(content: Any, path: Path) -> dict[str, Any]:
+    """Return the methods in the content of a tasks file, in the form of `conf/methods.yaml`.
 
     Raises:
         ConfigError: If anything is wrong with them; it holds every problem.
-        OSError: If the file cannot be read.
     """
-    content = load_yaml(path)
     entries = content.get("methods", {}) if isinstance(content, dict) else {}
     if not isinstance(entries, dict):
         raise ConfigError([f"{path}: methods: expected an entry for each method"])
@@ -44,7 +41,7 @@ def read_methods(path: Path) -> dict[str, Any]:
     problems = []
     for name, entry in entries.items():
         place = f"{path}: methods.{name}"
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
             problems.append(
                 f"{place}: a name has up to 40 letters, digits, _ and -, and starts with a letter"
             )

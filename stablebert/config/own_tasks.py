@@ -8,11 +8,12 @@ from typing import Any
 
 from stablebert.config.files import OWN_METHODS, load_conf
 from stablebert.config.merge import clear_merged_files
-from stablebert.config.own_methods import read_methods
+from stablebert.config.own_methods import parse_methods
 from stablebert.config.schema import RunConfig
 from stablebert.errors import ConfigError
 from stablebert.tasks import TASKS, Task
-from stablebert.tasks.entries import read_tasks
+from stablebert.tasks.entries import parse_tasks
+from stablebert.yaml_files import load_yaml
 
 TASKS_VARIABLE = "STABLEBERT_TASKS"
 """Environment variable with the path of the tasks file; child processes inherit it."""
@@ -58,16 +59,17 @@ def load_own_tasks(file: Path | None) -> None:
     methods: dict[str, Any] = {}
     problems: list[str] = []
     if file:
+        content = load_yaml(file)
         try:
-            tasks = read_tasks(file, taken=TASKS.glue)
+            tasks = parse_tasks(content, file, taken=TASKS.glue)
         except ConfigError as error:
             problems += error.problems
         try:
-            methods = read_methods(file)
+            methods = parse_methods(content, file)
         except ConfigError as error:
             problems += error.problems
     if problems:
-        raise ConfigError([*dict.fromkeys(problems)])  # both report a file that is not valid YAML
+        raise ConfigError(problems)
     use_tasks(tasks)
     if methods != OWN_METHODS:
         OWN_METHODS.clear()

@@ -67,9 +67,8 @@ class CellPredictions:
         Also None for runs that validation selected: they do not vary like those of all seeds. And
         None if `is_slow`.
         """
-        if self.result.pruned or len(self.positions) < MIN_RUNS or len(self.labels) < MIN_ROWS:
-            return None
-        if self.is_slow:
+        is_small = len(self.positions) < MIN_RUNS or len(self.labels) < MIN_ROWS
+        if self.result.pruned or is_small or self.is_slow:
             return None
         return split_variance(self.metric, predictions_of_runs(self.logits), self.labels)
 

@@ -30,7 +30,8 @@ RULES = {
 }
 """Splits that each value of `rule` needs."""
 _TOKEN_COLUMNS = ("input_ids", "token_type_ids")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+"""Names of tasks and methods."""
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
 
 
@@ -46,7 +47,13 @@ def read_tasks(path: Path, *, own: bool = True, taken: Collection[str] = ()) -> 
         ConfigError: If anything is wrong; it holds every problem of the file.
         OSError: If the file cannot be read.
     """
-    content = load_yaml(path)
+    return parse_tasks(load_yaml(path), path, own=own, taken=taken)
+
+
+def parse_tasks(
+    content: Any, path: Path, *, own: bool = True, taken: Collection[str] = ()
+) -> list[Task]:
+    """Return the tasks in the content of a file; see `read_tasks`."""
     content = content if isinstance(content, dict) else {}
     entries = content.get("tasks", {} if "methods" in content else None)
     if not isinstance(entries, dict):
@@ -56,7 +63,7 @@ def read_tasks(path: Path, *, own: bool = True, taken: Collection[str] = ()) -> 
     tasks = []
     for name, values in entries.items():
         entry = _Entry(f"{path}: tasks.{name}")
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("_1k"):
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name.endswith("_1k"):
             entry.add(
                 "",
                 "a name has up to 40 letters, digits, _ and -, starts with a letter, and does not "
