@@ -114,7 +114,8 @@ class Contest:
         datasets.disable_progress_bars()
         parts = ("train", self.task.dev_split)
         tables = {part: self.run.source.read(part) for part in parts}
-        labels = [table.column("label").to_numpy() for table in tables.values()]
+        train, dev = (table.column("label").to_numpy() for table in tables.values())
+        splits = split_rows(self.task, train, dev, self.run.source.held_out)
         return {
             name: datasets.Dataset(tables[part.source])
             .select(part.rows)
@@ -125,7 +126,7 @@ class Contest:
                 cache_file_name=str(self.work / f"{name}.arrow"),
                 new_fingerprint=f"{self.task.name}-{name}",
             )
-            for name, part in split_rows(self.task, *labels).items()
+            for name, part in splits.items()
         }
 
     def model(self, attention: str) -> Any:

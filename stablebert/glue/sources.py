@@ -43,7 +43,7 @@ class Source:
     task: Task
     content: Content
     files: Files
-    held_out: int = 1000
+    held_out: int
 
     @property
     def identity(self) -> str:
@@ -141,7 +141,8 @@ def resolve(
         folder = hub.fetch_glue(task.config, revision, download=download)
         files = {s: hub.shards(folder / task.config, s) for s in ("train", task.dev_split)}
         list_files = partial(hub.find_glue_files, config=task.config)
-        return Source(task, hub.identify_snapshot(hub.GLUE, folder, list_files), files)
+        content = hub.identify_snapshot(hub.GLUE, folder, list_files)
+        return Source(task, content, files, task.held_out)
     folder = expand_path("data.source", source)
     if not folder.is_dir():
         raise DataError(
@@ -149,7 +150,7 @@ def resolve(
         )
     files = _find_files(folder, task)
     digest = hub.digest(dict.fromkeys(file for paths in files.values() for file in paths))
-    return Source(task, Content(f"sha256:{digest}"), files)
+    return Source(task, Content(f"sha256:{digest}"), files, task.held_out)
 
 
 def _resolve_demo(source: str, task: Task) -> DemoSource:

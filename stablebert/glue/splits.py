@@ -16,9 +16,6 @@ import numpy as np
 from stablebert.glue.rows import DataError
 from stablebert.tasks import Task
 
-SAMPLES = 1000
-"""Rows of the validation set that a large task holds out."""
-
 
 @dataclass(frozen=True)
 class Split:
@@ -37,7 +34,7 @@ def split_rows(
     task: Task,
     train_labels: np.ndarray,
     dev_labels: np.ndarray,
-    held_out: int = SAMPLES,
+    held_out: int,
     *,
     test_labels: np.ndarray | None = None,
 ) -> dict[str, Split]:
@@ -53,10 +50,8 @@ def split_rows(
     Raises:
         DataError: If there are too few rows; the message gives the needed and the actual number.
     """
-    few, val_size = (
-        task.samples // task.num_labels,
-        held_out // task.num_labels,
-    )  # rows of each class
+    few = task.samples // task.num_labels  # training rows of each class
+    val_size = held_out // task.num_labels  # validation rows of each class
     classes: list[np.ndarray] = []
     if task.holds_out or (task.few_sample and not task.regression):
         classes = _shuffled_classes(train_labels)

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -40,6 +41,10 @@ def test_copied_folder_has_the_same_identity(tiny_glue, tmp_path):
     (tmp_path / "rte" / "test-00000-of-00001.parquet").write_bytes(b"never read")
     task = TASKS["rte"]
     assert resolve(tmp_path, task).identity == resolve(tiny_glue, task).identity
+
+
+def test_a_source_holds_out_as_many_rows_as_the_entry_says(tiny_glue):
+    assert resolve(tiny_glue, replace(TASKS["sst2"], held_out=10)).held_out == 10
 
 
 def test_few_sample_version_has_the_identity_of_the_full_task(tiny_glue):

@@ -26,6 +26,10 @@ GOLDEN = {
 }
 
 
+def split(task, train, dev):
+    return splits.split_rows(task, train, dev, task.held_out)
+
+
 def brute_force(task, train, dev):
     """The released procedure with plain lists and the global generators of numpy and torch."""
 
@@ -89,18 +93,18 @@ def test_rows_are_those_of_the_released_procedure(name, seed):
     task = TASKS[name]
     train, dev = tiny_labels(task, seed)
     expected = brute_force(task, train.tolist(), dev.tolist())
-    assert lists_of(splits.split_rows(task, train, dev)) == expected
+    assert lists_of(split(task, train, dev)) == expected
 
 
 @every_task
 def test_rows_are_int64(name):
-    parts = splits.split_rows(TASKS[name], *tiny_labels(TASKS[name], 0)).values()
+    parts = split(TASKS[name], *tiny_labels(TASKS[name], 0)).values()
     assert {part.rows.dtype for part in parts} == {np.dtype(np.int64)}
 
 
 @every_task
 def test_parts_do_not_overlap(name):
-    parts = splits.split_rows(TASKS[name], *tiny_labels(TASKS[name], 0)).values()
+    parts = split(TASKS[name], *tiny_labels(TASKS[name], 0)).values()
     rows = [(part.source, int(i)) for part in parts for i in part.rows]
     assert len(set(rows)) == len(rows)
 
@@ -109,7 +113,7 @@ def test_parts_do_not_overlap(name):
 def test_dev_set_is_used_completely(name):
     task = TASKS[name]
     train, dev = tiny_labels(task, 0)
-    parts = splits.split_rows(task, train, dev)
+    parts = split(task, train, dev)
     rows = [parts[half].rows for half in ("val", "test") if parts[half].source == task.dev_split]
     assert sorted(np.concatenate(rows).tolist()) == list(range(len(dev)))
 
@@ -117,28 +121,28 @@ def test_dev_set_is_used_completely(name):
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if not task.few_sample])
 def test_full_task_uses_every_training_row(name):
     train, dev = tiny_labels(TASKS[name], 0)
-    parts = splits.split_rows(TASKS[name], train, dev).values()
+    parts = split(TASKS[name], train, dev).values()
     rows = np.concatenate([part.rows for part in parts if part.source == "train"])
     assert sorted(rows.tolist()) == list(range(len(train)))
 
 
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if not task.few_sample])
 def test_training_rows_of_a_full_task_are_in_order(name):
-    parts = splits.split_rows(TASKS[name], *tiny_labels(TASKS[name], 0))
+    parts = split(TASKS[name], *tiny_labels(TASKS[name], 0))
     assert np.all(np.diff(parts["train"].rows) > 0)
 
 
 @pytest.mark.parametrize("name", ["rte_1k", "mrpc_1k", "cola_1k", "sst2_1k", "mnli_1k"])
 def test_few_samples_are_balanced(name):
     train, dev = tiny_labels(TASKS[name], 0)
-    rows = splits.split_rows(TASKS[name], train, dev)["train"].rows
+    rows = split(TASKS[name], train, dev)["train"].rows
     assert set(np.bincount(train[rows])) == {1000 // TASKS[name].num_labels}
 
 
 @pytest.mark.parametrize("name", ["sst2", "qnli", "qqp", "mnli", "mnli_1k"])
 def test_held_out_rows_are_balanced(name):
     train, dev = tiny_labels(TASKS[name], 0)
-    rows = splits.split_rows(TASKS[name], train, dev)["val"].rows
+    rows = split(TASKS[name], train, dev)["val"].rows
     assert set(np.bincount(train[rows])) == {1000 // TASKS[name].num_labels}
 
 
@@ -150,7 +154,7 @@ def real_labels(name, shared):
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_real_splits_have_the_released_sizes_and_rows(name, shared):
-    parts = splits.split_rows(TASKS[name], *real_labels(name, shared))
+    parts = split(TASKS[name], *real_labels(name, shared))
     assert [(len(p.rows), splits.fingerprint(p.rows)) for p in parts.values()] == GOLDEN[name]
 
 
@@ -158,13 +162,13 @@ def test_real_splits_have_the_released_sizes_and_rows(name, shared):
 def test_real_splits_are_those_of_the_released_procedure(name, shared):
     train, dev = real_labels(name, shared)
     expected = brute_force(TASKS[name], train.tolist(), dev.tolist())
-    assert lists_of(splits.split_rows(TASKS[name], train, dev)) == expected
+    assert lists_of(split(TASKS[name], train, dev)) == expected
 
 
 def test_halves_of_mrpc_have_the_papers_majority_class(shared):
     # the majority class's F1 in the paper's Table 3: 81.3 and 81.2
     train, dev = real_labels("mrpc", shared)
-    parts = splits.split_rows(TASKS["mrpc"], train, dev)
+    parts = split(TASKS["mrpc"], train, dev)
     assert [dev[parts[half].rows].sum() for half in ("val", "test")] == [139, 140]
 
 
@@ -172,7 +176,7 @@ def test_halves_of_mrpc_have_the_papers_majority_class(shared):
 @pytest.mark.parametrize("name", ["rte", "stsb", "sst2", "mnli"])
 def test_few_sample_version_keeps_validation_and_test(name, half):
     train, dev = labels_like(TASKS[name], 3600, 0), labels_like(TASKS[name], 300, 1)
-    full, few = (splits.split_rows(TASKS[n], train, dev) for n in (name, f"{name}_1k"))
+    full, few = (split(TASKS[n], train, dev) for n in (name, f"{name}_1k"))
     assert full[half].rows.tolist() == few[half].rows.tolist()
 
 
@@ -183,7 +187,7 @@ def test_global_seeds_do_not_change_the_split():
     for seed in (0, 1):
         np.random.seed(seed)
         torch.manual_seed(seed)
-        results.append(lists_of(splits.split_rows(task, train, dev)))
+        results.append(lists_of(split(task, train, dev)))
     assert results[0] == results[1]
 
 
@@ -191,7 +195,7 @@ def test_splitting_does_not_draw_from_the_global_generators():
     task = TASKS["stsb_1k"]
     train, dev = labels_like(task, 1200, 0), labels_like(task, 300, 1)
     before = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-    splits.split_rows(task, train, dev)
+    split(task, train, dev)
     assert (np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
 
 
@@ -219,26 +223,26 @@ def test_fingerprint_is_the_same_on_every_machine():
 )
 def test_too_few_rows_are_reported_with_what_is_needed(name, train, needed):
     with pytest.raises(DataError, match=f"^{name}: needs {needed}"):
-        splits.split_rows(TASKS[name], np.array(train), np.array([0, 1] * 20))
+        split(TASKS[name], np.array(train), np.array([0, 1] * 20))
 
 
 DEV = np.array([0, 1] * 20)
 
 
 def test_1000_rows_of_each_class_are_enough_for_a_held_out_few_sample_task():
-    parts = splits.split_rows(TASKS["sst2_1k"], np.array([0, 1] * 1000), DEV)
+    parts = split(TASKS["sst2_1k"], np.array([0, 1] * 1000), DEV)
     assert not set(parts["train"].rows) & set(parts["val"].rows)
 
 
 def test_501_rows_of_each_class_leave_one_of_each_to_train_on():
-    assert len(splits.split_rows(TASKS["sst2"], np.array([0, 1] * 501), DEV)["train"].rows) == 2
+    assert len(split(TASKS["sst2"], np.array([0, 1] * 501), DEV)["train"].rows) == 2
 
 
 def test_dev_set_that_leaves_no_validation_rows_is_refused():
     with pytest.raises(DataError, match="3 dev rows leave 0 for validation and 3 for the test"):
-        splits.split_rows(TASKS["stsb"], np.arange(9.0), np.array([1.0, 2.0, 3.0]))
+        split(TASKS["stsb"], np.arange(9.0), np.array([1.0, 2.0, 3.0]))
 
 
 def test_empty_training_set_is_refused():
     with pytest.raises(DataError, match="no training rows"):
-        splits.split_rows(TASKS["rte"], np.array([], int), np.array([0, 0, 1, 1]))
+        split(TASKS["rte"], np.array([], int), np.array([0, 0, 1, 1]))

@@ -61,7 +61,7 @@ def make_run(runs="runs", *overrides, start=None):
     cfg = compose(["scale=mini", f"paths.runs={runs}", *overrides])
     data, model = Content(DATA), Content(MODEL)
     run = identify(cfg, data=DATA, model=MODEL, start=start)
-    source = Source(TASKS[cfg.task], data, {})
+    source = Source(TASKS[cfg.task], data, {}, held_out=1000)
     return LocatedRun(cfg, run.config_id, run.folder, source, Path("absent"), model, start)
 
 

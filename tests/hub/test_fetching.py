@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import huggingface_hub as hf
 import pytest
@@ -55,6 +56,10 @@ def test_a_data_module_reads_a_snapshot(hub, client, tmp_path):
     data.setup("fit")
     assert source.content.address == f"nyu-mll/glue@{hub.commit(GLUE)}"
     assert data.splits["train"]["rows"] == 1800
+
+
+def test_data_of_the_hub_hold_out_as_many_rows_as_the_entry_says(hub, client):
+    assert resolve("hub", replace(TASKS["rte"], held_out=10)).held_out == 10
 
 
 def test_a_pinned_and_cached_commit_needs_no_request(hub, client):
