@@ -54,7 +54,7 @@ def split_rows(
     val_size = held_out // task.num_labels  # validation rows of each class
     classes: list[np.ndarray] = []
     if task.holds_out or (task.few_sample and not task.regression):
-        classes = _shuffled_classes(train_labels)
+        classes = _shuffled_classes(task, train_labels)
         minimum = (few if task.few_sample else 1) + val_size if task.holds_out else few
         _check_class_sizes(task, train_labels, classes, minimum)
     if task.holds_out:
@@ -71,7 +71,7 @@ def split_rows(
             f"{len(test.rows)} for the test; each needs at least one, and the only row of a label "
             "value goes to the test"
         )
-    if task.few_sample and task.regression:
+    if task.few_sample and task.regression and not task.holds_out:
         train = _sample(task, len(train_labels))
     elif task.few_sample:
         train = np.concatenate([rows[:few] for rows in classes])
@@ -110,9 +110,13 @@ def _rows_by_class(labels: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(labels == values[i]) for i in np.argsort(first)]
 
 
-def _shuffled_classes(labels: np.ndarray) -> list[np.ndarray]:
-    """Return `_rows_by_class`, shuffled one after the other by one stream with seed 0."""
-    classes, random = _rows_by_class(labels), np.random.RandomState(0)
+def _shuffled_classes(task: Task, labels: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of each class, shuffled one after the other by one stream with seed 0.
+
+    The rows of a regression are one class.
+    """
+    classes = [np.arange(len(labels))] if task.regression else _rows_by_class(labels)
+    random = np.random.RandomState(0)
     for rows in classes:
         random.shuffle(rows)
     return classes
@@ -123,6 +127,8 @@ def _check_class_sizes(
 ) -> None:
     """Raise a DataError if a class has too few training rows."""
     if len(classes) != task.num_labels or min(map(len, classes)) < minimum:
+        if task.regression:
+            raise DataError(f"{task.name}: needs {minimum} training rows; found {len(labels)}")
         sizes = {task.labels[labels[rows[0]]]: len(rows) for rows in classes}
         raise DataError(
             f"{task.name}: needs {minimum} training rows of each of {', '.join(task.labels)}; "

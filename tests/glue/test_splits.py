@@ -1,6 +1,7 @@
 """Splits: an independent brute force of the released procedure, and golden fingerprints."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -224,6 +225,30 @@ def test_fingerprint_is_the_same_on_every_machine():
 def test_too_few_rows_are_reported_with_what_is_needed(name, train, needed):
     with pytest.raises(DataError, match=f"^{name}: needs {needed}"):
         split(TASKS[name], np.array(train), np.array([0, 1] * 20))
+
+
+def regression(few=False):
+    """A regression that validates on training rows, which no task of GLUE is."""
+    task = TASKS["stsb_1k" if few else "stsb"]
+    return replace(task, holds_out=True, held_out=30, samples=50)
+
+
+@pytest.mark.parametrize(("few", "rows"), [(False, 70), (True, 50)])
+def test_a_regression_holds_out_training_rows_and_trains_on_others(few, rows):
+    parts = split(regression(few), np.arange(100.0), np.ones(9))
+    train, val = (set(parts[name].rows) for name in ("train", "val"))
+    assert (len(train), len(val), train & val) == (rows, 30, set())
+
+
+def test_held_out_rows_of_a_regression_are_not_the_last_ones():
+    val = split(regression(), np.arange(100.0), np.ones(9))["val"].rows
+    assert sorted(val) != list(range(70, 100))
+
+
+@pytest.mark.parametrize(("few", "needed"), [(False, 31), (True, 80)])
+def test_a_regression_with_too_few_rows_to_hold_out_is_refused(few, needed):
+    with pytest.raises(DataError, match=f"needs {needed} training rows; found {needed - 1}$"):
+        split(regression(few), np.arange(needed - 1.0), np.ones(9))
 
 
 DEV = np.array([0, 1] * 20)
