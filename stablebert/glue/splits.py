@@ -52,13 +52,18 @@ def split_rows(
     """
     few = task.samples // task.num_labels  # training rows of each class
     val_size = held_out // task.num_labels  # validation rows of each class
+    if (task.few_sample and not few) or (task.holds_out and not val_size):
+        raise DataError(
+            f"{task.name}: samples={task.samples} and held_out={held_out} must be at least "
+            f"{task.num_labels}, a row of each label"
+        )
     classes: list[np.ndarray] = []
     if task.holds_out or (task.few_sample and not task.regression):
         classes = _shuffled_classes(task, train_labels)
         minimum = (few if task.few_sample else 1) + val_size if task.holds_out else few
         _check_class_sizes(task, train_labels, classes, minimum)
     if task.holds_out:
-        val = Split("train", np.concatenate([rows[-val_size:] for rows in classes]))
+        val = Split("train", np.concatenate([rows[len(rows) - val_size :] for rows in classes]))
         test = Split(task.dev_split, np.arange(len(dev_labels)))
     elif task.test_split and test_labels is not None:
         val = Split(task.dev_split, np.arange(len(dev_labels)))
@@ -76,7 +81,7 @@ def split_rows(
     elif task.few_sample:
         train = np.concatenate([rows[:few] for rows in classes])
     elif task.holds_out:
-        train = np.sort(np.concatenate([rows[:-val_size] for rows in classes]))
+        train = np.sort(np.concatenate([rows[: len(rows) - val_size] for rows in classes]))
     else:
         train = np.arange(len(train_labels))
     if not len(train):

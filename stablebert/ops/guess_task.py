@@ -95,11 +95,12 @@ def guess_entry(folder: Path, data: str) -> Guess:
         reasons["labels"] = f"all are numbers, {count_of(len(numbers), 'distinct value')}"
         reasons["range"] = "the lowest and the highest in the files"
     values["splits"] = splits
+    least = 1 if values["labels"] == "regression" else len(values["labels"])
     if len(train.rows) < 2000:
-        values["samples"] = max(len(train.rows) // 2, 1)
+        values["samples"] = max(len(train.rows) // 2, least)
         reasons["samples"] = "half of the training rows"
     if "dev" not in splits:
-        values["held_out"] = max(len(train.rows) // 5, 1)
+        values["held_out"] = max(len(train.rows) // 5, least)
         reasons["held_out"] = "a fifth of the training rows, as there is no dev split"
     rows = [[str(value) for value in row] for row in _select(train, [*texts, label])[:10]]
     return Guess(values, reasons, rows)

@@ -122,13 +122,13 @@ class _Entry:
             test_split="test" if rule == "given" else None,
             score_range=self._range(is_regression=not labels),
             label_column=self._text("label", "label"),
-            held_out=self._count("held_out", 1000),
-            samples=self._count("samples", 1000),
+            held_out=self._rows("held_out", labels),
+            samples=self._rows("samples", labels),
             own=self._own(folder, files) if folder else None,
         )
 
     def _own(self, folder: Path, files: dict[str, str]) -> OwnData:
-        steps = self._count("longer_steps", 1) if "longer_steps" in self.values else None
+        steps = self._count("longer_steps") if "longer_steps" in self.values else None
         text = self._text("data", "")
         if not text:
             self.add("data", "expected a folder, or the id of a dataset on the hub (OWNER/NAME)")
@@ -260,7 +260,14 @@ class _Entry:
             return default
         return str(value)
 
-    def _count(self, key: str, default: int) -> int:
+    def _rows(self, key: str, labels: tuple[str, ...]) -> int:
+        """Return a number of training rows, of which each label gets an equal share."""
+        number = self._count(key, default=1000)
+        if key in self.values and number < len(labels):
+            self.add(key, f"expected at least {len(labels)}, a row of each label; got {number}")
+        return number
+
+    def _count(self, key: str, default: int = 1) -> int:
         value = self.values.get(key, default)
         if type(value) is not int or value < 1:
             self.add(key, f"expected an integer of at least 1, got {value!r:.80}")

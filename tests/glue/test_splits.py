@@ -251,6 +251,13 @@ def test_a_regression_with_too_few_rows_to_hold_out_is_refused(few, needed):
         split(regression(few), np.arange(needed - 1.0), np.ones(9))
 
 
+@pytest.mark.parametrize("facts", [{"held_out": 1}, {"samples": 1, "few_sample": True}])
+def test_fewer_rows_than_labels_are_refused_before_a_set_is_empty_or_everything(facts):
+    task = replace(TASKS["sst2"], **facts)
+    with pytest.raises(DataError, match="must be at least 2, a row of each label"):
+        split(task, np.array([0, 1] * 1000), np.array([0, 1]))
+
+
 DEV = np.array([0, 1] * 20)
 
 

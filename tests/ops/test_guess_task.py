@@ -118,6 +118,11 @@ def test_training_rows_are_held_out_without_a_dev_split(tmp_path):
     assert guess(tmp_path)["held_out"] == 8
 
 
+def test_a_row_of_each_label_is_held_out_however_few_rows_there_are(tmp_path):
+    write(tmp_path, "label", [f"class {i}" for i in range(10)] * 4, splits=("train", "test"))
+    assert guess(tmp_path)["held_out"] == 10
+
+
 @pytest.mark.parametrize("label", ["yes", "1", "a: b", "x # y", "null"])
 def test_yaml_keeps_the_labels(tmp_path, label):
     write(tmp_path, "label", [label, "other"] * 20)

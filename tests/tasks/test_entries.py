@@ -159,6 +159,7 @@ def test_numbers_are_names_of_labels(tmp_path):
         ({"held_out": 10}, r"\.held_out: has no effect with rule=given"),
         ({"samples": 0}, r"\.samples: expected an integer of at least 1, got 0"),
         ({"samples": True}, r"\.samples: expected an integer of at least 1, got True"),
+        ({"samples": 2}, r"\.samples: expected at least 3, a row of each label; got 2$"),
         ({"longer_steps": "x"}, r"\.longer_steps: expected an integer"),
         ({"title": ""}, r"\.title: expected a text, got ''"),
     ],
@@ -166,6 +167,16 @@ def test_numbers_are_names_of_labels(tmp_path):
 def test_a_problem_names_the_key_the_value_and_what_is_allowed(tmp_path, change, problem):
     with pytest.raises(ConfigError, match=rf"tasks\.yaml: tasks\.mine{problem}"):
         read(tmp_path, **{**ENTRY, **change})
+
+
+def test_fewer_held_out_rows_than_labels_are_refused(tmp_path):
+    splits = {"train": "train.csv", "test": "test.csv"}
+    with pytest.raises(ConfigError, match=r"held_out: expected at least 3, a row of .*; got 2$"):
+        read(tmp_path, **ENTRY | {"splits": splits, "held_out": 2})
+
+
+def test_a_regression_needs_one_row(tmp_path):
+    assert read(tmp_path, **PAIRS, samples=1).samples == 1
 
 
 @pytest.mark.parametrize("name", ["1a", "a b", "a_1k", "a/b", "a" * 41, "ä"])
