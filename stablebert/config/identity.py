@@ -45,7 +45,8 @@ def prerequisite(cfg: RunConfig) -> RunConfig | None:
     """Return the run whose encoder a run starts from, or None if it starts from the model.
 
     It trains `standard` on `intermediate.task` for three epochs, at the same scale, with the same
-    model, machine and, between tasks of GLUE, data source, and is one run for all seeds.
+    model, machine and, between tasks of GLUE, data source, and is one run for all seeds. It has no
+    mirror in W&B.
     """
     if cfg.intermediate.task is None:
         return None
@@ -57,4 +58,6 @@ def prerequisite(cfg: RunConfig) -> RunConfig | None:
         if {key, key.partition(".")[0]} & _SHARED_WITH_PREREQUISITE
         and not (has_own_data and key in ("data.source", "data.revision"))
     ]
-    return compose([*overrides, f"task={cfg.intermediate.task}", "method=standard"])
+    # an agent of a sweep hands out one W&B run, to the run that it starts: not to its prerequisite
+    overrides += [f"task={cfg.intermediate.task}", "method=standard", "wandb.mode=disabled"]
+    return compose(overrides)

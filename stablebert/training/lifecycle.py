@@ -33,7 +33,7 @@ from stablebert.runs.record import RunRecord, read_record, serialize_record
 from stablebert.runs.run import Job, LocatedRun
 from stablebert.runs.weights import save_weights
 from stablebert.signals import stop_signal
-from stablebert.tracking.mirror import mirror_finished_run, open_mirror
+from stablebert.tracking.mirror import Mirror, mirror_finished_run, open_mirror
 from stablebert.training.checkpoint import RunCheckpoint
 from stablebert.training.fit import fit, fit_partly
 from stablebert.training.loggers import HistoryLogger, MirrorLogger
@@ -92,7 +92,11 @@ def train_when_free(job: Job) -> RunRecord:
 
 def _train(job: Job, watchers: Sequence[Callback] = ()) -> RunRecord:
     """Train and test the run of a job, unless its output exists."""
-    _prepare(job)
+    try:
+        _prepare(job)
+    except BaseException as error:  # else a sweep would never hear of its W&B run
+        _end_mirror(open_mirror(job.run), error)
+        raise
     with open_run(job) as session:
         if session.record:
             return session.record
@@ -220,18 +224,27 @@ class Session:
 
     def abort(self, error: BaseException) -> None:
         """Write a crash record and end the mirror as failed, or as preempted on a stop request."""
-        # not a request to stop, even if a library has wrapped it
-        has_crashed = isinstance(error, Exception) and not stop_signal()
+        has_crashed = _is_crash(error)
         is_run_at_fault = not (machine_fault(error) or isinstance(error, InputError))
         if has_crashed and is_run_at_fault and not self._had_record:
             write_json(self._run.folder / CRASH, _crash_record(error, self.watch.step))
             self._history.complete()
         else:
             self._history.discard()
-        if self._mirror and has_crashed:
-            self._mirror.crash(error)
-        elif self._mirror:
-            self._mirror.preempt()
+        _end_mirror(self._mirror, error)
+
+
+def _is_crash(error: BaseException) -> bool:
+    """Return whether an error is not a request to stop, even if a library has wrapped one."""
+    return isinstance(error, Exception) and not stop_signal()
+
+
+def _end_mirror(mirror: Mirror | None, error: BaseException) -> None:
+    """End a mirror as failed, or as preempted on a stop request."""
+    if mirror and _is_crash(error):
+        mirror.crash(error)
+    elif mirror:
+        mirror.preempt()
 
 
 def _crash_record(error: BaseException, step: int) -> dict[str, Any]:

@@ -141,5 +141,10 @@ def test_the_prerequisite_does_not_inherit_the_optimizer():
     assert intermediate("optimizer.lr=0.5").optimizer.lr == 1e-3
 
 
+def test_the_prerequisite_never_takes_the_wandb_run_that_an_agent_was_given():
+    assert intermediate().wandb.mode == "disabled"
+    assert intermediate("wandb.mode=online").wandb.mode == "disabled"
+
+
 def test_a_prerequisite_has_none_itself():
     assert prerequisite(intermediate()) is None

@@ -53,6 +53,41 @@ def test_a_preempted_run_resumes_from_its_checkpoint_and_sends_each_row_once(hom
     assert run.history == rows_of(result)
 
 
+@pytest.fixture
+def intermediate(home):
+    """A sweep of one run that starts from another: from MNLI."""
+    return home.create_sweep(home.write_sweep(task=["rte"], method=["intermediate"], seed=[0]))
+
+
+@pytest.mark.slow
+def test_the_wandb_run_of_an_agent_is_not_that_of_the_prerequisite(home, server, intermediate):
+    status, output = home.run("agent", intermediate)
+    assert status == 0, output
+    start, result = sorted(home.results(), key=lambda file: "intermediate" in file.parts)
+    assert "mnli" in start.parts
+    (run,) = server.runs()
+    assert run.state == "finished"
+    assert run.config["config_id"] == json.loads(result.read_text())["config_id"]
+    assert run.history == rows_of(result)
+
+
+@pytest.mark.slow
+def test_an_agent_that_ends_during_the_prerequisite_gives_its_run_back(home, server, intermediate):
+    first = home.start("agent", intermediate)
+    wait_until(home.has_logged, first)
+    first.send_signal(signal.SIGTERM)
+    output, _ = first.communicate(timeout=HANG_SECONDS)
+    assert first.returncode == 143, output
+    assert home.results() == []
+    (run,) = server.runs()
+    assert (run.state, run.history) == ("preempted", [])
+    status, output = home.run("agent", intermediate)
+    assert status == 0, output
+    assert (run.state, run.handed_out) == ("finished", 2)
+    (result,) = home.results("**/intermediate/**")
+    assert run.history == rows_of(result)
+
+
 @pytest.mark.slow
 def test_an_invalid_run_fails_in_wandb_with_its_error(home, server):
     file = home.write_sweep(task=["rte"], method=["none_such"], seed=[0])

@@ -293,6 +293,24 @@ def test_the_mirror_ends_as_preempted_on_a_stop_request(run, mirror, error):
     assert mirror.end == "preempted"
 
 
+@pytest.mark.parametrize(
+    ("error", "end"), [(ValueError("out of luck"), None), (KeyboardInterrupt(), "preempted")]
+)
+def test_the_mirror_ends_with_the_error_of_the_run_that_it_starts_from(
+    pair, mirror, monkeypatch, error, end
+):
+    """A sweep that hands out a W&B run must learn how it ended, to hand out a preempted one."""
+
+    def fit(*_):
+        raise error
+
+    monkeypatch.setattr(lifecycle, "fit", fit)
+    monkeypatch.setattr(lifecycle, "open_mirror", lambda run: mirror if run.start else None)
+    with pytest.raises(type(error)):
+        train_run(pair[0])
+    assert mirror.end == (end or error)
+
+
 def test_a_finished_run_is_mirrored(run, monkeypatch):
     record, mirrored = finish(run), []
     monkeypatch.setattr(lifecycle, "mirror_finished_run", lambda *pair: mirrored.append(pair))
