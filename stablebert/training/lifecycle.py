@@ -166,17 +166,18 @@ class Session:
     def __init__(self, job: Job):
         self._job = job
         self._run = job.run
+        # a forced run replaces a record when it has finished, not before
+        self._had_record = (job.run.folder / RESULT).exists()
         is_finished = job.is_done and not job.run.cfg.force
         self.record = read_record(job.run.folder) if is_finished else None
         self.loggers: list[Logger] = []
+        self._mirror: Mirror | None = None
         self.watch = Stopwatch()
 
     def open(self) -> None:
         """Write the configuration and open history and mirror."""
         folder = self._run.folder
         versions()  # of the code that starts, not of what is checked out when it ends
-        # a forced run replaces a record when it has finished, not before
-        self._had_record = (folder / RESULT).exists()
         if not self._had_record:
             write_text(folder / CONFIG, to_yaml(self._run.cfg))
         self._history = HistoryLogger(folder / HISTORY)
@@ -191,22 +192,21 @@ class Session:
     def store(self, outcome: Outcome) -> RunRecord:
         """Store the outcome of the run; return its record, or that of a faster process."""
         cfg, folder = self._run.cfg, self._run.folder
-        # a forced run replaces also the encoder that other runs start from
-        if self._job.keep_encoder or (folder / ENCODER).exists():
-            save_encoder(outcome.model, folder / ENCODER, tokenizer=self._run.model)
         record = make_record(self._run, outcome, pruned_from=self._job.pruned_from)
-        # a finished run without its weights is trained again: all files must be of one training
-        replace_record = cfg.force or (self._had_record and cfg.trainer.keep_weights)
-        if (folder / RESULT).exists() and not replace_record:
+        if self._job.is_done and not cfg.force:
             log.warning("another process finished this run first: its record is kept")
             self._history.discard()
             record = read_record(folder) or record
         else:
+            # all files must be of one training, so a record without what the job keeps is replaced
+            replace_record = cfg.force or (folder / RESULT).exists()
             self._history.complete()
             write_text(folder / CONFIG, to_yaml(replace(cfg, force=False)))
             predictions = serialize_predictions({record.key: outcome.predictions})
             write_bytes(folder / PREDICTIONS, predictions)
-            # a forced run replaces also weights that are no longer requested
+            # a forced run replaces even an encoder and weights that are no longer requested
+            if self._job.keep_encoder or (folder / ENCODER).exists():
+                save_encoder(outcome.model, folder / ENCODER, tokenizer=self._run.model)
             if cfg.trainer.keep_weights or (folder / WEIGHTS).exists():
                 save_weights(whole_weights(outcome.model), folder, record)
             # before the record: a process that is killed here must not leave both

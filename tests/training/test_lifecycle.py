@@ -365,6 +365,45 @@ def test_a_start_whose_encoder_is_lost_is_trained_again(tmp_path, fit):
 
 
 @pytest.fixture
+def saved_encoders(fit, monkeypatch):
+    """Number of the training of each encoder that was saved."""
+    saved = []
+
+    def save(model, folder, **_):
+        folder.mkdir(exist_ok=True)
+        saved.append(len(fit))
+
+    monkeypatch.setattr(lifecycle, "save_encoder", save)
+    return saved
+
+
+def test_record_and_encoder_of_a_start_are_of_one_training(
+    tmp_path, fit, saved_encoders, monkeypatch, caplog
+):
+    """On a GPU, the training of a finished run whose encoder is lost may give another record."""
+    start = make_run(tmp_path, "task=sst2")
+    train_run(start)
+    test = store(test_at_last=predict((5, 5), (10, 10)))
+    train_again = lifecycle.fit
+    monkeypatch.setattr(
+        lifecycle, "fit", lambda *args: replace(train_again(*args), predictions=test)
+    )
+    record = run_job(Job(start, keep_encoder=True))
+    assert (fit, saved_encoders) == ([start, start], [2])
+    assert read_record(start.folder) == record
+    assert record.predictions_digest == digest_of(test)
+    assert "another process" not in caplog.text
+
+
+def test_the_encoder_of_a_faster_process_is_kept(run, saved_encoders):
+    with open_run(Job(run, keep_encoder=True)) as session:
+        store_run_record(run)
+        (run.folder / "encoder").mkdir()
+        session.store(make_outcome())
+    assert saved_encoders == []
+
+
+@pytest.fixture
 def pair(tmp_path):
     """Run, and the run that it starts from."""
     start = make_run(tmp_path, "task=sst2")
