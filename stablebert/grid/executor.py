@@ -19,9 +19,9 @@ from stablebert.grid.launchers import Worker, start_worker
 from stablebert.grid.worker import log_file
 from stablebert.machine import device_names, usable_cores
 from stablebert.runs.claims import describe_claim, is_claimed
-from stablebert.runs.early_score import EarlyScore, read_early_score
+from stablebert.runs.early_score import EarlyScore, read_result
 from stablebert.runs.files import CRASH, write_json
-from stablebert.runs.record import RecordError, RunRecord, read_record
+from stablebert.runs.record import RecordError, RunRecord
 from stablebert.runs.run import Job
 from stablebert.tracking.outage import share_outages
 
@@ -269,13 +269,3 @@ class _Executor:
         remaining = self.clock.remaining([job.run for job in jobs], self.size)
         self.display.end(job.run.name, result, completed=completed, remaining=remaining)
         self.after_job()
-
-
-def read_result(job: Job) -> RunRecord | EarlyScore | None:
-    """Read the result that a job has stored.
-
-    Raises:
-        RecordError: If the record cannot be read.
-    """
-    score = read_early_score(job.run, job.stop_after) if job.stop_after else None
-    return score or read_record(job.run.folder)

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 
 from stablebert.filesystem import read_bytes
 from stablebert.runs.files import write_json
-from stablebert.runs.record import RecordError
-from stablebert.runs.run import Run, early_score_file
+from stablebert.runs.record import RecordError, RunRecord, read_record
+from stablebert.runs.run import Job, Run, early_score_file
 from stablebert.runs.strict_json import (
     CHANGED,
     check_fields,
@@ -50,6 +50,16 @@ def read_early_score(run: Run, fraction: float) -> EarlyScore | None:
         return None
     except (ValueError, OSError) as error:
         raise RecordError(f"{path}: {error}; delete the file to validate the run again") from error
+
+
+def read_result(job: Job) -> RunRecord | EarlyScore | None:
+    """Read the score or record that a job has stored; None if it is not done.
+
+    Raises:
+        RecordError: If the score or the record cannot be read.
+    """
+    score = read_early_score(job.run, job.stop_after) if job.stop_after else None
+    return score or read_record(job.run.folder)
 
 
 def _parse_early_score(text: bytes, run: Run) -> EarlyScore:

@@ -82,15 +82,17 @@ def fit(
     )
 
 
-def fit_partly(run: LocatedRun, fraction: float, watchers: Sequence[Callback]) -> EarlyScore:
+def fit_partly(
+    run: LocatedRun, fraction: float, watchers: Sequence[Callback], watch: Stopwatch
+) -> EarlyScore:
     """Train a run for a fraction of its steps, on the schedule of the whole run, and validate it.
 
     Args:
         run: The run.
         fraction: Fraction of the optimizer steps after which to stop.
         watchers: Callbacks that observe the training without changing it.
+        watch: Stopwatch that measures the phases.
     """
-    watch = Stopwatch()
     stop = StopAfter(fraction, run.cfg.trainer.evaluations)
     with watch.phase("load"):
         parts = build_parts(run, [], [stop, *watchers, watch])

@@ -15,7 +15,7 @@ from stablebert.config.serialize import to_yaml
 from stablebert.errors import InputError, machine_fault, mask_credentials
 from stablebert.models.loading import save_encoder, whole_weights
 from stablebert.runs.claims import ClaimedError, clean_folder, hold_claim
-from stablebert.runs.early_score import EarlyScore, write_early_score
+from stablebert.runs.early_score import EarlyScore, read_result, write_early_score
 from stablebert.runs.files import (
     CONFIG,
     CRASH,
@@ -56,7 +56,7 @@ def run_job(job: Job, watchers: Sequence[Callback] = ()) -> RunRecord | EarlySco
 
     Raises:
         ClaimedError: If another process is executing the run.
-        Exception: Whatever training raised, after it is written to crash.json.
+        Exception: Whatever training raised; crash.json describes it if the run is to blame.
     """
     if job.stop_after is None:
         return _train(job, watchers)
@@ -72,7 +72,7 @@ def train_run(run: LocatedRun, watchers: Sequence[Callback] = ()) -> RunRecord:
 
     Raises:
         ClaimedError: If another process is executing the run.
-        Exception: Whatever training raised, after it is written to crash.json.
+        Exception: Whatever training raised; crash.json describes it if the run is to blame.
     """
     return _train(Job(run), watchers)
 
@@ -104,12 +104,22 @@ def _train(job: Job, watchers: Sequence[Callback] = ()) -> RunRecord:
         return session.store(outcome)
 
 
-def _validate_early(job: Job, fraction: float, watchers: Sequence[Callback]) -> EarlyScore:
-    """Train a run for a fraction of its steps and store its validation score."""
+def _validate_early(
+    job: Job, fraction: float, watchers: Sequence[Callback]
+) -> RunRecord | EarlyScore:
+    """Train a run for a fraction of its steps and store its score, unless its output exists."""
     _prepare(job)
     with hold_claim(job.run.folder):
-        score = fit_partly(job.run, fraction, watchers)
-        write_early_score(job.run, fraction, score)
+        if result := read_result(job):  # another process was first
+            return result
+        watch = Stopwatch()
+        try:
+            score = fit_partly(job.run, fraction, watchers, watch)
+            write_early_score(job.run, fraction, score)
+        except Exception as error:
+            if _is_run_at_fault(error):
+                write_json(job.run.folder / CRASH, _crash_record(error, watch.step))
+            raise
         return score
 
 
@@ -224,9 +234,7 @@ class Session:
 
     def abort(self, error: BaseException) -> None:
         """Write a crash record and end the mirror as failed, or as preempted on a stop request."""
-        has_crashed = _is_crash(error)
-        is_run_at_fault = not (machine_fault(error) or isinstance(error, InputError))
-        if has_crashed and is_run_at_fault and not self._had_record:
+        if _is_run_at_fault(error) and not self._had_record:
             write_json(self._run.folder / CRASH, _crash_record(error, self.watch.step))
             self._history.complete()
         else:
@@ -237,6 +245,11 @@ class Session:
 def _is_crash(error: BaseException) -> bool:
     """Return whether an error is not a request to stop, even if a library has wrapped one."""
     return isinstance(error, Exception) and not stop_signal()
+
+
+def _is_run_at_fault(error: BaseException) -> bool:
+    """Return whether an error is the fault neither of the folder nor of an input."""
+    return _is_crash(error) and not (machine_fault(error) or isinstance(error, InputError))
 
 
 def _end_mirror(mirror: Mirror | None, error: BaseException) -> None:

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import pytest
 
-from stablebert.runs.early_score import EarlyScore, read_early_score, write_early_score
+from stablebert.runs.early_score import EarlyScore, read_early_score, read_result, write_early_score
 from stablebert.runs.record import RecordError
-from stablebert.runs.run import early_score_file
-from tests.helpers.runs import make_run
+from stablebert.runs.run import Job, early_score_file
+from tests.helpers.runs import make_run, store_run_record
 
 SCORE = EarlyScore(step=5, steps=20, val_score=0.625, seconds=1.5)
 
@@ -59,3 +59,13 @@ def test_an_impossible_score_is_reported(run, value):
     early_score_file(run, 0.25).write_text(json.dumps(asdict(SCORE) | value))
     with pytest.raises(RecordError, match="values out of range"):
         read_early_score(run, 0.25)
+
+
+@pytest.mark.parametrize("stop_after", [None, 0.25])
+def test_the_result_of_a_job_is_its_score_or_else_the_record(run, stop_after):
+    job = Job(run, stop_after=stop_after)
+    assert read_result(job) is None
+    record = store_run_record(run)
+    assert read_result(job) == record
+    write_early_score(run, 0.25, SCORE)
+    assert read_result(job) == (SCORE if stop_after else record)

@@ -500,7 +500,7 @@ def test_fitting_writes_nothing(run_arguments, tmp_path):
 
 def test_a_part_of_a_run_is_validated_as_the_whole_run_is(run_arguments):
     run = locate(compose(run_arguments("trainer.evaluations=5")))
-    score = fit_partly(run, 0.45, [])
+    score = fit_partly(run, 0.45, [], Stopwatch())
     _, history = train_and_read(run_arguments("trainer.evaluations=5"))
     (whole,) = [line["val/score"] for line in history if line["step"] == 8]
     # the last validation until 45 % of 20 steps
