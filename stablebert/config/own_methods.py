@@ -71,7 +71,11 @@ def _problems(entry: Any, place: str, names: Mapping[str, Collection[str]]) -> I
         try:
             parse_setting(key, value)
         except ValueError as error:
-            yield f"{place}: {error}"
+            if key != "intermediate.task":
+                yield f"{place}: {error}"
+            elif value not in names["per_task"]:  # those of this file are not known yet
+                near = did_you_mean(str(value), names["per_task"])
+                yield f"{place}: {key}: there is no task {value}{near}"
     if all(settings.get(key) is not None for key in LENGTH):
         yield f"{place}: {' and '.join(LENGTH)} both set the length; drop one"
     for group in [key for key in entry if key in GROUPS]:

@@ -4,9 +4,10 @@ import pytest
 
 from stablebert.config.compose import compose
 from stablebert.config.files import load_conf
-from stablebert.config.identity import config_id
+from stablebert.config.identity import config_id, prerequisite
 from stablebert.config.own_tasks import load_own_tasks
 from stablebert.errors import ConfigError
+from stablebert.tasks import TASKS
 
 ENTRY = """
 methods:
@@ -15,6 +16,10 @@ methods:
     mixout: {p: 0.2}
     per_task:
       cola: {mixout: {p: 0.5}}
+"""
+TASK = """
+tasks:
+  mine: {data: rows, text: a, labels: [x, y], splits: {train: train.csv, dev: dev.csv}}
 """
 
 
@@ -72,6 +77,25 @@ def test_the_values_belong_to_the_identity(load):
     assert ids[0] != ids[1]
 
 
+@pytest.mark.parametrize("task", ["mine", "mine_1k"])
+def test_a_method_may_name_a_task_of_its_file(load, task):
+    load(f"{TASK}methods: {{via: {{intermediate: {{task: {task}}}}}}}")
+    start = prerequisite(compose(["task=rte", "method=via", "scale=mini"]))
+    assert (start.task, start.method) == (task, "standard")
+
+
+def test_a_task_that_a_method_names_is_no_problem_where_its_entry_is_one(load):
+    text = f"{TASK.replace('x, y', 'x')}methods: {{via: {{intermediate: {{task: mine}}}}}}"
+    (problem,) = problems_of(load, text)
+    assert problem.startswith("tasks.mine.labels")
+
+
+def test_a_valid_task_is_not_used_if_a_method_of_its_file_is_invalid(load):
+    problems_of(load, f"{TASK}methods: {{via: {{intermediate: {{task: min}}}}}}")
+    assert "mine" not in TASKS
+    assert "mine" not in load_conf("tasks")
+
+
 def test_methods_of_an_earlier_file_are_forgotten(load):
     load(ENTRY)
     load_own_tasks(None)
@@ -111,6 +135,10 @@ def test_a_problem_of_a_run_names_the_tasks_file(load, arguments, problem):
         (
             "{m: {trainer: {epochs: 1, max_steps: 2}}}",
             "methods.m: trainer.epochs and trainer.max_steps both set the length; drop one",
+        ),
+        (
+            "{m: {intermediate: {task: col}}}",
+            "methods.m: intermediate.task: there is no task col; did you mean cola?",
         ),
         ("{m: {per_task: 3}}", "methods.m.per_task: expected names with their settings, not 3"),
         (
