@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any
 
 from stablebert.config.files import describe_file, flatten, load_conf
-from stablebert.config.merge import LENGTH, Settings, method_settings, values_of
+from stablebert.config.merge import LENGTH, SELECTORS, Settings, method_settings, values_of
 from stablebert.config.recognition import layer_count
 from stablebert.config.schema import KEYS
 from stablebert.tasks import DEMO, TASKS, is_generated
@@ -33,8 +33,9 @@ class Rule:
     """A check of one contradiction.
 
     Attributes:
-        keys: The keys whose values it compares. A rule is skipped if one of them has been refused
-            already, because it would then judge a default that the user did not ask for.
+        keys: The keys whose values it compares, and those on which the files let these depend. A
+            rule is skipped if one of them has been refused already, because it would then judge a
+            default that the user did not ask for.
         check: The check itself; yields one sentence per problem.
     """
 
@@ -66,7 +67,7 @@ def contradictions(candidate: Candidate, refused_keys: set[str]) -> list[str]:
 
 # ---------------------------------------------------------------- length of training
 
-_LENGTH = ("task", "method", "length", "scale", "trainer.epochs", "trainer.max_steps")
+_LENGTH = (*SELECTORS, "trainer.epochs", "trainer.max_steps")
 
 
 @_rule("trainer.epochs", "trainer.max_steps")
@@ -160,7 +161,7 @@ def standard_alone(c: Candidate) -> Iterator[str]:
         )
 
 
-@_rule("task", "method", "length", "scale")
+@_rule(*SELECTORS)
 def methods_agree(c: Candidate) -> Iterator[str]:
     """Refuse two methods that set one key to different values, unless it is set for both."""
     method, task, scale = (c.values[key] for key in ("method", "task", "scale"))
@@ -190,7 +191,7 @@ def _as_typed(value: Any) -> str:
     )
 
 
-@_rule("task", "method", "length", "scale", "reinit.num_layers")
+@_rule(*SELECTORS, "reinit.num_layers")
 def method_has_values(c: Candidate) -> Iterator[str]:
     """Require a value for the task of each key that a method sets task by task."""
     task = c.values["task"]
@@ -205,7 +206,7 @@ def method_has_values(c: Candidate) -> Iterator[str]:
                 )
 
 
-@_rule("method", "scale", "trainable.top_layers", "reinit.num_layers")
+@_rule(*SELECTORS, "trainable.top_layers", "reinit.num_layers")
 def reinitialized_is_trained(c: Candidate) -> Iterator[str]:
     """Require that re-initialized layers are trained."""
     top, depth = c.values["trainable.top_layers"], c.values["reinit.num_layers"]
@@ -239,7 +240,7 @@ def one_average(c: Candidate) -> Iterator[str]:
         yield f"ema.decay={decay} and swa.start={start} both average the weights; drop one"
 
 
-@_rule("method", "swa.start", "optimizer.warmup")
+@_rule(*SELECTORS, "swa.start", "optimizer.warmup")
 def constant_rate_is_not_rising(c: Candidate) -> Iterator[str]:
     """Refuse a constant learning rate that begins during the warm-up, perhaps at 0."""
     start, warmup = c.values["swa.start"], c.values["optimizer.warmup"]
@@ -301,7 +302,7 @@ def factors_do_not_decay(c: Candidate) -> Iterator[str]:
 # ---------------------------------------------------------------- model and data
 
 
-@_rule("task", "method", "length", "scale", "model.name", "reinit.num_layers")
+@_rule(*SELECTORS, "model.name", "reinit.num_layers")
 def reinit_depth_exists(c: Candidate) -> Iterator[str]:
     """Require that the model has the layers to re-initialize."""
     depth, model = c.values["reinit.num_layers"], c.values["model.name"]
@@ -353,7 +354,7 @@ def demo_tasks_are_small(c: Candidate) -> Iterator[str]:
 # ---------------------------------------------------------------- batches and metrics
 
 
-@_rule("trainer.batch_size", "trainer.accumulate")
+@_rule(*SELECTORS, "trainer.batch_size", "trainer.accumulate")
 def batch_divides(c: Candidate) -> Iterator[str]:
     """Require a batch size that splits into equal micro-batches."""
     batch, parts = c.values["trainer.batch_size"], c.values["trainer.accumulate"]

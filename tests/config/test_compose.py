@@ -115,6 +115,10 @@ def test_the_message_of_the_error_is_its_problems():
         ["task=RTE", "trainer.select_by=mcc"],
         ["trainer.accumulate=x", "trainer.batch_size=31"],
         ["task=MNLI", "length=longer", "trainer.max_steps=7"],
+        ["task=MNLI", "scale=paper", "method=reinit", "trainable.top_layers=1"],
+        ["length=long", "scale=paper", "method=reinit", "trainable.top_layers=1"],
+        ["scale=Mini", "method=swa", "optimizer.warmup=0.6"],
+        ["scale=Paper", "trainer.accumulate=32"],
     ],
 )
 def test_a_refused_value_causes_no_second_problem(overrides):
