@@ -13,6 +13,7 @@ from stablebert.config.files import describe_file, flatten, load_conf
 from stablebert.config.merge import LENGTH, SELECTORS, Settings, method_settings, values_of
 from stablebert.config.recognition import layer_count
 from stablebert.config.schema import KEYS
+from stablebert.config.serialize import format_value
 from stablebert.tasks import DEMO, TASKS, is_generated
 
 
@@ -128,7 +129,7 @@ def longer_as_planned(c: Candidate) -> Iterator[str]:
     if c.values["length"] == "longer" and planned_steps is not None and steps != planned_steps:
         yield (
             f"length=longer is {planned_steps} steps for task={c.values['task']}; "
-            f"drop it or trainer.max_steps={_as_typed(steps)}"
+            f"drop it or trainer.max_steps={format_value(steps)}"
         )
 
 
@@ -182,13 +183,7 @@ def methods_agree(c: Candidate) -> Iterator[str]:
 
 
 def _assignments(keys: Sequence[str], values: Mapping[str, Any]) -> str:
-    return " and ".join(f"{key}={_as_typed(values[key])}" for key in keys)
-
-
-def _as_typed(value: Any) -> str:
-    return (
-        str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
-    )
+    return " and ".join(f"{key}={format_value(values[key])}" for key in keys)
 
 
 @_rule(*SELECTORS, "reinit.num_layers")

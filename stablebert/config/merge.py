@@ -17,6 +17,7 @@ from typing import Any
 from stablebert.config.files import describe_file, flatten, load_conf
 from stablebert.config.recognition import AUTO, FACTS, recognize
 from stablebert.config.schema import KEYS
+from stablebert.config.serialize import format_value
 from stablebert.config.values import describe_allowed_values, describe_unknown_key, parse_value
 from stablebert.errors import ConfigError
 
@@ -172,7 +173,9 @@ def parse_setting(key: str, raw: Any) -> Any:
     try:
         return parse_value(str(raw), key)
     except ValueError:
-        raise ValueError(f"{key}={raw}: {key} takes {describe_allowed_values(key)}") from None
+        raise ValueError(
+            f"{key}={format_value(raw)}: {key} takes {describe_allowed_values(key)}"
+        ) from None
 
 
 def merge(*layers: Settings) -> dict[str, Setting]:

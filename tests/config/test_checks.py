@@ -125,9 +125,15 @@ def test_a_valid_neighbor_is_accepted(overrides):
     compose(overrides.split())
 
 
-def test_values_in_a_refusal_are_as_typed():
-    message = "bert_adam has optimizer.bias_correction=false, adamd has optimizer.bias_correction=s"
-    assert message in problem("method=bert_adam+adamd")
+@pytest.mark.parametrize(
+    ("methods", "value"),
+    [
+        ("bert_adam+adamd", "bert_adam has optimizer.bias_correction=false, adamd"),
+        ("bitfit+head_only", "bitfit has trainable.patterns=[classifier, *.bias] and"),
+    ],
+)
+def test_values_in_a_refusal_are_as_typed(methods, value):
+    assert value in problem(f"method={methods}")
 
 
 @pytest.mark.parametrize("methods", ["bitfit+layernorm", "mosbach+bert_adam", "mosbach+bitfit"])

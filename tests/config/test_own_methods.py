@@ -129,6 +129,7 @@ def test_a_problem_of_a_run_names_the_tasks_file(load, arguments, problem):
         ("{m: {mixup: {p: 0.1}}}", "methods.m: unknown key mixup.p; did you mean mixout.p?"),
         ("{m: {mixout: 0.1}}", "methods.m: mixout is a group; its keys are mixout.p, mixout.mask"),
         ("{m: {mixout: {p: 2}}}", "methods.m: mixout.p=2: mixout.p takes a number from 0 to below"),
+        ("{m: {mixout: {p: true}}}", "methods.m: mixout.p=true: mixout.p takes a number from 0"),
         ("{m: {seed: 3}}", "methods.m: seed is not part of a method; set it on the command line"),
         ("{m: {task: rte}}", "methods.m: task is not part of a method"),
         ("{m: {model: {name: x}}}", "methods.m: model.name is not part of a method"),
