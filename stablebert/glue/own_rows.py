@@ -129,7 +129,7 @@ def _parser_of_labels(task: Task, class_names: Sequence[str]) -> Callable[[Any],
             is_number = isinstance(value, float) and value.is_integer()
             text = str(int(value) if is_number else value).strip()
             if class_names and not isinstance(value, str):
-                text = class_names[int(value)] if int(value) >= 0 else text
+                text = class_names[int(text)] if int(text) >= 0 else text
             return classes[text]
         except (KeyError, ValueError, IndexError, TypeError):
             raise ValueError(f"{column} is {value!r:.80}; allowed: {allowed}") from None

@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stablebert.glue.own_files import find_own_files
@@ -120,6 +122,22 @@ def test_a_problem_names_file_row_and_column(tmp_path, name, content, problem):
     file = tmp_path / name
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=rf"{re.escape(str(file))}: .*{problem}"):
+        read_own_rows(file, REVIEWS)
+
+
+@pytest.mark.parametrize(
+    ("value", "label"), [(1, 0), (1.0, 0), (1.7, None), (-0.5, None), (-1, None), (True, None)]
+)
+def test_only_a_whole_number_has_the_name_that_the_file_gives_it(tmp_path, value, label):
+    file = tmp_path / "a.parquet"
+    table = pa.table({"review": ["x"], "stars": [value]})
+    info = {"features": {"stars": {"names": ["good", "bad"]}}}
+    metadata = {"huggingface": json.dumps({"info": info})}
+    pq.write_table(table.replace_schema_metadata(metadata), file)
+    if label is not None:
+        assert read_own_rows(file, REVIEWS)["label"].to_pylist() == [label]
+        return
+    with pytest.raises(DataError, match=rf"stars is {value}; allowed: bad, good"):
         read_own_rows(file, REVIEWS)
 
 
