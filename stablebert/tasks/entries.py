@@ -162,9 +162,12 @@ class _Entry:
             self.add("rule", f"{rule!r:.80}; allowed: {', '.join(RULES)}")
             return fitting
         names = files.keys() or {"train", "dev"}
-        if not {"halve_dev": {"train", "dev"} == names, "given": len(names) == 3}.get(
-            rule, len(names) == 2
-        ):
+        fits = {
+            "halve_dev": names == {"train", "dev"},
+            "hold_out": len(names) == 2,
+            "given": names == {*SPLITS},
+        }
+        if rule != fitting and not fits[rule]:
             self.add(
                 "rule",
                 f"{rule} needs the splits {', '.join(RULES[rule])}, and the entry has "

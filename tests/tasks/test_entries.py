@@ -169,6 +169,33 @@ def test_a_problem_names_the_key_the_value_and_what_is_allowed(tmp_path, change,
         read(tmp_path, **{**ENTRY, **change})
 
 
+def test_a_missing_split_is_no_problem_of_a_rule_that_is_not_given(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, **ENTRY | {"splits": {"train": "train.csv"}})
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "splits"),
+    [
+        *(("halve_dev", splits) for splits in ("train test", "train dev test")),
+        *(("given", splits) for splits in ("train dev", "train test")),
+        ("hold_out", "train dev test"),
+    ],
+)
+def test_a_rule_needs_its_splits(tmp_path, rule, splits):
+    names = {name: f"{name}.csv" for name in splits.split()}
+    with pytest.raises(ConfigError, match=rf"\.rule: {rule} needs the splits .*; drop rule to use"):
+        read(tmp_path, **ENTRY | {"splits": names, "rule": rule})
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_training_rows_can_be_held_out_next_to_either_split(tmp_path, split):
+    splits = {name: f"{name}.csv" for name in ("train", split)}
+    task = read(tmp_path, **ENTRY | {"splits": splits, "rule": "hold_out"})
+    assert (task.holds_out, task.dev_split) == (True, split)
+
+
 def test_fewer_held_out_rows_than_labels_are_refused(tmp_path):
     splits = {"train": "train.csv", "test": "test.csv"}
     with pytest.raises(ConfigError, match=r"held_out: expected at least 3, a row of .*; got 2$"):
