@@ -9,7 +9,7 @@ from stablebert.config.compose import compose
 from stablebert.config.recognition import paper_model
 from stablebert.config.schema import RunConfig
 from stablebert.config.serialize import flat_values
-from stablebert.config.sweep import Sweep
+from stablebert.config.sweep import SEED_KEYS, Sweep
 from stablebert.config.values import parse_multiple
 from stablebert.report.cells import Cell
 from stablebert.report.records import ReportError, read_records
@@ -18,8 +18,6 @@ from stablebert.runs.identities import ContentError, Identities
 from stablebert.runs.record import RunRecord
 from stablebert.runs.run import Run
 from stablebert.runs.seeds import Seeds
-
-_SEED_KEYS = ("seed", "seed_init", "seed_data")
 
 
 class Identifier(Protocol):
@@ -112,7 +110,7 @@ def _cells(
 ) -> Iterator[Cell]:
     groups: dict[tuple[tuple[str, str], ...], list[RunConfig]] = {}
     for combination, cfg in points:
-        params = tuple((key, value) for key, value in combination.items() if key not in _SEED_KEYS)
+        params = tuple((key, value) for key, value in combination.items() if key not in SEED_KEYS)
         groups.setdefault(params, []).append(cfg)
     for params, configs in groups.items():
         run = identify(configs[0])  # a `config_id` does not depend on the seed

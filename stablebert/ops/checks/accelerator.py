@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 
 from stablebert.config.schema import RunConfig
+from stablebert.machine import DRIVER_SECONDS
 from stablebert.ops.finding import Finding
 from stablebert.ops.torch_probe import TorchReport
 
 TORCH_SECONDS = 180  # long enough to load torch from a cold network disk
-DRIVER_SECONDS = 20
 
 
 class TorchError(Exception):
