@@ -23,17 +23,19 @@ def load_conf(name: str) -> dict[str, Any]:
     """Load a file of `conf/`, such as `base`, with the entries of the user's tasks file.
 
     Raises:
-        ConfigError: As `load_shipped_conf`.
+        ConfigError: As `load_entries`.
+        OSError: As `load_entries`.
     """
     own = {"tasks": _own_task_settings(), "methods": OWN_METHODS}
     return {**load_shipped_conf(name), **own.get(name, {})}
 
 
 def load_shipped_conf(name: str) -> dict[str, Any]:
-    """Load a file of `conf/`, with OmegaConf's `${key}` for the value of a key.
+    """Load a file of `conf/`, without the entries of the user's tasks file.
 
     Raises:
-        ConfigError: As `load_yaml`, or if the file is not made of named entries.
+        ConfigError: As `load_entries`.
+        OSError: As `load_entries`.
     """
     return load_entries(CONF / f"{name}.yaml")
 
@@ -58,10 +60,11 @@ def _own_task_settings() -> dict[str, Any]:
 
 
 def load_entries(path: Path) -> dict[str, Any]:
-    """Load a file as `load_conf` does, wherever it is, and not only once.
+    """Load a file of named entries, with OmegaConf's `${key}` for the value of a key.
 
     Raises:
-        ConfigError: As `load_conf`.
+        ConfigError: If the file is not valid YAML, or is not made of named entries.
+        OSError: If it cannot be read.
     """
     content = load_yaml(path)
     if isinstance(content, dict):

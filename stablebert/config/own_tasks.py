@@ -54,6 +54,7 @@ def load_own_tasks(file: Path | None) -> None:
 
     Raises:
         ConfigError: If anything is wrong with the file; it holds every problem.
+        OSError: If the file cannot be read.
     """
     tasks: list[Task] = []
     methods: dict[str, Any] = {}

@@ -42,7 +42,7 @@ class GlueDataModule(L.LightningDataModule):
         batch_size: Training rows per batch.
         eval_batch_size: Validation and test rows per batch.
         seed: Seed of the order of training rows.
-        few_sample: Train on the rows of the few-sample version: 1,000.
+        few_sample: Train on the rows of the few-sample version: `samples` of the task.
         packed: Yield batches without padding.
         pin_memory: Put batches into pinned memory, for training on a GPU.
 
