@@ -7,6 +7,7 @@ storing the state of a BERT-large takes 4 GB per seed, which costs more than a f
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,6 +16,7 @@ from stablebert.grid.executor import GridOutcome, run_grid
 from stablebert.runs.early_score import read_early_score
 from stablebert.runs.record import Key, RecordError, RunRecord, read_record
 from stablebert.runs.run import Job, LocatedRun, Run, early_score_file
+from stablebert.runs.seeds import Seeds
 from stablebert.text import count_of
 
 
@@ -99,8 +101,10 @@ def run_pruned_grid(
 ) -> GridOutcome:
     """Validate all seeds of each cell early, then finish the best.
 
+    A finished run that lacks the weights that it is to keep is trained again in any case.
+
     Args:
-        runs: Runs without a record.
+        runs: Runs without a record, or without their weights.
         pruning: When to validate, and how many seeds to finish.
         records: Finished runs, of these cells among others.
         done: Runs of the same cells that have a record.
@@ -110,7 +114,9 @@ def run_pruned_grid(
         after_job: As for `run_grid`.
     """
     discard_damaged_scores([*done, *runs], pruning.fraction, say)
-    early_jobs = [Job(run, stop_after=pruning.fraction) for run in runs]
+    records_by_key = {record.key: record for record in records}
+    candidates = [run for run in runs if run.key not in records_by_key]
+    early_jobs = [Job(run, stop_after=pruning.fraction) for run in candidates]
     first = run_grid(
         [job for job in early_jobs if not job.is_done],
         workers=workers,
@@ -119,20 +125,33 @@ def run_pruned_grid(
         say=say,
         after_job=after_job,
     )
-    records_by_key = {record.key: record for record in records}
+    records_by_key |= _stored_records(runs)
     keys = {run.key for run in pruning.survivors([*done, *runs], records_by_key)}
+    keys |= {run.key for run in runs if run.key in records_by_key and run.lacks_weights}
     survivors = [run for run in runs if run.key in keys]
     say(f"finishing {len(survivors)} of {count_of(len(runs), 'seed')}")
     cells = group_by_cell([*done, *runs])
-    jobs = [Job(run, pruned_from=tuple(r.seeds for r in cells[run.config_id])) for run in survivors]
+    jobs = []
+    for run in survivors:
+        origin = tuple(each.seeds for each in cells[run.config_id])
+        if record := records_by_key.get(run.key):  # it was finished for another reason
+            origin = tuple(Seeds(*pair) for pair in record.pruned_from or ())
+        jobs.append(Job(run, pruned_from=origin))
     second = run_grid(
         jobs, workers=workers, gpus=gpus, records=records, say=say, after_job=after_job
     )
-    for run in survivors:
-        if record := read_record(run.folder):
-            records_by_key[run.key] = record
+    records_by_key |= _stored_records(survivors)
     say(pruning.describe_savings([*done, *runs], records_by_key))
     return GridOutcome(second.finished, [*first.crashed, *second.crashed])
+
+
+def _stored_records(runs: Iterable[Run]) -> dict[Key, RunRecord]:
+    records: dict[Key, RunRecord] = {}
+    for run in runs:
+        with suppress(RecordError):  # a crash, which the grid reports
+            if record := read_record(run.folder):
+                records[run.key] = record
+    return records
 
 
 def discard_damaged_scores(

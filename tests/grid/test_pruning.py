@@ -9,7 +9,8 @@ from stablebert.grid import executor
 from stablebert.grid.pruning import Pruning, group_by_cell, run_pruned_grid
 from stablebert.runs.early_score import EarlyScore, write_early_score
 from stablebert.runs.run import early_score_file
-from tests.helpers.runs import make_run, make_run_record
+from stablebert.runs.seeds import Seeds
+from tests.helpers.runs import make_run, make_run_record, store_run_record
 from tests.helpers.scripted_workers import ScriptedWorkers, finish
 
 PRUNING = Pruning(0.25, 2)
@@ -125,6 +126,19 @@ def test_survivors_know_all_seeds_that_they_were_selected_from(workers, tmp_path
     run_pruned(runs, [make_run_record(finished)], done=[finished])
     started = {job.pruned_from for job in workers.jobs if job.stop_after is None}
     assert started == {tuple(run.seeds for run in [finished, *runs])}
+
+
+def test_finished_seeds_without_the_weights_to_keep_are_trained_again(workers, tmp_path):
+    runs = [make_run(tmp_path, f"seed={i}", "trainer.keep_weights=true") for i in range(5)]
+    record = store_run_record(runs[0])
+    committed = make_run_record(runs[1], pruned_from=[[1, 1], [9, 9]])
+    store_run_record(runs[2])  # since the records were read
+    _, lines = run_pruned(runs, [record, committed])
+    assert [job.run for job in workers.jobs if job.stop_after] == runs[3:]
+    finished = {job.run.cfg.seed: job.pruned_from for job in workers.jobs if not job.stop_after}
+    # which takes all places of the others
+    assert finished == {0: (), 1: (Seeds(1, 1), Seeds(9, 9)), 2: ()}
+    assert "finishing 3 of 5 seeds" in lines
 
 
 def test_a_damaged_score_is_named_and_the_run_validated_again(workers, tmp_path):
