@@ -86,9 +86,11 @@ def grid(argv: Sequence[str]) -> int:
     if pruning:
         execute = partial(run_pruned_grid, located_runs, pruning, records, done=plan.done)
     else:
-        execute = partial(run_grid, list(map(Job, located_runs)), records=timing_records)
+        execute = partial(run_grid, list(map(Job, located_runs)))
     try:
-        outcome = execute(workers=workers, gpus=gpus, after_job=page.refresh)
+        outcome = execute(
+            workers=workers, gpus=gpus, timing_records=timing_records, after_job=page.refresh
+        )
     finally:  # the page of a grid that was stopped would reload forever
         page.finish()
     print_errors(f"crashed: {job.run.folder / CRASH}" for job in outcome.crashed)

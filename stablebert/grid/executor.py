@@ -49,7 +49,7 @@ def run_grid(
     workers: int,
     gpus: Sequence[str] = (),
     threads: int | None = None,
-    records: Iterable[RunRecord] = (),
+    timing_records: Iterable[RunRecord] = (),
     say: Callable[[str], None] = print,
     after_job: Callable[[], None] = lambda: None,
 ) -> GridOutcome:
@@ -64,7 +64,7 @@ def run_grid(
         gpus: Devices that the workers share round-robin, as in CUDA_VISIBLE_DEVICES; empty on a
             CPU.
         threads: CPU threads of each worker; None for cores // workers.
-        records: Finished runs, to estimate the remaining time.
+        timing_records: Finished runs, to estimate the remaining time.
         say: Function that prints a line.
         after_job: Function that is called whenever a job has ended.
 
@@ -84,7 +84,7 @@ def run_grid(
         size=min(workers, len(queue)),
         gpus=gpus,
         threads=threads,
-        clock=Clock(records, device_names()),
+        clock=Clock(timing_records, device_names()),
         display=Display(len(queue), say),
         after_job=after_job,
     )

@@ -94,6 +94,7 @@ def run_pruned_grid(
     records: Sequence[RunRecord],
     *,
     done: Sequence[Run],
+    timing_records: Sequence[RunRecord],
     workers: int,
     gpus: Sequence[str] = (),
     say: Callable[[str], None] = print,
@@ -108,6 +109,7 @@ def run_pruned_grid(
         pruning: When to validate, and how many seeds to finish.
         records: Finished runs, of these cells among others.
         done: Runs of the same cells that have a record.
+        timing_records: Finished runs, to estimate the remaining time.
         workers: Number of worker processes.
         gpus: Devices, as in `run_grid`.
         say: Function that prints a line.
@@ -121,7 +123,7 @@ def run_pruned_grid(
         [job for job in early_jobs if not job.is_done],
         workers=workers,
         gpus=gpus,
-        records=records,
+        timing_records=timing_records,
         say=say,
         after_job=after_job,
     )
@@ -138,7 +140,12 @@ def run_pruned_grid(
             origin = tuple(Seeds(*pair) for pair in record.pruned_from or ())
         jobs.append(Job(run, pruned_from=origin))
     second = run_grid(
-        jobs, workers=workers, gpus=gpus, records=records, say=say, after_job=after_job
+        jobs,
+        workers=workers,
+        gpus=gpus,
+        timing_records=timing_records,
+        say=say,
+        after_job=after_job,
     )
     records_by_key |= _stored_records(survivors)
     say(pruning.describe_savings([*done, *runs], records_by_key))

@@ -171,6 +171,15 @@ def test_a_pruned_sweep_has_nothing_left_to_finish(demo_grid, capsys):
     assert "finishing 0 of 2 seeds" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("flags", [[], ["--prune", "0.25/1"]])
+def test_committed_runs_tell_how_long_fresh_ones_take(demo_grid, results, tmp_path, capsys, flags):
+    demo_grid(finish, "seed=0")
+    (tmp_path / "runs").rename(results)
+    capsys.readouterr()
+    demo_grid(finish, *flags)
+    assert re.search(r"\[1/3\] .*; left \d:\d\d:\d\d", capsys.readouterr().out)
+
+
 # ---------------------------------------------------------------- one finished sweep
 
 

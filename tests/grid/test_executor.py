@@ -97,7 +97,8 @@ def test_threads_can_be_set(grid, jobs):
 
 
 def test_progress_counts_ended_runs_and_estimates_the_rest(grid, jobs):
-    grid.run(jobs[:2], records=[make_run_record(jobs[0].run, seconds={"train": 40.0})])
+    record = make_run_record(jobs[0].run, seconds={"train": 40.0})
+    grid.run(jobs[:2], timing_records=[record])
     first, last = grid.lines
     assert first.startswith(f"[1/2] {jobs[0].run.name}: val 70.0 test 70.0 (ok, 0 s); left 0:00:")
     assert last.endswith("left 0:00:00")
