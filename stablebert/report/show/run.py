@@ -116,7 +116,8 @@ def _state(folder: Path, record: RunRecord | None, crash: Mapping[str, Any] | No
     if record:
         return "finished"
     if crash:
-        return f"crashed at step {crash.get('step', '?')}"
+        step = crash.get("step")  # the grid does not know that of a worker that died
+        return "crashed" if step is None else f"crashed at step {step}"
     aim = "resume" if (folder / CHECKPOINT).exists() else "start over"
     return f"interrupted: it has no record; rerun the command to {aim}"
 

@@ -89,6 +89,13 @@ def test_a_run_in_the_folder_of_another_is_shown_with_a_note(finished, tmp_path)
     assert "not in the folder of its run" in shown.notes[0]
 
 
+@pytest.mark.parametrize("crash", [{"error": "GridError", "step": None}, {"error": "E"}])
+def test_a_crash_at_an_unknown_step_names_no_step(run, crash):
+    """The grid does not know at which step a worker died."""
+    (run.folder / "crash.json").write_text(json.dumps(crash))
+    assert read_run(run.folder).state == "crashed"
+
+
 def test_a_crashed_run_says_at_which_step(run):
     crash = {"error": "OutOfMemoryError", "message": "no memory", "step": 7, "traceback": "x"}
     (run.folder / "crash.json").write_text(json.dumps(crash))
