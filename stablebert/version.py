@@ -6,7 +6,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("stablebert", "torch", "lightning", "transformers", "datasets", "torchmetrics")
+PACKAGES = (
+    *("stablebert", "torch", "lightning", "transformers", "tokenizers", "datasets", "torchmetrics"),
+    "peft",
+)
 """Packages that can change results."""
 
 

@@ -3,11 +3,16 @@ import subprocess
 
 import pytest
 
-from stablebert.version import _commit, versions
+from stablebert.version import _commit, _version, versions
 
 
 def test_packages_that_can_change_results_are_listed():
     assert {"torch", "lightning", "transformers", "python", "commit"} <= versions().keys()
+    assert {"tokenizers", "peft"} <= versions().keys()  # of token ids, and of adapters
+
+
+def test_a_package_that_is_not_installed_has_no_version():
+    assert _version("no-such-package") is None
 
 
 def test_an_installed_wheel_has_no_commit(tmp_path):

@@ -347,7 +347,7 @@ def test_a_checkpoint_of_another_run_is_reported(problem, copied, tmp_path, capl
     assert f"{path}: not used, training starts over: {problem}" in caplog.text
 
 
-@pytest.mark.parametrize("package", ["torch", "lightning", "stablebert", "commit"])
+@pytest.mark.parametrize("package", ["torch", "lightning", "peft", "stablebert", "commit"])
 def test_a_checkpoint_of_other_code_is_reported(package, copied, tmp_path, caplog, monkeypatch):
     run, _ = copied
     current = checkpoint_module.versions()

@@ -24,7 +24,7 @@ def provenance_table(records: Sequence[RunRecord]) -> Table:
     """Return a table of facts about runs, with the number of runs of each value."""
     values = {name: [value_of(record) for record in records] for name, value_of in _FACTS.items()}
     for package in dict.fromkeys(name for record in records for name in record.versions):
-        values[package] = [record.versions.get(package) or "unknown" for record in records]
+        values[package] = [_version(record, package) for record in records]
     rows = [
         [Entry(text=fact), Entry(text=value), Entry(text=str(n))]
         for fact, own in values.items()
@@ -42,6 +42,12 @@ def describe_cost(records: Sequence[RunRecord]) -> str:
     """Return how many runs there are and how long they took in total."""
     total = timedelta(seconds=round(sum(sum(record.seconds.values()) for record in records)))
     return f"{count_of(len(records), 'run')} took {total} of wall-clock time in total."
+
+
+def _version(record: RunRecord, package: str) -> str:
+    """Return the version of a package; older records do not name all packages."""
+    absent = "not installed" if package in record.versions and package != "commit" else "unknown"
+    return record.versions.get(package) or absent
 
 
 def _count_values(values: Sequence[str]) -> list[tuple[str, int]]:

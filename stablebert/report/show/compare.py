@@ -44,7 +44,7 @@ def _settings(run: ShownRun, has_config: bool) -> dict[str, str]:
         values |= {"precision obtained": r.precision, "packing obtained": r.packing}
         values |= {"threads obtained": r.threads, "device": r.device}
         values |= {"data": r.data, "model": r.model, "config_id": r.config_id}
-        values |= {f"version of {name}": version for name, version in r.versions.items()}
+        values |= {f"version of {name}": text for name, text in r.versions.items() if text}
     return {key: format_value(value) for key, value in values.items()}
 
 

@@ -24,6 +24,13 @@ def test_rare_values_are_counted_together():
     assert (len(rows), rows[0], rows[-1]) == (7, ("8", "2"), ("3 more values", "3"))
 
 
+def test_a_package_that_is_not_installed_differs_from_one_that_older_records_do_not_name():
+    versions = [{"commit": None, "peft": "0.21"}, {"commit": None, "peft": None}, {"commit": "c"}]
+    rows = facts([make_record(CELL, i, versions=v) for i, v in enumerate(versions)])
+    assert [row[1] for row in rows if row[0] == "peft"] == ["0.21", "not installed", "unknown"]
+    assert [row[1:] for row in rows if row[0] == "commit"] == [("unknown", "2"), ("c", "1")]
+
+
 def test_an_address_is_shown_with_the_content():
     record = make_record(CELL, model="sha256:12", model_address="org/bert@34")
     assert ("model", "org/bert@34 (sha256:12)", "1") in facts([record])

@@ -51,6 +51,12 @@ def test_seeds_and_circumstances_of_records_are_compared():
     ]
 
 
+def test_a_package_that_is_not_installed_is_no_difference_from_an_older_record():
+    cell = make_cell()
+    a, b = (shown(make_record(cell, versions=v)) for v in ({"torch": "2"}, {"peft": None}))
+    assert texts_of(difference_table(a, b)) == [["version of torch", "2", "-"]]
+
+
 def test_a_configuration_without_another_is_not_compared():
     a, b = shown(make_record(make_cell()), config={"task": "rte"}), shown(make_record(make_cell()))
     assert difference_table(a, b) is None
