@@ -1,7 +1,6 @@
 """A sweep stored in Weights & Biases: its grid, the states of its runs and their records."""
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from stablebert.runs.record import FIELDS, Key, RunRecord, parse_record
 from stablebert.runs.seeds import Seeds
 from stablebert.runs.strict_json import DIGEST
 from stablebert.timeouts import run_with_timeout
-from stablebert.tracking.client import usage_problem
+from stablebert.tracking.client import server_url, usage_problem
 
 FAILED = ("failed", "crashed", "killed")
 UNFINISHED = ("running", "pending", "preempting")
@@ -166,5 +165,4 @@ def _scores(record: RunRecord) -> tuple[float, ...]:
 def _advice(error: Exception) -> str:
     if "api_key" in str(error).lower() or "login" in str(error).lower():
         return "`wandb login`, or set WANDB_API_KEY"
-    server = os.environ.get("WANDB_BASE_URL", "the server that WANDB_BASE_URL names")
-    return f"does it exist on {server}?"
+    return f"does it exist on {server_url()}?"

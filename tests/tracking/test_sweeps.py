@@ -216,6 +216,17 @@ def test_a_sweep_that_does_not_exist_is_reported(server, use_wandb, tmp_path):
         read_wandb_sweep("ent/proj/none")
 
 
+def test_the_server_is_named_when_the_environment_does_not_name_it(use_wandb, monkeypatch):
+    def fail(path):
+        raise ValueError("not found")
+
+    use_wandb({})
+    monkeypatch.setattr("stablebert.tracking.sweeps.usage_problem", str)
+    monkeypatch.setattr("stablebert.tracking.sweeps._query", fail)
+    with pytest.raises(SweepError, match=re.escape(f"does it exist on {client.server_url()}?")):
+        read_wandb_sweep("ent/proj/none")
+
+
 @pytest.mark.slow
 def test_a_server_that_is_down_is_reported(server, use_wandb, tmp_path):
     use_wandb(server.env(tmp_path))
