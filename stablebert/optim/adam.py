@@ -155,7 +155,10 @@ class BertAdam(torch.optim.AdamW):
         self._offset_new_counters()
         for group in self.param_groups:
             if pull := group.get("pull"):
-                move_toward(group["params"], group["start"], group["lr"] * pull)
+                pairs = zip(group["params"], group["start"], strict=True)
+                if moving := [(p, start) for p, start in pairs if p.grad is not None]:
+                    params, starts = zip(*moving, strict=True)
+                    move_toward(params, starts, group["lr"] * pull)
         groups = self.param_groups
         self.param_groups = [part for group in groups for part in self._kernel_groups(group)]
         try:

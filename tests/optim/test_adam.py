@@ -387,6 +387,18 @@ def test_decay_to_start_equals_its_closed_form():
     torch.testing.assert_close(layer.weight.detach(), expected, rtol=1e-12, atol=0)
 
 
+def test_decay_to_start_leaves_parameters_without_a_gradient():
+    """As decay to 0 does: what is frozen during training keeps its values."""
+    layer, _, optimizer = pulled(0.5)
+    with torch.no_grad():
+        layer.weight.add_(1)
+    before = layer.weight.detach().clone()
+    optimizer.step()
+    layer.bias.grad = torch.zeros_like(layer.bias)
+    optimizer.step()
+    assert torch.equal(layer.weight.detach(), before)
+
+
 def test_decay_to_start_excludes_the_classifier():
     layer, free, optimizer = pulled(0.5)
     with torch.no_grad():
