@@ -1,5 +1,6 @@
 """Monitors that the user defines in a file: `monitor.file`."""
 
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 
 from stablebert.callbacks.step_monitor import StepMonitor
@@ -21,6 +22,7 @@ def load_own_monitors(file: str) -> list[StepMonitor]:
     if spec is None or spec.loader is None:
         raise InputError(f"monitor.file={file}: expected a Python file, ending in .py")
     module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses, for one, look up the module of a class
     try:
         spec.loader.exec_module(module)
         classes = dict.fromkeys(v for v in vars(module).values() if isinstance(v, type))
@@ -30,6 +32,7 @@ def load_own_monitors(file: str) -> list[StepMonitor]:
             if issubclass(cls, StepMonitor) and cls.__module__ == module.__name__
         ]
     except Exception as error:
+        sys.modules.pop(spec.name, None)
         raise InputError(f"monitor.file={file}: {type(error).__name__}: {error}") from error
     if not monitors:
         raise InputError(

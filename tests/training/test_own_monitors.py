@@ -1,5 +1,7 @@
 """Monitors in a file of the user's."""
 
+import sys
+
 import pytest
 
 from stablebert.errors import InputError
@@ -31,6 +33,19 @@ def test_every_monitor_that_the_file_defines_is_loaded(tmp_path):
 def test_a_file_without_monitors_is_refused(tmp_path, text, problem):
     with pytest.raises(InputError, match=rf"monitor\.file=.*measures\.py: {problem}"):
         load(tmp_path, text)
+
+
+def test_a_file_may_define_a_dataclass_with_postponed_annotations(tmp_path):
+    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n" + IMPORT
+    (monitor,) = load(tmp_path, text + "@dataclass\nclass A(StepMonitor):\n    x: int = 3\n")
+    assert monitor.x == 3
+    assert sys.modules[type(monitor).__module__].A is type(monitor)
+
+
+def test_a_file_that_fails_leaves_no_module(tmp_path):
+    with pytest.raises(InputError):
+        load(tmp_path, "class A(", "faulty.py")
+    assert not [name for name in sys.modules if name.endswith("faulty")]
 
 
 def test_another_ending_is_refused(tmp_path):
