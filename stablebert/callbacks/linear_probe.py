@@ -129,7 +129,8 @@ class LinearProbe(Treatment):
 
     Raises:
         TypeError: If `rows` is an iterator; at the start of training, if the module has no model,
-            or several, or no head, there are no training rows, or their batches have no labels.
+            or several, or no head, or one without a bias, there are no training rows, or their
+            batches have no labels.
         ValueError: At the start of training, if `forward(batch)` does not call the classifier.
     """
 
@@ -165,6 +166,11 @@ class LinearProbe(Treatment):
         if not linears:
             raise TypeError(f"LinearProbe: {type(pl_module).__name__} has no Linear on its encoder")
         head = linears[-1]
+        if head.bias is None:
+            raise TypeError(
+                f"LinearProbe: the last Linear on the encoder of {type(pl_module).__name__} has no "
+                "bias, and the fit needs one"
+            )
         rows = training_rows_of(trainer, self) if self.rows is None else self.rows
         features, labels = head_inputs(pl_module, head, rows)
         weight, bias = fit_linear_head(features, labels, classes=head.out_features, l2=self.l2)

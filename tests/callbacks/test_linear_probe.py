@@ -210,6 +210,11 @@ class TestHooks:
         with pytest.raises(TypeError, match=message):
             self.start(LinearProbe(0.5, rows=dict_batches()), Holder(model=bert.bert))
 
+    def test_a_head_without_a_bias_is_refused_before_the_rows_are_read(self, module):
+        module.head[2] = torch.nn.Linear(4, 2, bias=False)
+        with pytest.raises(TypeError, match=r"^LinearProbe: the last Linear .* has no bias"):
+            self.start(LinearProbe(0.5, rows=[None]), module)
+
     def test_rows_that_can_be_read_once_are_refused(self):
         with pytest.raises(TypeError, match="rows is a list_iterator, which can be read once"):
             LinearProbe(0.5, rows=iter(dict_batches()))
