@@ -177,17 +177,25 @@ def depths(runs: Path) -> str:
     return depth_table(summaries("reinit_depth", [*ALL_TASKS, "seed=100..102"], runs))
 
 
-def depth_table(cells: Iterable[CellResult]) -> str:
-    """Return a table of mean validation scores with a column per depth, the best in bold."""
+def depth_table(cells: Iterable[CellResult], standard: Iterable[CellResult] = ()) -> str:
+    """Return a table of mean validation scores with a column per depth, the best in bold.
+
+    Args:
+        cells: Re-init at every depth.
+        standard: Runs without Re-init, for a column of their own.
+    """
     results: dict[str, dict[str, float]] = {}
     for result in cells:
         scores = results.setdefault(task_title(result.cell.task, result.cell.scale), {})
         scores[str(result.cell.params["reinit.num_layers"])] = result.val.mean()
+    plain = {task_title(x.cell.task, x.cell.scale): [f"{x.val.mean():.1f}"] for x in standard}
     rows = []
     for task, scores in results.items():
         best = max(scores.values())
-        rows.append([task, *(bold(f"{x:.1f}", x == best) for x in scores.values())])
-    return markdown_table(["task", *next(iter(results.values()))], rows)
+        texts = (bold(f"{x:.1f}", x == best) for x in scores.values())
+        rows.append([task, *plain.get(task, []), *texts])
+    head = ["task", *(["standard"] if plain else []), *next(iter(results.values()))]
+    return markdown_table(head, rows)
 
 
 def effects(sweep: str, seeds: str, runs: Path) -> str:

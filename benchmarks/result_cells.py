@@ -29,6 +29,11 @@ BEST_RATES = {"cola_1k": "1.25e-5", "stsb_1k": "2.5e-5"}
 """Rates of BERTAdam that validation selected on seeds 0 to 4; that of `standard` is 1e-4."""
 NEW_SEEDS = {"cola_1k": "seed=5..19", "stsb_1k": "seed=5..9"}
 """Seeds on which the selected rates of the optimizers are compared."""
+LONGER_SEEDS = "seed=0..9"
+"""Seeds of `standard` with 800 steps."""
+CPU = "trainer.precision=bf16-mixed"
+"""Setting of the runs on a CPU; those on the GPU have 16-mixed precision."""
+LONGER = ("method=standard", "length=longer", RATE)
 
 
 def fixed_rate_cells(folder: Path) -> list[CellResult]:
@@ -41,19 +46,29 @@ def standard_cells(folder: Path, seeds: str) -> list[CellResult]:
     return plain_cells(folder, "bias_correction", TASKS, "method=standard", seeds, RATE)
 
 
-def reinit_cells(folder: Path) -> list[CellResult]:
-    """Return Re-init, each task at its own depth."""
-    cells: list[CellResult] = []
-    for task, depth in DEPTHS.items():
-        overrides = ("method=reinit", "length=3epochs", RATE, f"reinit.num_layers={depth}")
-        cells += plain_cells(folder, "table1", [task], *overrides)
-    return cells
+def reinit_cells(folder: Path, seeds: str = "seed=0..19") -> list[CellResult]:
+    """Return Re-init with three epochs, each task at its own depth."""
+    return [x for task in TASKS for x in _reinit(folder, task, "length=3epochs", seeds)]
 
 
 def longer_cells(folder: Path) -> list[CellResult]:
     """Return `standard` with 800 steps."""
-    overrides = ("method=standard", "length=longer", "seed=0..9", RATE)
-    return plain_cells(folder, "table1", TASKS, *overrides)
+    return plain_cells(folder, "table1", TASKS, *LONGER, LONGER_SEEDS)
+
+
+def machine_pairs(folder: Path) -> list[tuple[CellResult, CellResult]]:
+    """Return runs of `standard` on the GPU and on a CPU with the same seeds, by task."""
+    cells = []
+    for task, seeds in NEW_SEEDS.items():
+        for settings in ([], [CPU]):
+            overrides = ("method=standard", RATE, seeds, *settings)
+            cells += plain_cells(folder, "bias_correction", [task], *overrides)
+    return list(zip(cells[::2], cells[1::2], strict=True))
+
+
+def _reinit(folder: Path, task: str, *overrides: str) -> list[CellResult]:
+    fixed = ("method=reinit", RATE, f"reinit.num_layers={DEPTHS[task]}")
+    return plain_cells(folder, "table1", [task], *fixed, *overrides)
 
 
 def optimizer_cells(folder: Path, *overrides: str) -> list[CellResult]:
@@ -65,7 +80,7 @@ def best_rate_cells(folder: Path) -> list[CellResult]:
     """Return BERTAdam and Adam, each at the best of its rates, on seeds that selected nothing."""
     cells: list[CellResult] = []
     for task, rate in BEST_RATES.items():
-        fixed = ("trainer.precision=bf16-mixed", NEW_SEEDS[task])
+        fixed = (CPU, NEW_SEEDS[task])
         for override in (f"method=bert_adam optimizer.lr={rate}", f"method=standard {RATE}"):
             cells += plain_cells(folder, "bias_correction", [task], *override.split(), *fixed)
     return cells

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.contrasts import equal_cost, machines, sensitivity
 from benchmarks.demo import bold, counts_of, depth_table, markdown_table
+from benchmarks.rate_shift import rate_shift
 from benchmarks.result_cells import (
     DROPPED,
     PAIR,
@@ -25,6 +27,7 @@ from benchmarks.result_cells import (
     fixed_rate_cells,
     longer_cells,
     optimizer_cells,
+    plain_cells,
     reinit_cells,
     select_cells,
     standard_cells,
@@ -121,7 +124,8 @@ def rates(folder: Path) -> str:
 
 def depths(folder: Path) -> str:
     """Return a table of validation scores by task and depth of re-initialization."""
-    return depth_table(select_cells(folder, "reinit_depth", TASKS, SELECTION, RATE))
+    standard = plain_cells(folder, "bias_correction", TASKS, "method=standard", SELECTION, RATE)
+    return depth_table(select_cells(folder, "reinit_depth", TASKS, SELECTION, RATE), standard)
 
 
 def bias_correction(folder: Path) -> str:
@@ -148,6 +152,25 @@ def best_rates(folder: Path) -> str:
     findings = ANALYSES["equivalence"].analyze(basis)
     sentences = "\n".join(f"* {line}" for line in findings.sentences)
     return "\n\n".join([effect(cells, "bias_correction"), *map(show, findings.tables), sentences])
+
+
+def shift(folder: Path) -> str:
+    """Return how far each optimizer's curve over learning rates is from that of Adam."""
+    own: dict[tuple[str, str], list[CellResult]] = {}
+    for result in optimizer_cells(folder):
+        own.setdefault((result.cell.task, result.cell.method), []).append(result)
+    rows = []
+    for (task, method), cells in own.items():
+        adam = own[task, "standard"]
+        if method == "standard":
+            continue
+        for name, score in (("validation", "val"), ("test", "test")):
+            curves = [np.stack([getattr(x, score) for x in each], axis=1) for each in (adam, cells)]
+            found = rate_shift(list(map(rate_of, adam)), *curves)
+            numbers = format_interval(found.factor), f"{found.error:.1f}", f"{found.unshifted:.1f}"
+            rows.append([task_title(task, "mini"), method, name, *numbers])
+    head = ["task", "method", "scores", "factor [95% CI]", "RMS after the shift", "RMS without it"]
+    return markdown_table(head, rows)
 
 
 def rescaled(folder: Path) -> str:
@@ -218,10 +241,14 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "bias_correction": bias_correction,
     "optimizers": optimizers,
     "best_rates": best_rates,
+    "machines": machines,
+    "shift": shift,
     "rescaled": rescaled,
     "reinit": reinit,
     "probes": probes,
     "longer": longer,
+    "sensitivity": sensitivity,
+    "equal_cost": equal_cost,
     "instability": instability,
     "summary": summary,
 }

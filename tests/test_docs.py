@@ -280,12 +280,21 @@ def test_values_of_the_mini_scale_are_the_best_of_the_search():
         assert attrgetter(key)(cfg) == float(value)
 
 
+def test_the_page_of_the_results_lists_every_file_of_records_with_its_number_of_runs():
+    page = text_of(ROOT / "results/README.md")
+    listed = dict(re.findall(r"^\| \[`(\w+/\w+\.jsonl)`\].* \| (\d+) \|", page, re.MULTILINE))
+    files = ROOT.glob("results/*/*.jsonl")
+    counts = {f"{f.parent.name}/{f.name}": str(len(text_of(f).splitlines())) for f in files}
+    assert listed == counts
+
+
 # ---------------------------------------------------------------- results on real English
 
 
 PARTS = [
-    *("effects", "rates", "depths", "bias_correction", "optimizers", "best_rates", "rescaled"),
-    *("reinit", "probes", "longer", "instability"),
+    *("effects", "rates", "depths", "bias_correction", "optimizers", "best_rates", "machines"),
+    *("shift", "rescaled", "reinit", "probes", "longer", "sensitivity", "equal_cost"),
+    "instability",
 ]
 RESULTS = ROOT / "docs/results.md"
 

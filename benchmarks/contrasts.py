@@ -1,0 +1,120 @@
+"""Comparisons of docs/results.md that no report makes: machines, baselines, both remedies, cost."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.demo import markdown_table
+from benchmarks.result_cells import (
+    longer_cells,
+    machine_pairs,
+    reinit_cells,
+    standard_cells,
+)
+from stablebert.report.analyses.base import Basis, Request
+from stablebert.report.cell_predictions import CellPredictions
+from stablebert.report.cells import task_title
+from stablebert.report.compare import FAMILIES, analyze_cells
+from stablebert.report.join import CellResult
+from stablebert.report.statistics.disagreement import score_ensemble
+from stablebert.report.statistics.scores import (
+    FloatArray,
+    holm_adjust,
+    mean_difference,
+    welch_test,
+)
+from stablebert.report.tables import format_interval, format_mean_sd, format_p
+
+GROUP = 8
+"""Runs of three epochs whose 768 steps are compared with the 800 steps of a longer run."""
+
+
+def sensitivity(folder: Path) -> str:
+    """Return effects on the same seeds, against all seeds of `standard`, and on the dev set.
+
+    P-values have Holm's correction over the tasks of an effect, times 2, as in the reports.
+    """
+    groups = {
+        "Re-init": (reinit_cells(folder), "seed=0..19"),
+        "800 steps": (longer_cells(folder), "seed=0..9"),
+    }
+    rows = []
+    for name, (cells, seeds) in groups.items():
+        same, every = standard_cells(folder, seeds), standard_cells(folder, "seed=0..49")
+        columns = [
+            _differences([x.test for x in same], [x.test for x in cells]),
+            _differences([x.test for x in every], [x.test for x in cells]),
+            _differences(map(last_scores, every), map(last_scores, cells)),
+        ]
+        for i, cell in enumerate(cells):
+            texts = (text for column in columns for text in column[i])
+            rows.append([task_title(cell.cell.task, "mini"), name, *texts])
+    head = ("same seeds", "all 50 seeds of `standard`", "all 50, last weights, dev set")
+    return markdown_table(
+        ["task", "remedy", *(text for name in head for text in (f"Δ, {name}", "p Holm"))], rows
+    )
+
+
+def machines(folder: Path) -> str:
+    """Return scores of `standard` on the GPU and on a CPU, with the same seeds."""
+    rows = []
+    for gpu, cpu in machine_pairs(folder):
+        correlation = float(np.corrcoef(gpu.test, cpu.test)[0, 1])
+        title = task_title(gpu.cell.task, "mini")
+        rows.append([title, gpu.cell.length, *_contrast(gpu, cpu), f"{correlation:.2f}"])
+    return markdown_table(["task", "length", *_head("GPU", "CPU"), "correlation"], rows)
+
+
+def equal_cost(folder: Path) -> str:
+    """Return test scores of a longer run, and of what eight runs of three epochs give.
+
+    Eight runs give an ensemble, or the run that validation selects: means over the groups of seeds
+    0 to 7, 8 to 15, and so on.
+    """
+    cells = standard_cells(folder, "seed=0..49")
+    request = Request(roots=[folder])
+    basis = Basis(rows=analyze_cells(cells, mark_by="test"), request=request)
+    rows = []
+    for predictions, longer in zip(basis.cell_predictions, longer_cells(folder), strict=True):
+        result = predictions.result
+        groups = [slice(i, i + GROUP) for i in range(0, result.n - GROUP + 1, GROUP)]
+        ensembles = [_ensemble(predictions, group) for group in groups]
+        selected = [result.test[group][np.argmax(result.val[group])] for group in groups]
+        scores = (result.test, np.array(ensembles), np.array(selected), longer.test)
+        rows.append([task_title(result.cell.task, "mini"), *map(format_mean_sd, scores)])
+    head = ("one run", f"ensemble of {GROUP}", f"best of {GROUP} by validation", "one longer run")
+    return markdown_table(["task", *head], rows)
+
+
+# ---------------------------------------------------------------- parts of tables
+
+
+def last_scores(result: CellResult) -> FloatArray:
+    """Return the scores of the last weights on the whole dev set, x 100, shape `(n,)`."""
+    return np.array([100 * (r.metrics["dev_at_last"][r.metric] or 0) for r in result.records])
+
+
+def _differences(a: Iterable[FloatArray], b: Iterable[FloatArray]) -> list[tuple[str, str]]:
+    """Return each difference b - a with its interval, and its corrected p-value."""
+    pairs = list(zip(a, b, strict=True))
+    p = FAMILIES * holm_adjust([welch_test(*pair).p for pair in pairs])
+    intervals = [format_interval(mean_difference(*pair), "+") for pair in pairs]
+    return list(zip(intervals, map(format_p, np.minimum(1, p)), strict=True))
+
+
+def _contrast(a: CellResult, b: CellResult) -> list[str]:
+    """Return the number of seeds, both test scores, and their difference with Welch's test."""
+    difference = format_interval(mean_difference(a.test, b.test), "+")
+    scores = (format_mean_sd(result.test) for result in (a, b))
+    return [str(a.n), *scores, difference, format_p(welch_test(a.test, b.test).p)]
+
+
+def _head(a: str, b: str) -> list[str]:
+    return ["seeds", a, b, "Δ mean [95% CI]", "p Welch"]
+
+
+def _ensemble(predictions: CellPredictions, group: slice) -> float:
+    """Return the test score of the ensemble of some runs, x 100."""
+    logits = predictions.logits[group]
+    return 100 * score_ensemble(predictions.metric, logits, predictions.labels).ensemble
