@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from stablebert.errors import ConfigError
@@ -115,18 +116,19 @@ def run_pruned_grid(
         say: Function that prints a line.
         after_job: As for `run_grid`.
     """
-    discard_damaged_scores([*done, *runs], pruning.fraction, say)
-    records_by_key = {record.key: record for record in records}
-    candidates = [run for run in runs if run.key not in records_by_key]
-    early_jobs = [Job(run, stop_after=pruning.fraction) for run in candidates]
-    first = run_grid(
-        [job for job in early_jobs if not job.is_done],
+    execute = partial(
+        run_grid,
         workers=workers,
         gpus=gpus,
         timing_records=timing_records,
         say=say,
         after_job=after_job,
     )
+    discard_damaged_scores([*done, *runs], pruning.fraction, say)
+    records_by_key = {record.key: record for record in records}
+    candidates = [run for run in runs if run.key not in records_by_key]
+    early_jobs = [Job(run, stop_after=pruning.fraction) for run in candidates]
+    first = execute([job for job in early_jobs if not job.is_done])
     records_by_key |= _stored_records(runs)
     keys = {run.key for run in pruning.survivors([*done, *runs], records_by_key)}
     keys |= {run.key for run in runs if run.key in records_by_key and run.lacks_weights}
@@ -139,14 +141,7 @@ def run_pruned_grid(
         if record := records_by_key.get(run.key):  # it was finished for another reason
             origin = tuple(Seeds(*pair) for pair in record.pruned_from or ())
         jobs.append(Job(run, pruned_from=origin))
-    second = run_grid(
-        jobs,
-        workers=workers,
-        gpus=gpus,
-        timing_records=timing_records,
-        say=say,
-        after_job=after_job,
-    )
+    second = execute(jobs)
     records_by_key |= _stored_records(survivors)
     say(pruning.describe_savings([*done, *runs], records_by_key))
     return GridOutcome(second.finished, [*first.crashed, *second.crashed])
