@@ -173,6 +173,21 @@ def test_nothing_refers_to_documents_that_are_not_here(name):
     assert matches(ABSENT, name) == []
 
 
+def rows_below(page, header):
+    """Return the rows of the table with that header as lists of cells."""
+    _, found, below = text_of(ROOT / page).partition(f"{header}\n")
+    assert found, f"no table {header} in {page}"
+    _, *rows = below.partition("\n\n")[0].splitlines()
+    return [row.strip("| ").split(" | ") for row in rows]
+
+
+def test_the_table_of_the_papers_claims_is_that_of_the_code():
+    from stablebert.report.claims.registry import CLAIMS
+
+    rows = rows_below("docs/statistics.md", "| claim | the paper says | where in the paper |")
+    assert rows == [[claim.key, claim.text, claim.place] for claim in CLAIMS]
+
+
 # ---------------------------------------------------------------- the README
 
 
