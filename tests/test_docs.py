@@ -2,6 +2,7 @@
 
 import re
 import statistics
+import tomllib
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -186,6 +187,18 @@ def test_the_table_of_the_papers_claims_is_that_of_the_code():
 
     rows = rows_below("docs/statistics.md", "| claim | the paper says | where in the paper |")
     assert rows == [[claim.key, claim.text, claim.place] for claim in CLAIMS]
+
+
+def test_the_start_page_lists_every_command_and_extra():
+    from stablebert.cli.commands import COMMANDS
+
+    commands = rows_below("docs/index.md", "| command | purpose | documentation |")
+    assert [(name.strip("`"), purpose) for name, purpose, _ in commands] == [
+        (f"stablebert {command.name}", command.summary) for command in COMMANDS.values()
+    ]
+    project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
+    extras = rows_below("docs/index.md", "| extra | for | packages |")
+    assert {name.strip("`") for name, *_ in extras} == project["optional-dependencies"].keys()
 
 
 # ---------------------------------------------------------------- the README
