@@ -399,6 +399,7 @@ def test_library_example_of_the_readme_runs(tiny_bert, tmp_path, monkeypatch):
     import torch
     from torch.utils.data import DataLoader
 
+    from stablebert import BertAdam
     from stablebert.models.loading import load_model
 
     class MyClassifier(L.LightningModule):
@@ -410,19 +411,17 @@ def test_library_example_of_the_readme_runs(tiny_bert, tmp_path, monkeypatch):
             ids, labels = batch
             return torch.nn.functional.cross_entropy(self.model(input_ids=ids).logits, labels)
 
-        def configure_optimizers(self):
-            return torch.optim.AdamW(self.parameters(), lr=1e-3)
-
     rows = [(torch.arange(5, 13), torch.tensor(i % 2)) for i in range(8)]
     project = ModuleType("my_project")
     project.MyClassifier, project.my_data = MyClassifier, DataLoader(rows, batch_size=4)
     monkeypatch.setitem(sys.modules, "my_project", project)
     monkeypatch.chdir(tmp_path)
     (code,) = [c for kind, c in FENCE.findall(text_of(ROOT / "README.md")) if kind == "python"]
-    assert len(code.splitlines()) <= 8
+    assert len(code.splitlines()) <= 14
     small = code.replace("ReinitTopLayers(5)", "ReinitTopLayers(1)").replace("=200", "=3")
     names = {}
     exec(small, names)
     assert names["trainer"].global_step == 3
+    assert isinstance(names["trainer"].optimizers[0], BertAdam)
     (log,) = tmp_path.rglob("metrics.csv")
     assert "bias_ratio/all" in log.read_text().splitlines()[0].split(",")
