@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -163,5 +162,5 @@ def test_the_manuscript_in_the_documentation_compiles(tmp_path, monkeypatch):
     ).groups()
     monkeypatch.chdir(tmp_path)
     main(shlex.split(command))
-    output = run_pdflatex(tmp_path, textwrap.dedent(f"    {source}"))
+    output = run_pdflatex(tmp_path, source)
     assert "Overfull" not in output
