@@ -50,6 +50,7 @@ def make_record(cell, seed=0, score=0.7, val=None, **changes):
         "dev_at_last": score,
     }
     rows = {"train": 2490, "val": 138, "test": 139}
+    sources = {"train": "train", "val": "train" if task.holds_out else "dev", "test": "dev"}
     record = RunRecord(
         task=cell.task,
         method=cell.method,
@@ -68,7 +69,10 @@ def make_record(cell, seed=0, score=0.7, val=None, **changes):
         metrics={place: {m.key: x for m in task.metrics} for place, x in scores.items()},
         majority={"val": 0.529, "test": 0.525, "dev": 0.527},
         predictions={"dev_at_last": {"entailment": 146, "not_entailment": 131}},
-        splits={name: {"rows": n, "source": "x", "fingerprint": "y"} for name, n in rows.items()},
+        splits={
+            name: {"rows": n, "source": sources[name], "fingerprint": "y"}
+            for name, n in rows.items()
+        },
         steps=96,
         skipped_steps=0,
         evaluations=11,

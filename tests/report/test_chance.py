@@ -94,6 +94,7 @@ def test_runs_are_judged_by_their_last_score_on_dev(task, score, majority, at_ch
 @pytest.mark.parametrize(("rows", "at_chance"), [(40, True), (400, False)])
 def test_a_task_that_validates_on_training_rows_is_judged_on_its_test_rows(rows, at_chance):
     """60 % of 40 rows is no evidence; with 999 validation rows it would be."""
-    record = make_record(make_cell("qnli_1k"), 0, 0.6)
-    splits = {"test": {"rows": rows}, "val": {"rows": 999}}
-    assert is_at_chance(replace(record, splits=splits)) is at_chance
+    splits = {"test": {"rows": rows}, "val": {"rows": 999, "source": "train"}}
+    record = replace(make_record(make_cell("qnli_1k"), 0, 0.6), splits=splits)
+    for task in ("qnli_1k", "unknown_here"):
+        assert is_at_chance(replace(record, task=task)) is at_chance
