@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -15,7 +16,9 @@ os.environ["STABLEBERT_END_WITH_PARENT"] = "1"
 
 import pytest
 
+from stablebert.config.own_tasks import use_tasks
 from stablebert.signals import STOP_SIGNALS
+from stablebert.tasks import TASKS, OwnData
 from tests.helpers.installed import install
 from tests.helpers.tiny import SHAPES, write_tiny_bert, write_tiny_task
 
@@ -60,6 +63,18 @@ def tiny_bert(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny-bert"
     write_tiny_bert(folder)
     return folder
+
+
+@pytest.fixture
+def use_own_task():
+    """A function that adds the task `mine` with data at a source; it is forgotten afterwards."""
+
+    def use(source):
+        own = OwnData(source, (("train", "train"), ("dev", "dev")))
+        use_tasks([replace(TASKS["rte"], name="mine", config="mine", own=own)])
+
+    yield use
+    use_tasks([])
 
 
 @pytest.fixture(scope="session")

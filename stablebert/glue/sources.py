@@ -134,7 +134,7 @@ def resolve(
     if is_generated(str(source)):
         return _resolve_demo(str(source), task)
     if task.own:
-        place = task.own.source if str(source) == "hub" else str(source)
+        place = task.place(str(source))
         files, content = find_own_files(place, task, task.own, revision, download=download)
         return Source(task, content, files, task.held_out)
     if str(source) == "hub":

@@ -81,7 +81,8 @@ def required_items(configs: Iterable[RunConfig]) -> list[Item]:
 
 
 def _data_item(cfg: RunConfig) -> Item:
-    task, source, revision = TASKS[cfg.task], cfg.data.source, cfg.data.revision
+    task, revision = TASKS[cfg.task], cfg.data.revision
+    source = task.place(cfg.data.source)
     if task.own and is_dataset_id(source):
         return HubItem(
             part="data",

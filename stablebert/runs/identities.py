@@ -80,12 +80,13 @@ class Identities:
 
     def _identify(self, cfg: RunConfig) -> Run:
         task, data, model = full_task(cfg), cfg.data, cfg.model
+        place = task.place(data.source)
         intermediate = prerequisite(cfg)
         return identify(
             cfg,
             start=self.run(intermediate) if intermediate else None,
             data=self._content(
-                ("data", GLUE if data.source == "hub" else data.source, data.revision, task.name),
+                ("data", GLUE if place == "hub" else place, data.revision, task.name),
                 lambda: (
                     locate_data(data.source, task, data.revision, download=self._download).identity
                 ),

@@ -75,6 +75,10 @@ class Task:
         """Number of outputs of the classifier: the number of classes, 1 for a regression."""
         return len(self.labels) or 1
 
+    def place(self, source: str) -> str:
+        """Return what `data.source` means: for a user's task, `hub` is the source of its entry."""
+        return self.own.source if self.own and source == "hub" else source
+
     @property
     def source_splits(self) -> tuple[str, ...]:
         """Splits to read from the source: `train`, the dev set and the test set, if there is one.

@@ -47,6 +47,16 @@ def test_folders_are_local(tiny_glue, tiny_bert):
     assert [i.origin for i in items] == ["a folder", "a folder"]
 
 
+@pytest.mark.parametrize(
+    ("source", "kind", "name"),
+    [("me/reviews", HubItem, "me/reviews"), ("/rows", LocalItem, "/rows mine")],
+)
+def test_the_hub_of_a_task_of_ones_own_is_the_source_of_its_entry(use_own_task, source, kind, name):
+    use_own_task(source)
+    items = required_items([compose(["scale=mini", "task=mine", "data.source=hub"])])
+    assert (type(items[0]), items[0].name) == (kind, name)
+
+
 @pytest.mark.parametrize("part", ["data", "model"])
 def test_a_folder_that_cannot_be_used_fails_its_check(tmp_path, part):
     folders = [f"data.source={tmp_path}", f"model.name={tmp_path}"]

@@ -119,6 +119,13 @@ def test_the_address_of_a_record_may_contradict_the_revision():
         Identities([record_of(model_address=ADDRESS)]).run(absent_config("model.revision=main"))
 
 
+def test_the_hub_of_a_task_of_ones_own_is_the_address_in_its_entry(use_own_task):
+    use_own_task("me/reviews")
+    record = record_of("mine", data_address="me/reviews@c0ffee")
+    run = Identities([record], download=False).run(absent_config("task=mine", source="hub"))
+    assert run.config_id == config_id(run.cfg, data=DATA, model=MODEL)
+
+
 def test_content_at_several_commits_may_be_that_of_each():
     records = [record_of(model_address=address) for address in (ADDRESS, "org/bert@fedcba")]
     for revision in ("c0ffee", "fedcba"):
