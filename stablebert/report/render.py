@@ -1,10 +1,11 @@
 """A document of tables, and its rendering as plain text, Markdown, and LaTeX."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stablebert.report.columns import width_of
 from stablebert.report.files import save_text
 from stablebert.text import escape_controls
 
@@ -16,6 +17,8 @@ _LATEX_MARKUP = r"[\\~^_%#&${}±Δ<>|`]|--+|(?<!\w)-(?=\.?\d)|^[\[*]"
 """Markup and ligatures; a bracket or `*` could belong to the command before an entry."""
 _LATEX_UNSET = r"[^\x20-\x7eÀ-ÖØ-öø-ÿ±Δ]|[ÐÞðþ]"
 """Signs that pdfTeX cannot typeset without further packages."""
+GAP = 2
+"""Spaces between the columns of plain text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,29 +62,50 @@ def save_document(document: Document, folder: Path, *, appendices: Sequence[Docu
 def render_text(document: Document) -> str:
     """Render a document for a terminal, without color or markup."""
     parts = [escape_controls(document.title)]
-    parts += [f"{escape_controls(t.title)}\n{_text_table(t)}" for t in document.tables]
+    parts += [
+        f"{escape_controls(t.title)}\n{render_columns(text_columns(t), t.labels)}"
+        for t in document.tables
+    ]
     caption = [escape_controls(line) for line in document.caption]
     return "\n\n".join([*parts, "\n".join(caption)]) + "\n"
 
 
-def _text_table(table: Table) -> str:
-    lines: list[Sequence[str]] = [table.head]
+def text_columns(table: Table) -> list[list[str]]:
+    """Return the columns of a table as plain text: each a head, and the lines below it."""
+    lines = [[*table.head], *_lines(table)]
+    return [[escape_controls(line[i]) for line in lines] for i in range(len(table.head))]
+
+
+def _lines(table: Table) -> Iterable[list[str]]:
+    """Yield the lines of a table's body: a row, and its notes below it."""
+    suffix = " " if any(entry.marked for row in table.rows for entry in row) else ""
     for row in table.rows:
-        lines.append([f"{e.text}{'*' if e.marked else ' '}" for e in row])
-        for depth in range(max(len(e.notes) for e in row)):
-            lines.append([f"{e.notes[depth]} " if depth < len(e.notes) else "" for e in row])
-    lines[0] = [f"{name} " for name in table.head]
-    lines = [[escape_controls(text) for text in line] for line in lines]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    output = [
-        " ".join(
-            f"{text:{'<' if i < table.labels else '>'}{width}}"
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    output.insert(1, "-" * max(map(len, output)))
-    return "\n".join(output)
+        yield [
+            entry.text + ("*" if entry.marked else suffix if i >= table.labels else "")
+            for i, entry in enumerate(row)
+        ]
+        for depth in range(max(len(entry.notes) for entry in row)):
+            notes = [entry.notes[depth] if depth < len(entry.notes) else "" for entry in row]
+            yield [note + suffix if note else "" for note in notes]
+
+
+def column_width(column: Sequence[str]) -> int:
+    """Return the width of the widest text of a column in a terminal."""
+    return max(map(width_of, column))
+
+
+def render_columns(columns: Sequence[Sequence[str]], labels: int) -> str:
+    """Render columns below their heads, with a rule between; labels are flush left."""
+    widths = [column_width(column) for column in columns]
+    lines = []
+    for texts in zip(*columns, strict=True):
+        cells = []
+        for i, (text, width) in enumerate(zip(texts, widths, strict=True)):
+            padding = " " * (width - width_of(text))
+            cells.append(text + padding if i < labels else padding + text)
+        lines.append((" " * GAP).join(cells).rstrip())
+    rule = "-" * (sum(widths) + GAP * (len(widths) - 1))
+    return "\n".join([lines[0], rule, *lines[1:]])
 
 
 def render_markdown(document: Document) -> str:

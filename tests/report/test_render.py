@@ -2,6 +2,7 @@
 
 import pytest
 
+from stablebert.report.columns import width_of
 from stablebert.report.render import (
     Document,
     Entry,
@@ -26,13 +27,20 @@ DOCUMENT = Document(title="name", tables=[TABLE], caption=["5 % of it"])
 def test_plain_text():
     assert render_text(DOCUMENT).splitlines() == [
         *("name", "", "T"),
-        "task         a_b",
+        "task          a_b",
         "-----------------",
         "x          1 ± 2*",
         "      failed 1/2",
         "yy             -",
         *("", "5 % of it"),
     ]
+
+
+def test_wide_characters_in_plain_text_are_aligned():
+    rows = [[Entry(text="情感"), Entry(text="1")], [Entry(text="abcd"), Entry(text="2")]]
+    table = Table(title="T", head=["task", "a"], rows=rows, labels=1)
+    lines = render_text(Document(title="name", tables=[table], caption=[])).splitlines()
+    assert [width_of(line) for line in lines[3:7]] == [7] * 4
 
 
 def test_markdown():
