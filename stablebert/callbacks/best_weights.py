@@ -88,7 +88,7 @@ class BestWeights(StatefulCallback):
         if self.monitor not in trainer.callback_metrics:
             keys = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
             raise KeyError(f"BestWeights monitors {self.monitor!r}; validation logged {keys}")
-        # the processes of several devices must agree, also if each logged a score of its own
+        # the processes of several devices must agree, even if each logged a score of its own
         score = trainer.strategy.broadcast(float(trainer.callback_metrics[self.monitor]))
         if is_better(score, self.score):
             metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}

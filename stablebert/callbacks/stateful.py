@@ -18,7 +18,7 @@ class StatefulCallback(Callback):
 
     Every fit starts from `new_state()`, so one instance can accompany several trainings. Lightning
     saves the state with checkpoints, and a fit that resumes from one continues with it. Validation
-    and testing outside of a fit leave the state alone, also if they load a checkpoint.
+    and testing outside of a fit leave the state alone, even if they load a checkpoint.
 
     Args:
         key: Distinguishes instances of one class in one Trainer.

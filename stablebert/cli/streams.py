@@ -13,8 +13,8 @@ def prepare_streams() -> None:
     """Make the standard streams safe to use.
 
     Credentials in URLs are masked, and a character that the terminal's encoding lacks is printed as
-    `?`. A stream that the caller has
-    closed becomes the null device; otherwise the next file to be opened would take its place.
+    `?`. A stream that the caller has closed becomes the null device; otherwise the next file to be
+    opened would take its place.
     """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:

@@ -111,7 +111,7 @@ def _plan(
     plan = make_plan(configs, records, identities, identify_all=identify_all)
     notes = [*describe_recognitions(configs), *describe_splits(configs)]
     print_errors([*notes, *identities.assumptions, *plan.reasons])
-    # committed runs say how long a run takes, also with --fresh
+    # committed runs say how long a run takes, even with --fresh
     timing_records = [*records, *read_records(arguments.RESULTS)[0]] if options.fresh else records
     return plan, records, timing_records
 

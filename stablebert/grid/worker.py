@@ -37,8 +37,8 @@ def work(pipe: Connection, number: int, threads: int, own_tasks: Sequence[Task] 
 
     Sends `("step", (step, total))` at intervals, and for each job one of `("done", result)`,
     `("elsewhere", None)` if another process has it, `("refused", message)` if its model or data
-    cannot be used, and `("crashed", (message, fault))`, where fault is
-    the error number of a fault of the machine or None.
+    cannot be used, and `("crashed", (message, fault))`, where fault is the error number of a fault
+    of the machine or None.
 
     Args:
         pipe: Connection to the parent.

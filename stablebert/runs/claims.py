@@ -135,8 +135,8 @@ def _lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
     """Keep other processes from removing a claim during the block.
 
     Yields:
-        Whether they are kept from it: False if one is removing it or has removed it just now. True
-        also if nobody can lock it: a link, a folder, or a file system without locks.
+        Whether they are kept from it: False if one is removing it or has removed it just now, True
+        even if nobody can lock it: a link, a folder, or a file system without locks.
     """
     descriptor = None
     for flags in (os.O_RDWR, os.O_RDONLY):  # NFS locks only what is open for writing

@@ -87,7 +87,8 @@ class RunRecord:
     """Identity of the model's content, likewise."""
     versions: dict[str, str | None]
     start: dict[str, str | float] | None = None
-    """`task`, `config_id`, `val_best` and `seconds` of the run whose encoder it started from."""
+    """`task`, `config_id`, `seed`, `val_best` and `seconds` of the run whose encoder it started
+    from."""
     pruned_from: list[list[int]] | None = None
     """Seeds of all runs of the cell among which seed pruning selected this one, as [init, data];
     None if nothing was selected."""

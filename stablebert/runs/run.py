@@ -69,6 +69,7 @@ class Job:
         keep_encoder: Whether to save the fine-tuned encoder for runs that start from it.
         stop_after: Fraction of the optimizer steps after which to stop and store only the
             validation score; None trains and tests the whole run.
+        pruned_from: Seeds among which pruning selected the run; empty if nothing was selected.
     """
 
     run: LocatedRun

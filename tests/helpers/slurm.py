@@ -102,7 +102,7 @@ def run_slurm(folder: Path):
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         try:
             for command in commands:
-                # daemons end with the test, also if it is killed
+                # daemons end with the test, even if it is killed
                 command = ["setpriv", "--pdeathsig", "TERM", *command]
                 daemons.append(subprocess.Popen(command, stdout=log, stderr=log))
                 if "munged" in command:

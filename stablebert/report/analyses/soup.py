@@ -86,8 +86,8 @@ _ADVICE = "`stablebert soup SWEEP` computes it"
 _DEFINITIONS = (
     "Soup: one model whose weights are the mean of those of the runs (Wortsman et al., 2022). "
     "Uniform: of all runs. Greedy: of runs added one by one, best validation score first, and "
-    "kept if the validation score does not drop; its own validation score is "
-    "therefore too high. Best run: by validation.",
+    "kept if the validation score does not drop; its own validation score is therefore too high. "
+    "Best run: by validation.",
     "Every soup is a single number without an interval. Runs of different seed_init start from "
     "different heads and share only the encoder, so nothing guarantees that their mean works.",
 )
