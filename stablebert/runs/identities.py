@@ -13,6 +13,7 @@ from stablebert.runs.locate import full_task, identify, locate_data, locate_mode
 from stablebert.runs.record import RunRecord
 from stablebert.runs.run import Run
 from stablebert.runs.seeds import Seeds
+from stablebert.text import count_of
 
 Address = tuple[str, str, str | None, str]
 """Part (`data` or `model`), name, revision, and the task if the content depends on it."""
@@ -111,11 +112,12 @@ class Identities:
                 self._missing[address] = error
         counts = self._counts.get((part, cfg.scale, cfg.task), Counter())
         if len(counts) != 1 or not _may_be_at(self._addresses[next(iter(counts))], name, revision):
-            text = ", ".join(f"{identity} in {count}" for identity, count in counts.most_common())
+            found = [f"{x} ({count_of(n, 'record')})" for x, n in counts.most_common()]
+            text = f"they name {', '.join(found)}" if found else "there are none"
             is_ambiguous = part == "model" and len(counts) > 1
             raise (AmbiguousModelError if is_ambiguous else ContentError)(
-                f"{self._missing[address]}\nThe records of {cfg.scale} {cfg.task} do not tell "
-                f"which {part} it is either: {text or 'there are none'}."
+                f"{self._missing[address]}\nThe records of {cfg.scale} {cfg.task} do not say which "
+                f"{part} it is: {text}."
             )
         (identity,) = counts
         users = self._assumed.setdefault((part, identity), {})

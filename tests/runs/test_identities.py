@@ -69,26 +69,26 @@ def test_data_may_be_available_and_the_model_assumed(tiny_glue, tiny_bert):
 @pytest.mark.parametrize(
     ("records", "reason"),
     [
-        ([], "which data it is either: there are none"),
+        ([], "which data it is: there are none"),
         (
             [record_of("cola"), record_of(scale="paper")],
-            "which data it is either: there are none",
+            "which data it is: there are none",
         ),
         (
             [record_of(), record_of(), record_of(data="sha256:9")],
-            f"which data it is either: {DATA} in 2, sha256:9 in 1",
+            f"which data it is: they name {DATA} (2 records), sha256:9 (1 record)",
         ),
         (
             [record_of(), record_of(model="sha256:9")],
-            f"which model it is either: {MODEL} in 1, sha256:9 in 1",
+            f"which model it is: they name {MODEL} (1 record), sha256:9 (1 record)",
         ),
         (
             [record_of(data_address="nyu-mll/glue@c0ffee")],
-            f"which data it is either: {DATA} in 1",
+            f"which data it is: they name {DATA} (1 record)",
         ),
         (
             [record_of(model_address="org/other@c0ffee")],
-            f"which model it is either: {MODEL} in 1",
+            f"which model it is: they name {MODEL} (1 record)",
         ),
     ],
 )
@@ -97,7 +97,7 @@ def test_records_that_do_not_identify_the_content_are_listed_after_the_error(rec
         Identities(records).run(absent_config())
     problem, records_line = str(refusal.value).splitlines()
     assert ("'/absent' is not a folder" if " data " in reason else "model 'org/bert'") in problem
-    assert records_line == f"The records of mini rte do not tell {reason}."
+    assert records_line == f"The records of mini rte do not say {reason}."
 
 
 # ---------------------------------------------------------------- addresses of records
@@ -115,7 +115,7 @@ def test_the_address_of_a_record_may_match_the_revision(revision):
 
 
 def test_the_address_of_a_record_may_contradict_the_revision():
-    with pytest.raises(ContentError, match=f"which model it is either: {MODEL} in 1"):
+    with pytest.raises(ContentError, match=f"which model it is: they name {MODEL}"):
         Identities([record_of(model_address=ADDRESS)]).run(absent_config("model.revision=main"))
 
 
