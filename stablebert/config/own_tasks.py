@@ -83,8 +83,9 @@ def describe_splits(configs: Iterable[RunConfig]) -> list[str]:
     lines = []
     for task in dict.fromkeys(TASKS[cfg.task] for cfg in configs):
         if task.own and task.holds_out:
+            rows = task.held_out // task.num_labels * task.num_labels  # as many of each label
             lines.append(
-                f"task={task.name}: {task.held_out} rows of train are the validation set, and "
+                f"task={task.name}: {rows} rows of train are the validation set, and "
                 f"{task.dev_split} is the test set (rule: hold_out)"
             )
         elif task.own and not task.test_split:

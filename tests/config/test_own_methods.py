@@ -5,7 +5,7 @@ import pytest
 from stablebert.config.compose import compose
 from stablebert.config.files import load_conf
 from stablebert.config.identity import config_id, prerequisite
-from stablebert.config.own_tasks import load_own_tasks
+from stablebert.config.own_tasks import describe_splits, load_own_tasks
 from stablebert.errors import ConfigError
 from stablebert.tasks import TASKS
 
@@ -160,3 +160,10 @@ def test_problems_of_tasks_and_methods_are_reported_together(load):
         *("tasks.mine.data", "tasks.mine.text", "tasks.mine.labels", "tasks.mine.splits"),
         "methods.m",
     }
+
+
+def test_the_note_on_held_out_rows_counts_those_that_are_held_out(load):
+    """As many of each label: 333 of each of three make 999 of the 1,000 of the entry."""
+    load(TASK.replace("[x, y]", "[x, y, z]").replace("dev: dev.csv", "test: test.csv"))
+    (line,) = describe_splits([compose(["task=mine", "scale=mini"])])
+    assert line.startswith("task=mine: 999 rows of train are the validation set, and test is the")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import ceil, floor
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def count_table(run: ShownRun, part: RowPredictions) -> Table:
     predictions, labels = predict(part), part.labels.astype(np.float64)
     title = f"Test rows by label and prediction, with the {run.test_weights} weights"
     if part.logits.shape[1] == 1:
-        low, high = score_range(run)
+        low, high = score_range(run, labels)
         edges = bin_edges(low, high)
         predictions, labels = bin_scores(predictions, edges), bin_scores(labels, edges)
         names = [f"{start}-{end}" for start, end in pairwise(edges)]
@@ -54,10 +55,13 @@ def spearman(part: RowPredictions) -> float:
     return 100 * float(score[0])
 
 
-def score_range(run: ShownRun) -> tuple[int, int]:
-    """Return the lowest and highest label of a regression."""
+def score_range(run: ShownRun, labels: FloatArray) -> tuple[int, int]:
+    """Return the lowest and highest label of a regression; those of its rows if it is unknown."""
     task = run.record.task if run.record else ""
-    return TASKS[task].score_range if task in TASKS else TASKS["stsb"].score_range
+    if task in TASKS:
+        return TASKS[task].score_range
+    low = floor(labels.min())
+    return low, max(ceil(labels.max()), low + 1)
 
 
 def class_names(run: ShownRun, k: int) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """Tables of predictions against counts by hand, and texts of rows."""
 
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -74,6 +75,14 @@ def test_scores_are_counted_in_bins_and_summarized_by_spearman():
         ["0", "0", "0", "0", "1"],
         ["0", "0", "0", "0", "1"],
     ]
+
+
+def test_bins_of_an_unknown_regression_cover_its_labels():
+    run = shown("stsb", logits=[[10.0], [90.0]], labels=[12.0, 87.5])
+    run = replace(run, record=replace(run.record, task="essays"))
+    head = count_table(run, run.test).head
+    low, high = int(head[1].split("-")[0]), int(head[-2].split("-")[1])
+    assert low == 12 and 88 <= high < 100
 
 
 def test_the_hardest_rows_have_their_loss_label_and_prediction():
