@@ -7,6 +7,8 @@ import numpy as np
 
 from benchmarks.demo import markdown_table
 from benchmarks.result_cells import (
+    both_remedies,
+    control_pairs,
     longer_cells,
     machine_pairs,
     reinit_cells,
@@ -14,9 +16,10 @@ from benchmarks.result_cells import (
 )
 from stablebert.report.analyses.base import Basis, Request
 from stablebert.report.cell_predictions import CellPredictions
-from stablebert.report.cells import task_title
+from stablebert.report.cells import Cell, task_title
 from stablebert.report.compare import FAMILIES, analyze_cells
 from stablebert.report.join import CellResult
+from stablebert.report.paper import paper_score
 from stablebert.report.statistics.disagreement import score_ensemble
 from stablebert.report.statistics.scores import (
     FloatArray,
@@ -66,6 +69,25 @@ def machines(folder: Path) -> str:
     return markdown_table(["task", "length", *_head("GPU", "CPU"), "correlation"], rows)
 
 
+def remedies(folder: Path) -> str:
+    """Return the effects of Re-init and of 800 steps, each without and with the other."""
+    rows = []
+    for task, (plain, reinit, longer, both) in both_remedies(folder).items():
+        pairs = {
+            "Re-init, 3epochs": (plain, reinit),
+            "Re-init, longer": (longer, both),
+            "800 steps, standard": (plain, longer),
+            "800 steps, reinit": (reinit, both),
+        }
+        for name, pair in pairs.items():
+            difference = paper_difference(*(result.cell for result in pair))
+            rows.append([task_title(task, "mini"), name, difference, *_contrast(*pair)])
+    for pair in control_pairs(folder):
+        title = task_title(pair[0].cell.task, "mini")
+        rows.append([title, "Re-init, longer, both on the CPU", "", *_contrast(*pair)])
+    return markdown_table(["task", "remedy", "paper's Δ", *_head("without", "with")], rows)
+
+
 def equal_cost(folder: Path) -> str:
     """Return test scores of a longer run, and of what eight runs of three epochs give.
 
@@ -88,6 +110,13 @@ def equal_cost(folder: Path) -> str:
 
 
 # ---------------------------------------------------------------- parts of tables
+
+
+def paper_difference(a: Cell, b: Cell) -> str:
+    """Return the difference b - a that the paper's Table 1 prints, `-` where it prints none."""
+    pair = [paper_score(cell, table="table1", reference="BERT") for cell in (a, b)]
+    scores = [float(number.value) for number in pair if number]
+    return f"{scores[1] - scores[0]:+.1f}" if len(scores) == 2 else "-"
 
 
 def last_scores(result: CellResult) -> FloatArray:

@@ -11,7 +11,10 @@ from stablebert.report.join import CellResult, join_records
 from stablebert.runs.identities import Identities
 from stablebert.runs.record import RunRecord, parse_record
 
-FILES = ("rate", "reinit_depth", "bias_correction", "rate_optimizer", "best_rates", "table1")
+FILES = (
+    *("rate", "reinit_depth", "bias_correction", "rate_optimizer", "best_rates", "table1"),
+    "reinit_longer",
+)
 TASKS = ("cola_1k", "stsb_1k", "sst2_1k")
 """Tasks that `standard` learns."""
 DROPPED = ("rte_1k", "mrpc_1k")
@@ -31,6 +34,10 @@ NEW_SEEDS = {"cola_1k": "seed=5..19", "stsb_1k": "seed=5..9"}
 """Seeds on which the selected rates of the optimizers are compared."""
 LONGER_SEEDS = "seed=0..9"
 """Seeds of `standard` with 800 steps."""
+REINIT_LONGER_SEEDS = {"cola_1k": "seed=0..5", "stsb_1k": "seed=0..5", "sst2_1k": "seed=0..5"}
+"""Seeds of Re-init with 800 steps, on the CPU."""
+CONTROL_SEEDS: dict[str, str] = {}
+"""Seeds of `standard` with 800 steps on the CPU; those on the GPU are `LONGER_SEEDS`."""
 CPU = "trainer.precision=bf16-mixed"
 """Setting of the runs on a CPU; those on the GPU have 16-mixed precision."""
 LONGER = ("method=standard", "length=longer", RATE)
@@ -57,13 +64,42 @@ def longer_cells(folder: Path) -> list[CellResult]:
 
 
 def machine_pairs(folder: Path) -> list[tuple[CellResult, CellResult]]:
-    """Return runs of `standard` on the GPU and on a CPU with the same seeds, by task."""
+    """Return runs of `standard` on the GPU and on a CPU with the same seeds, by task and length."""
     cells = []
     for task, seeds in NEW_SEEDS.items():
         for settings in ([], [CPU]):
             overrides = ("method=standard", RATE, seeds, *settings)
             cells += plain_cells(folder, "bias_correction", [task], *overrides)
+    for task, seeds in CONTROL_SEEDS.items():
+        for settings in ([], [CPU]):
+            cells += plain_cells(folder, "table1", [task], *LONGER, seeds, *settings)
     return list(zip(cells[::2], cells[1::2], strict=True))
+
+
+def both_remedies(folder: Path) -> dict[str, list[CellResult]]:
+    """Return `standard` and Re-init with three epochs, then with 800 steps, by task.
+
+    All four have the same seeds.
+    """
+    cells = {}
+    for task, seeds in REINIT_LONGER_SEEDS.items():
+        cells[task] = [
+            *plain_cells(folder, "bias_correction", [task], "method=standard", RATE, seeds),
+            *_reinit(folder, task, "length=3epochs", seeds),
+            *plain_cells(folder, "table1", [task], *LONGER, seeds),
+            *_reinit(folder, task, "length=longer", seeds, CPU),
+        ]
+    return cells
+
+
+def control_pairs(folder: Path) -> list[tuple[CellResult, CellResult]]:
+    """Return `standard` and Re-init with 800 steps, both on the CPU, by task."""
+    pairs = []
+    for task, seeds in CONTROL_SEEDS.items():
+        standard = plain_cells(folder, "table1", [task], *LONGER, seeds, CPU)
+        reinit = _reinit(folder, task, "length=longer", seeds, CPU)
+        pairs.append((standard[0], reinit[0]))
+    return pairs
 
 
 def _reinit(folder: Path, task: str, *overrides: str) -> list[CellResult]:

@@ -13,7 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.contrasts import equal_cost, machines, sensitivity
+from benchmarks.contrasts import (
+    equal_cost,
+    machines,
+    paper_difference,
+    remedies,
+    sensitivity,
+)
 from benchmarks.demo import bold, counts_of, depth_table, markdown_table
 from benchmarks.rate_shift import rate_shift
 from benchmarks.result_cells import (
@@ -39,7 +45,6 @@ from stablebert.report.analyses.registry import ANALYSES
 from stablebert.report.cells import task_title
 from stablebert.report.compare import Comparison, analyze_cells
 from stablebert.report.join import CellResult
-from stablebert.report.paper import paper_score
 from stablebert.report.render import Table, render_markdown_table
 from stablebert.report.sentences import summarize_findings
 from stablebert.report.statistics.rates import rate_curve
@@ -77,17 +82,12 @@ def effects(folder: Path) -> str:
     rows = []
     for row in chain.from_iterable(analyze_cells(cells, mark_by="test") for cells in groups):
         if isinstance(c := row.comparison, Comparison):
-            pair = [
-                paper_score(cell, table="table1", reference="BERT")
-                for cell in (c.baseline, row.cell)
-            ]
-            scores = [float(number.value) for number in pair if number]
             rows.append(
                 [
                     task_title(row.cell.task, row.cell.scale),
                     *(f"{cell.method} {cell.length}" for cell in (row.cell, c.baseline)),
                     str(row.result.n),
-                    f"{scores[1] - scores[0]:+.1f}" if len(scores) == 2 else "-",
+                    paper_difference(c.baseline, row.cell),
                     format_interval(c.difference, "+"),
                     format_p(c.p_holm),
                     c.mean_verdict or "inconclusive",
@@ -150,8 +150,9 @@ def best_rates(folder: Path) -> str:
     cells = best_rate_cells(folder)
     basis = Basis(rows=analyze_cells(cells, mark_by="test"), request=Request())
     findings = ANALYSES["equivalence"].analyze(basis)
-    sentences = "\n".join(f"* {line}" for line in findings.sentences)
-    return "\n\n".join([effect(cells, "bias_correction"), *map(show, findings.tables), sentences])
+    verdicts = [f"* {line}" for line in findings.sentences if "against" in line]
+    tables = map(show, findings.tables)
+    return "\n\n".join([effect(cells, "bias_correction"), *tables, "\n".join(verdicts)])
 
 
 def shift(folder: Path) -> str:
@@ -223,14 +224,14 @@ def instability(folder: Path) -> str:
 
 def summary(folder: Path) -> str:
     """Return test scores, failed runs and runs at chance by method, the table of the README."""
-    groups: dict[str, list[CellResult]] = {}
-    for result in [*fixed_rate_cells(folder), *reinit_cells(folder)]:
-        groups.setdefault(result.cell.method, []).append(result)
+    groups: dict[tuple[str, str], list[CellResult]] = {}
+    for result in [*fixed_rate_cells(folder), *longer_cells(folder), *reinit_cells(folder)]:
+        groups.setdefault((result.cell.method, result.cell.length), []).append(result)
     rows = [
-        [method, str(own[0].n), *(format_mean_sd(r.test) for r in own), *counts_of(own)]
-        for method, own in groups.items()
+        [*name, str(own[0].n), *(format_mean_sd(r.test) for r in own), *counts_of(own)]
+        for name, own in groups.items()
     ]
-    head = ["method", "seeds", *titles(TASKS), "failed runs", "at chance"]
+    head = ["method", "length", "seeds", *titles(TASKS), "failed runs", "at chance"]
     return markdown_table(head, rows)
 
 
@@ -248,6 +249,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "probes": probes,
     "longer": longer,
     "sensitivity": sensitivity,
+    "remedies": remedies,
     "equal_cost": equal_cost,
     "instability": instability,
     "summary": summary,
