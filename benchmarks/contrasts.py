@@ -1,6 +1,7 @@
 """Comparisons of docs/results.md that no report makes: machines, baselines, both remedies, cost."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,11 @@ from benchmarks.result_cells import (
 from stablebert.report.analyses.base import Basis, Request
 from stablebert.report.cell_predictions import CellPredictions
 from stablebert.report.cells import Cell, task_title
-from stablebert.report.compare import FAMILIES, analyze_cells
+from stablebert.report.compare import adjust_p_values, analyze_cells
 from stablebert.report.join import CellResult
 from stablebert.report.paper import paper_score
 from stablebert.report.statistics.disagreement import score_ensemble
-from stablebert.report.statistics.scores import (
-    FloatArray,
-    holm_adjust,
-    mean_difference,
-    welch_test,
-)
+from stablebert.report.statistics.scores import FloatArray, mean_difference, welch_test
 from stablebert.report.tables import format_interval, format_mean_sd, format_p
 
 GROUP = 8
@@ -46,9 +42,9 @@ def sensitivity(folder: Path) -> str:
     for name, (cells, seeds) in groups.items():
         same, every = standard_cells(folder, seeds), standard_cells(folder, "seed=0..49")
         columns = [
-            _differences([x.test for x in same], [x.test for x in cells]),
-            _differences([x.test for x in every], [x.test for x in cells]),
-            _differences(map(last_scores, every), map(last_scores, cells)),
+            _differences(same, cells, attrgetter("test")),
+            _differences(every, cells, attrgetter("test")),
+            _differences(every, cells, last_scores),
         ]
         for i, cell in enumerate(cells):
             texts = (text for column in columns for text in column[i])
@@ -72,7 +68,7 @@ def machines(folder: Path) -> str:
 def remedies(folder: Path) -> str:
     """Return the effects of Re-init and of 800 steps, each without and with the other."""
     rows = []
-    for task, (plain, reinit, longer, both) in both_remedies(folder).items():
+    for plain, reinit, longer, both in both_remedies(folder):
         pairs = {
             "Re-init, 3epochs": (plain, reinit),
             "Re-init, longer": (longer, both),
@@ -81,7 +77,7 @@ def remedies(folder: Path) -> str:
         }
         for name, pair in pairs.items():
             difference = paper_difference(*(result.cell for result in pair))
-            rows.append([task_title(task, "mini"), name, difference, *_contrast(*pair)])
+            rows.append([task_title(plain.cell.task, "mini"), name, difference, *_contrast(*pair)])
     for pair in control_pairs(folder):
         title = task_title(pair[0].cell.task, "mini")
         rows.append([title, "Re-init, longer, both on the CPU", "", *_contrast(*pair)])
@@ -124,12 +120,15 @@ def last_scores(result: CellResult) -> FloatArray:
     return np.array([100 * (r.metrics["dev_at_last"][r.metric] or 0) for r in result.records])
 
 
-def _differences(a: Iterable[FloatArray], b: Iterable[FloatArray]) -> list[tuple[str, str]]:
+def _differences(
+    a: Sequence[CellResult], b: Sequence[CellResult], scores_of: Callable[[CellResult], FloatArray]
+) -> list[tuple[str, str]]:
     """Return each difference b - a with its interval, and its corrected p-value."""
     pairs = list(zip(a, b, strict=True))
-    p = FAMILIES * holm_adjust([welch_test(*pair).p for pair in pairs])
-    intervals = [format_interval(mean_difference(*pair), "+") for pair in pairs]
-    return list(zip(intervals, map(format_p, np.minimum(1, p)), strict=True))
+    scores = [(scores_of(x), scores_of(y)) for x, y in pairs]
+    p = adjust_p_values([welch_test(*each).p for each in scores], pairs)
+    intervals = [format_interval(mean_difference(*each), "+") for each in scores]
+    return list(zip(intervals, map(format_p, p), strict=True))
 
 
 def _contrast(a: CellResult, b: CellResult) -> list[str]:

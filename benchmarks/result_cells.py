@@ -34,10 +34,10 @@ NEW_SEEDS = {"cola_1k": "seed=5..19", "stsb_1k": "seed=5..13"}
 """Seeds on which the selected rates of the optimizers are compared."""
 LONGER_SEEDS = "seed=0..9"
 """Seeds of `standard` with 800 steps."""
-REINIT_LONGER_SEEDS = {"cola_1k": "seed=0..5", "stsb_1k": "seed=0..5", "sst2_1k": "seed=0..5"}
-"""Seeds of Re-init with 800 steps, on the CPU."""
-CONTROL_SEEDS = {"stsb_1k": "seed=0..5"}
-"""Seeds of `standard` with 800 steps on the CPU; those on the GPU are `LONGER_SEEDS`."""
+REINIT_LONGER_SEEDS = "seed=0..5"
+"""Seeds of Re-init with 800 steps, and of `standard` on the tasks of `CONTROL`, on the CPU."""
+CONTROL = ("stsb_1k",)
+"""Tasks on which `standard` has 800 steps on the CPU, too."""
 CPU = "trainer.precision=bf16-mixed"
 """Setting of the runs on a CPU; those on the GPU have 16-mixed precision."""
 LONGER = ("method=standard", "length=longer", RATE)
@@ -58,48 +58,47 @@ def reinit_cells(folder: Path, seeds: str = "seed=0..19") -> list[CellResult]:
     return [x for task in TASKS for x in _reinit(folder, task, "length=3epochs", seeds)]
 
 
-def longer_cells(folder: Path) -> list[CellResult]:
+def longer_cells(folder: Path, seeds: str = LONGER_SEEDS) -> list[CellResult]:
     """Return `standard` with 800 steps."""
-    return plain_cells(folder, "table1", TASKS, *LONGER, LONGER_SEEDS)
+    return plain_cells(folder, "table1", TASKS, *LONGER, seeds)
 
 
 def machine_pairs(folder: Path) -> list[tuple[CellResult, CellResult]]:
     """Return runs of `standard` on the GPU and on a CPU with the same seeds, by task and length."""
-    cells = []
+    pairs: list[tuple[CellResult, CellResult]] = []
     for task, seeds in NEW_SEEDS.items():
-        for settings in ([], [CPU]):
-            overrides = ("method=standard", RATE, seeds, *settings)
-            cells += plain_cells(folder, "bias_correction", [task], *overrides)
-    for task, seeds in CONTROL_SEEDS.items():
-        for settings in ([], [CPU]):
-            cells += plain_cells(folder, "table1", [task], *LONGER, seeds, *settings)
-    return list(zip(cells[::2], cells[1::2], strict=True))
+        pairs += _on_both(folder, "bias_correction", [task], "method=standard", RATE, seeds)
+    return pairs + _on_both(folder, "table1", CONTROL, *LONGER, REINIT_LONGER_SEEDS)
 
 
-def both_remedies(folder: Path) -> dict[str, list[CellResult]]:
+def both_remedies(folder: Path) -> list[tuple[CellResult, ...]]:
     """Return `standard` and Re-init with three epochs, then with 800 steps, by task.
 
     All four have the same seeds.
     """
-    cells = {}
-    for task, seeds in REINIT_LONGER_SEEDS.items():
-        cells[task] = [
-            *plain_cells(folder, "bias_correction", [task], "method=standard", RATE, seeds),
-            *_reinit(folder, task, "length=3epochs", seeds),
-            *plain_cells(folder, "table1", [task], *LONGER, seeds),
-            *_reinit(folder, task, "length=longer", seeds, CPU),
-        ]
-    return cells
+    seeds = REINIT_LONGER_SEEDS
+    three_epochs = standard_cells(folder, seeds), reinit_cells(folder, seeds)
+    longer = longer_cells(folder, seeds), reinit_longer_cells(folder, TASKS)
+    return list(zip(*three_epochs, *longer, strict=True))
 
 
 def control_pairs(folder: Path) -> list[tuple[CellResult, CellResult]]:
     """Return `standard` and Re-init with 800 steps, both on the CPU, by task."""
-    pairs = []
-    for task, seeds in CONTROL_SEEDS.items():
-        standard = plain_cells(folder, "table1", [task], *LONGER, seeds, CPU)
-        reinit = _reinit(folder, task, "length=longer", seeds, CPU)
-        pairs.append((standard[0], reinit[0]))
-    return pairs
+    standard = plain_cells(folder, "table1", CONTROL, *LONGER, REINIT_LONGER_SEEDS, CPU)
+    return list(zip(standard, reinit_longer_cells(folder, CONTROL), strict=True))
+
+
+def reinit_longer_cells(folder: Path, tasks: Iterable[str]) -> list[CellResult]:
+    """Return Re-init with 800 steps, on the CPU."""
+    overrides = ("length=longer", REINIT_LONGER_SEEDS, CPU)
+    return [x for task in tasks for x in _reinit(folder, task, *overrides)]
+
+
+def _on_both(
+    folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
+) -> list[tuple[CellResult, CellResult]]:
+    gpu, cpu = (plain_cells(folder, sweep, tasks, *overrides, *own) for own in ([], [CPU]))
+    return list(zip(gpu, cpu, strict=True))
 
 
 def _reinit(folder: Path, task: str, *overrides: str) -> list[CellResult]:

@@ -39,7 +39,7 @@ def test_the_interval_of_the_factor_widens_with_the_spread_over_seeds():
 
 
 def test_shifts_that_leave_too_little_overlap_are_not_considered():
-    """Of four rates in steps of 2, three overlap up to a factor of 2."""
+    """With four rates a factor of 2 apart, shifts of up to 2 leave an overlap of three rates."""
     flat = np.tile(hill(np.array(RATES)), (2, 1))
     found = rate_shift(RATES[:4], flat[:, :4], flat[:, :4] * 0, draws=5)
     assert found.factor.value <= 2
