@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.pages import FENCE, ROOT, prose_of, text_of, words_of
+
 PAGES = [
     *ROOT.glob("*.md"),
     *ROOT.glob("docs/**/*.md"),
@@ -17,7 +18,6 @@ PAGES = [
 ]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 TEXT = {".md", ".py", ".yaml", ".yml", ".toml", ".sbatch", ".txt"}
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 # Translated or worn-out turns, each with a plain replacement: see CONTRIBUTING.md, "Language".
@@ -36,15 +36,6 @@ PROSE = [
 CODE = ["stablebert", "benchmarks", "conf", "sweeps", "tests"]
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
-
-
-def text_of(page):
-    return page.read_text("utf-8")
-
-
-def prose_of(page):
-    """Text of a page without its code blocks."""
-    return re.sub(r"^    .*$", "", FENCE.sub("", text_of(page)), flags=re.MULTILINE)
 
 
 def headings_of(page):
@@ -315,57 +306,6 @@ def test_the_page_of_the_results_lists_every_file_of_records_with_its_number_of_
     files = ROOT.glob("results/*/*.jsonl")
     counts = {f"{f.parent.name}/{f.name}": str(len(text_of(f).splitlines())) for f in files}
     assert listed == counts
-
-
-# ---------------------------------------------------------------- results on real English
-
-
-PARTS = [
-    *("effects", "rates", "depths", "bias_correction", "optimizers", "best_rates", "machines"),
-    *("shift", "rescaled", "reinit", "probes", "longer", "sensitivity", "remedies", "equal_cost"),
-    "instability",
-]
-RESULTS = ROOT / "docs/results.md"
-
-
-def words_of(text):
-    return " ".join(text.split())
-
-
-def test_all_parts_of_the_results_page_are_checked():
-    from benchmarks.results import TABLES
-
-    assert [*PARTS, "summary"] == [*TABLES]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PARTS)
-def test_tables_on_the_results_page_follow_the_command_that_prints_them(name):
-    from benchmarks.results import TABLES
-
-    output = TABLES[name](ROOT / "results")
-    command = f"python -m benchmarks.results {name}"
-    assert f"{command} {words_of(output)}" in words_of(text_of(RESULTS))
-
-
-@pytest.mark.slow
-def test_table_of_real_english_in_the_readme_is_that_of_the_records():
-    from benchmarks.results import summary
-
-    assert summary(ROOT / "results") in text_of(ROOT / "README.md")
-
-
-def test_scores_in_the_text_of_the_results_page_are_in_its_tables_or_the_paper():
-    """Every decimal number outside of tables and verdicts, but rates and versions."""
-    from stablebert.report.paper import paper_numbers
-
-    number = r"(?<![\d.])\d*\.\d+(?![\d.]|e-)"
-    lines = prose_of(RESULTS).splitlines()
-    tables = "\n".join(line for line in lines if line.startswith("|"))
-    text = re.sub(r"\d{4}\.\d{5}", "", "\n".join(x for x in lines if not x.startswith("|")))
-    sources = {*re.findall(number, tables), *(paper.value for paper in paper_numbers())}
-    sources |= set(re.findall(r"ratio.*: ([\d.]+)\.$", text, re.MULTILINE))
-    assert [x for x in re.findall(number, text) if x not in sources] == []
 
 
 @pytest.mark.slow
