@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.pages import FENCE, ROOT, prose_of, text_of, words_of
+from tests.helpers.documents import FENCE, ROOT, prose_of, text_of, words_of
 
 PAGES = [
     *ROOT.glob("*.md"),

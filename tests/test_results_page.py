@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.helpers.pages import ROOT, prose_of, text_of, words_of
+from tests.helpers.documents import ROOT, prose_of, text_of, words_of
 
 PARTS = [
     *("effects", "rates", "depths", "bias_correction", "optimizers", "best_rates", "machines"),
