@@ -12,6 +12,7 @@ class ReinitTopLayers(Treatment):
 
     Args:
         num_layers: Number of blocks to draw, from the top; 0 keeps them all.
+        skip: Number of blocks above them that keep their weights.
         pooler: Whether to draw the pooler, if the model has one.
         seed: Seed of the draws, a run's `seed_init`.
         encoder: Path of the model in the module, if there are several; see `locate_model`.
@@ -26,12 +27,14 @@ class ReinitTopLayers(Treatment):
         self,
         num_layers: int,
         *,
+        skip: int = 0,
         pooler: bool = True,
         seed: int = 0,
         encoder: str | None = None,
     ):
         super().__init__(encoder)
         self.num_layers = num_layers
+        self.skip = skip
         self.pooler = pooler
         self.seed = seed
 
@@ -45,6 +48,7 @@ class ReinitTopLayers(Treatment):
         return reinitialize_top(
             pl_module,
             num_layers=self.num_layers,
+            skip=self.skip,
             pooler=self.pooler,
             seed=self.seed,
             encoder=self.encoder,

@@ -201,15 +201,30 @@ def method_has_values(c: Candidate) -> Iterator[str]:
                 )
 
 
-@_rule(*SELECTORS, "trainable.top_layers", "reinit.num_layers")
+@_rule(*SELECTORS, "trainable.top_layers", "reinit.num_layers", "reinit.skip")
 def reinitialized_is_trained(c: Candidate) -> Iterator[str]:
     """Require that re-initialized layers are trained."""
-    top, depth = c.values["trainable.top_layers"], c.values["reinit.num_layers"]
+    top, (setting, depth) = c.values["trainable.top_layers"], _reinit_depth(c)
     if top is not None and top < depth:
         yield (
-            f"trainable.top_layers={top}: reinit.num_layers={depth} would freeze layers at random "
-            f"weights; train at least {depth}"
+            f"trainable.top_layers={top}: {setting} would freeze layers at random weights; train "
+            f"at least {depth}"
         )
+
+
+def _reinit_depth(c: Candidate) -> tuple[str, int]:
+    """Return the settings of re-initialization, and the depth of the lowest layer that it draws."""
+    depth, skip = c.values["reinit.num_layers"], c.values["reinit.skip"]
+    setting = f"reinit.num_layers={depth}" + (f" and reinit.skip={skip}" if skip else "")
+    return setting, depth + skip if depth else 0
+
+
+@_rule(*SELECTORS, "reinit.num_layers", "reinit.skip")
+def skip_is_of_reinit(c: Candidate) -> Iterator[str]:
+    """Refuse layers to skip without layers to re-initialize."""
+    skip = c.values["reinit.skip"]
+    if skip and not c.values["reinit.num_layers"]:
+        yield f"reinit.skip={skip} has no effect with reinit.num_layers=0; drop it"
 
 
 @_rule("task", "method", "intermediate.task")
@@ -297,16 +312,16 @@ def factors_do_not_decay(c: Candidate) -> Iterator[str]:
 # ---------------------------------------------------------------- model and data
 
 
-@_rule(*SELECTORS, "model.name", "reinit.num_layers")
+@_rule(*SELECTORS, "model.name", "reinit.num_layers", "reinit.skip")
 def reinit_depth_exists(c: Candidate) -> Iterator[str]:
     """Require that the model has the layers to re-initialize."""
-    depth, model = c.values["reinit.num_layers"], c.values["model.name"]
+    (setting, depth), model = _reinit_depth(c), c.values["model.name"]
     layers = layer_count(model, c.values["model.revision"])
     if layers is not None and depth > layers:
         origin = "" if "reinit.num_layers" in c.overrides else f" (method={c.values['method']})"
         yield (
-            f"reinit.num_layers={depth}{origin}: model.name={model} has {layers} layers; "
-            f"choose 0 to {layers}"
+            f"{setting}{origin}: model.name={model} has {layers} layers; "
+            f"choose 0 to {layers}{' in all' if c.values['reinit.skip'] else ''}"
         )
 
 

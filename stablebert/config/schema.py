@@ -77,6 +77,7 @@ class ReinitConfig:
     """Weights to re-initialize before training."""
 
     num_layers: LayerCount
+    skip: LayerCount = field(metadata=neutral(0))
     pooler: bool
 
 

@@ -15,18 +15,21 @@ def reinitialize_top(
     model: nn.Module,
     *,
     num_layers: int,
+    skip: int = 0,
     pooler: bool = True,
     seed: int = 0,
     encoder: str | None = None,
 ) -> list[str]:
     """Draw the top blocks, and optionally the pooler, again as at the start of pre-training.
 
-    The layers below keep their weights bit for bit. The same seed draws the same weights; the top
-    block is drawn first, so that a deeper re-initialization agrees with a shallower one above.
+    All other layers keep their weights bit for bit. The same seed draws the same weights; the
+    topmost block is drawn first, so that a deeper re-initialization agrees with a shallower one.
 
     Args:
         model: Model of a supported architecture, or a module with one inside.
         num_layers: Number of blocks to draw.
+        skip: Number of blocks above them that keep their weights, to test whether it matters which
+            blocks are drawn.
         pooler: Whether to draw the pooler, if the model has one.
         seed: Seed of the draws, a run's `seed_init`.
         encoder: Path of the model in the module, if there are several; see `locate_model`.
@@ -50,7 +53,7 @@ def reinitialize_top(
             f"num_layers={num_layers}: all layers of {type(located.model).__name__} share one set "
             "of weights, so there are no top ones to re-initialize; use reinit.num_layers=0"
         )
-    names = top_layers(located.layers(), num_layers=num_layers, pooler=pooler)
+    names = top_layers(located.layers(), num_layers=num_layers, skip=skip, pooler=pooler)
     if not names and (num_layers or pooler):
         raise ValueError(f"{type(located.model).__name__} has no pooler: nothing is re-initialized")
     reinitialize(model, reversed(names), rng=stream_generator(seed, "reinit"), encoder=encoder)
@@ -58,26 +61,29 @@ def reinitialize_top(
 
 
 def top_layers(
-    layers_by_name: Mapping[str, nn.Module], *, num_layers: int, pooler: bool
+    layers_by_name: Mapping[str, nn.Module], *, num_layers: int, skip: int = 0, pooler: bool
 ) -> list[str]:
     """Return the names of the top blocks and, optionally, of the pooler, if there is one.
 
     Args:
         layers_by_name: Layers by name, as `models.location.layers` returns them.
         num_layers: Number of blocks.
+        skip: Number of blocks above them to leave out.
         pooler: Whether to include the pooler.
 
     Raises:
         ValueError: If the model has fewer blocks.
     """
     blocks = [name for name in layers_by_name if name.startswith("layer.")]
-    if not 0 <= num_layers <= len(blocks):
+    end = len(blocks) - skip
+    if not 0 <= num_layers <= end:
+        setting = f"num_layers={num_layers}" + (f" and skip={skip}" if skip else "")
         raise ValueError(
-            f"num_layers={num_layers}: the model has {len(blocks)} layers; "
-            f"choose 0 to {len(blocks)}"
+            f"{setting}: the model has {len(blocks)} layers; choose 0 to {len(blocks)}"
+            + (" in all" if skip else "")
         )
     return [
-        *blocks[len(blocks) - num_layers :],
+        *blocks[end - num_layers : end],
         *(["pooler"] if pooler and "pooler" in layers_by_name else []),
     ]
 

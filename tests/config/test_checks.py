@@ -35,6 +35,8 @@ REFUSED = {
     "reinitialized_is_trained": ("method=reinit reinit.num_layers=3 trainable.top_layers=2",
         "trainable.top_layers=2: reinit.num_layers=3 would freeze layers at random weights; train "
         "at least 3"),
+    "skip_is_of_reinit": ("reinit.skip=2",
+        "reinit.skip=2 has no effect with reinit.num_layers=0; drop it"),
     "intermediate_differs": ("task=mnli method=intermediate",
         "intermediate.task=mnli is the task itself; choose another"),
     "decay_has_strength": ("optimizer.decay_to=start",
@@ -77,6 +79,8 @@ ACCEPTED = [
     "method=mosbach+bitfit optimizer.lr=1e-3",
     "method=reinit reinit.num_layers=0",
     "method=reinit reinit.num_layers=2 trainable.top_layers=2",
+    "method=reinit reinit.num_layers=2 reinit.skip=1 trainable.top_layers=3",
+    "scale=mini reinit.num_layers=2 reinit.skip=4",
     "task=mnli intermediate.task=rte",
     "optimizer.decay_to=start optimizer.weight_decay=0.1",
     "method=ema+swa swa.start=1",
@@ -123,6 +127,25 @@ def test_a_contradiction_is_refused(rule, request):
 @pytest.mark.parametrize("overrides", ACCEPTED)
 def test_a_valid_neighbor_is_accepted(overrides):
     compose(overrides.split())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            "reinit.num_layers=2 reinit.skip=1 trainable.top_layers=2",
+            "trainable.top_layers=2: reinit.num_layers=2 and reinit.skip=1 would freeze layers at "
+            "random weights; train at least 3",
+        ),
+        (
+            "scale=mini reinit.num_layers=2 reinit.skip=5",
+            f"reinit.num_layers=2 and reinit.skip=5: model.name={MINI} has 6 layers; choose 0 to 6 "
+            "in all",
+        ),
+    ],
+)
+def test_skipped_layers_count_toward_the_depth(overrides, message):
+    assert problem(*overrides.split()) == message
 
 
 @pytest.mark.parametrize(

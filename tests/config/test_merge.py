@@ -304,7 +304,7 @@ def test_the_paper_scale_has_the_values_of_the_paper(key, value):
 )  # fmt: skip
 def test_reinit_has_the_depths_of_the_paper(task, depth):
     cfg = compose([f"task={task}", "method=reinit", "scale=paper"])
-    assert cfg.reinit == schema.ReinitConfig(num_layers=depth, pooler=True)
+    assert cfg.reinit == schema.ReinitConfig(num_layers=depth, skip=0, pooler=True)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_an_invalid_value_is_answered_with_the_allowed_ones(override, allowed):
         ("--seed=1", "--seed=1: unknown key --seed; did you mean seed?"),
         ("xyzzy=1", "xyzzy=1: unknown key xyzzy; see `stablebert train --help`"),
         ("=1", "=1: unknown key ; see `stablebert train --help`"),
-        ("reinit={'pooler': True}", "reinit is a group; its keys are reinit.num_layers, reinit.po"),
+        ("reinit={'pooler': True}", "reinit is a group; its keys are reinit.num_layers, reinit.sk"),
         ("rte", "rte is not of the form KEY=VALUE; did you mean task=rte?"),
         ("reinit", "reinit is not of the form KEY=VALUE; did you mean method=reinit?"),
         ("--force", "--force is not of the form KEY=VALUE; did you mean force?"),

@@ -41,11 +41,21 @@ def weights(module):
 # ---------------------------------------------------------------- re-initialization
 
 
-@pytest.mark.parametrize(("depth", "pooler"), [(0, True), (1, True), (1, False), (2, True)])
-def test_reinit_changes_exactly_the_top(bert, depth, pooler):
+@pytest.mark.parametrize(
+    ("depth", "skip", "pooler", "expected"),
+    [
+        (0, 0, True, ["pooler"]),
+        (1, 0, True, ["layer.1", "pooler"]),
+        (1, 0, False, ["layer.1"]),
+        (2, 0, True, ["layer.0", "layer.1", "pooler"]),
+        (1, 1, True, ["layer.0", "pooler"]),
+        (1, 1, False, ["layer.0"]),
+    ],
+)
+def test_reinit_changes_exactly_the_layers_requested(bert, depth, skip, pooler, expected):
     before = {name: weights(part) for name, part in layers(bert).items()}
-    drawn = reinitialize_top(bert, num_layers=depth, pooler=pooler, seed=0)
-    assert drawn == ["layer.0", "layer.1"][2 - depth :] + ["pooler"] * pooler
+    drawn = reinitialize_top(bert, num_layers=depth, skip=skip, pooler=pooler, seed=0)
+    assert drawn == expected
     for name, part in layers(bert).items():
         same = all(torch.equal(v, before[name][k]) for k, v in weights(part).items())
         assert same == (name not in drawn), name
@@ -110,9 +120,16 @@ def test_reinit_depends_on_its_seed_and_draws_the_top_first(bert, seed, depth, s
     assert torch.equal(a, b) == same
 
 
-def test_reinit_deeper_than_the_model_is_refused(bert):
-    with pytest.raises(ValueError, match=r"num_layers=3: the model has 2 layers; choose 0 to 2"):
-        top_layers(layers(bert), num_layers=3, pooler=True)
+@pytest.mark.parametrize(
+    ("depth", "skip", "message"),
+    [
+        (3, 0, "num_layers=3: the model has 2 layers; choose 0 to 2"),
+        (1, 2, "num_layers=1 and skip=2: the model has 2 layers; choose 0 to 2 in all"),
+    ],
+)
+def test_reinit_deeper_than_the_model_is_refused(bert, depth, skip, message):
+    with pytest.raises(ValueError, match=message):
+        top_layers(layers(bert), num_layers=depth, skip=skip, pooler=True)
 
 
 def test_reinit_refuses_a_module_that_it_cannot_draw(bert):

@@ -292,8 +292,9 @@ def test_the_number_of_evaluations_reaches_the_schedule():
 
 
 def test_the_settings_of_reinit_reach_its_callback():
-    reinit = chain("reinit.num_layers=1", "reinit.pooler=false", "seed_init=3")["ReinitTopLayers"]
-    assert (reinit.num_layers, reinit.pooler, reinit.seed) == (1, False, 3)
+    settings = ("reinit.num_layers=1", "reinit.skip=2", "reinit.pooler=false", "seed_init=3")
+    reinit = chain(*settings)["ReinitTopLayers"]
+    assert (reinit.num_layers, reinit.skip, reinit.pooler, reinit.seed) == (1, 2, False, 3)
 
 
 def test_the_settings_of_the_noise_reach_its_callback():
