@@ -233,7 +233,7 @@ def build_collection(
             AbsentItem(
                 item=item,
                 shown_in=sweep_cells.shown_in.get(item.sweep, ()),
-                command=_grid_command(item, group),
+                command=_grid_command(item, group, overrides),
             )
             for item in ITEMS.values()
             if item.sweep and item.sweep not in {*reports, *elsewhere}
@@ -357,8 +357,17 @@ def _cells_of_named_models(
             yield name, cells, []
 
 
-def _grid_command(item: Item, group: ModelRecords) -> str:
-    """Return the command that trains the runs of an item's whole sweep, with the same model."""
-    model = () if MODEL in read_sweep(item.sweep).parameters else group.overrides
-    overrides = [*overrides_at(group.scale, item.sweep), *model]
-    return command_line("grid", item.sweep, *overrides)
+def _grid_command(item: Item, group: ModelRecords, overrides: Sequence[str]) -> str:
+    """Return the command that trains the runs of an item's whole sweep.
+
+    Args:
+        item: The figure or table.
+        group: The records, whose scale and model the runs have.
+        overrides: `KEY=VALUES` overrides for every sweep; those of its own parameters narrow it.
+    """
+    names_models = MODEL in read_sweep(item.sweep).parameters
+    given = [text for text in overrides if not text.startswith("scale=")]
+    keys = {text.partition("=")[0] for text in given}
+    own = [*overrides_at(group.scale, item.sweep), *(() if names_models else group.overrides)]
+    own = [text for text in own if text.partition("=")[0] not in keys]
+    return command_line("grid", item.sweep, *own, *given)

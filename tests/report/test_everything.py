@@ -180,9 +180,17 @@ def test_a_value_that_a_key_does_not_take_is_refused(read):
         read(overrides=["task=rtee"])
 
 
+def absent_commands(collection):
+    """Commands of the absent items by name, without the folder of the test."""
+    return {
+        x.item.name: " ".join(w for w in x.command.split() if not w.startswith("paths.runs="))
+        for x in collection.absent
+    }
+
+
 def test_items_without_runs_are_absent_with_the_command_that_runs_them(read):
     (collection,) = read(*table1())
-    absent = {x.item.name: x.command for x in collection.absent}
+    absent = absent_commands(collection)
     assert absent["fig2"] == "stablebert grid bias_correction scale=mini"
     assert not {"table1", "fig6", "table3", "fig1"} & absent.keys()
 
@@ -254,10 +262,21 @@ def distilbert(*values, seeds=range(4), model=OTHER):
 
 def test_the_command_of_an_absent_item_trains_the_model_of_the_collection(read):
     (collection,) = read(*distilbert())
-    absent = {x.item.name: x.command for x in collection.absent}
+    absent = absent_commands(collection)
     assert absent["fig2"] == (
         "stablebert grid bias_correction scale=mini model.name=distilbert/distilbert-base-cased"
     )
+
+
+def test_the_command_of_an_absent_item_has_the_overrides_of_the_report(read):
+    records = config_records(*MINI, "trainer.precision=bf16-mixed", seeds=range(4))
+    given = ["scale=mini,demo", "trainer.precision=bf16-mixed", "task=cola_1k"]
+    (collection,) = read(*records, overrides=given)
+    absent = absent_commands(collection)
+    assert absent["fig2"] == (
+        "stablebert grid bias_correction scale=mini trainer.precision=bf16-mixed task=cola_1k"
+    )
+    assert all("paths.runs=" in x.command for x in collection.absent)
 
 
 def test_table_7_is_absent_from_no_collection_if_there_are_runs(read):

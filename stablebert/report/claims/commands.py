@@ -12,7 +12,7 @@ from stablebert.runs.seeds import format_seeds
 
 Values = Mapping[str, Sequence[str]]
 """Values of parameters as typed on the command line."""
-_ADDRESSES = ("data.", "model.", "paths.")
+_CARRIED = ("data.", "model.", "paths.", "trainer.precision")
 """Beginnings of the keys that a sweep without a report takes over from the others."""
 _COMPLETED = {"method", "length", "reinit.num_layers"}
 """Keys of which a command has all values of the sweep, if the report has one of them."""
@@ -60,12 +60,12 @@ def _shared_overrides(sweep: str, reports: Reports, defaults: Values) -> list[st
         if len(own) == 1 and all(other.get(key) == own for other in others)
     }
     scale = overrides_at(shared["scale"], sweep) if "scale" in shared else []
-    addresses = [
+    carried = [
         f"{key}={value}"
         for key, value in shared.items()
-        if key.startswith(_ADDRESSES) and key not in defaults
+        if key.startswith(_CARRIED) and key not in defaults
     ]
-    return [*scale, *addresses]
+    return [*scale, *carried]
 
 
 def _values_of(results: Sequence[CellResult]) -> dict[str, Sequence[str]]:

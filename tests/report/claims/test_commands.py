@@ -17,11 +17,14 @@ def test_a_sweep_with_its_own_values_needs_no_overrides():
     assert command_for("table1", {}) == "stablebert grid table1"
 
 
-def test_a_sweep_without_runs_takes_scale_and_model_from_the_others():
-    key = ("rte", "standard", "3epochs", ("model.name", "org/bert"), ("optimizer.lr", "1e-3"))
-    own = reports(table2={key: SCORES})
+def test_a_sweep_without_runs_takes_scale_model_and_precision_from_the_others():
+    params = ("model.name", "org/bert"), ("optimizer.lr", "1e-3"), ("trainer.precision", "32-true")
+    own = reports(table2={("rte", "standard", "3epochs", *params): SCORES})
     command = command_for("bias_correction", own)
-    assert command == "stablebert grid bias_correction scale=mini model.name=org/bert"
+    assert command == (
+        "stablebert grid bias_correction scale=mini model.name=org/bert trainer.precision=32-true"
+    )
+    assert command_for("table4", own) == "stablebert grid table4 scale=mini model.name=org/bert"
 
 
 def test_the_demo_has_no_tasks_of_a_thousand_samples():
