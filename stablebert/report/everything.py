@@ -165,33 +165,6 @@ def _check_values(parameters: Mapping[str, Sequence[str]]) -> None:
         raise ConfigError(problems)
 
 
-def read_collection(
-    overrides: Sequence[str] = (),
-    folders: Sequence[Path] = (),
-    *,
-    model: str = "",
-    request: Request | None = None,
-) -> Collection:
-    """Return the collection of one scale and model.
-
-    Args:
-        overrides: As for `read_collections`, such as `["scale=demo"]`.
-        folders: As for `read_collections`.
-        model: Name of the model, as in `Collection.model`; empty for the one with most records.
-        request: As for `read_collections`.
-
-    Raises:
-        ConfigError: As `read_collections`.
-        ReportError: As `read_collections`, or if there are no such records.
-    """
-    collections = read_collections(overrides, folders, request=request)
-    matches = [x for x in collections if model in ("", x.model)]
-    if not matches:
-        names = ", ".join(f"{x.scale} {x.model}" for x in collections) or "none"
-        raise ReportError(f"no records of {' '.join([*overrides, model])}; there are: {names}")
-    return max(matches, key=lambda x: len(x.records))
-
-
 def build_collection(
     group: ModelRecords,
     overrides: Sequence[str] = (),

@@ -6,9 +6,8 @@ import pytest
 
 from stablebert.config.sweep import shipped_sweeps
 from stablebert.errors import ConfigError
-from stablebert.report.everything import SWEEPS, read_collection, read_collections
+from stablebert.report.everything import SWEEPS, read_collections
 from stablebert.report.items import ITEMS, join_labels
-from stablebert.report.records import ReportError
 from tests.helpers.collections import OTHER, config_record, config_records
 from tests.helpers.records import store_record
 
@@ -207,21 +206,6 @@ def test_files_are_read_once_for_all_reports(read):
     shared = {id(x.basis.request.files) for x in collection.reports.values()}
     assert len(collection.reports) == 2
     assert len(shared) == 1
-
-
-def test_the_collection_of_a_model_is_found(tmp_path):
-    for record in [*table1(seeds=range(4)), *table1(model=OTHER)]:
-        store_record(tmp_path, record)
-    overrides = [f"paths.runs={tmp_path}", "scale=mini"]
-    name = "fedcba987654, like sentence-transformers/all-MiniLM-L6-v2"
-    assert read_collection(overrides, model=name).model == name
-    assert len(read_collection(overrides).records) == 16
-
-
-def test_a_model_without_records_is_refused_and_others_are_named(tmp_path):
-    store_record(tmp_path, config_record(*MINI))
-    with pytest.raises(ReportError, match="there are: mini 0a1b2c3d4e5f, like"):
-        read_collection([f"paths.runs={tmp_path}"], model="org/bert")
 
 
 @pytest.mark.parametrize(
