@@ -37,6 +37,36 @@ def test_table_of_real_english_in_the_readme_is_that_of_the_records():
     assert summary(ROOT / "results") in text_of(ROOT / "README.md")
 
 
+FIGURES = {
+    "bias_correction-distribution": ["fixed_rate_cells"],
+    "rate_optimizer-rates": ["optimizer_cells"],
+    "table1-distribution": ["standard_cells", "reinit_cells", "longer_cells"],
+}
+"""Functions of `benchmarks.result_cells` that return the cells of each figure."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_the_results_page_show_the_runs_of_its_tables(name):
+    from benchmarks import result_cells
+
+    seeds = {"standard_cells": ["seed=0..19"]}
+    cells = [
+        cell
+        for function in FIGURES[name]
+        for cell in getattr(result_cells, function)(ROOT / "results", *seeds.get(function, ()))
+    ]
+    score = "val" if name.endswith("rates") else "test"
+    expected = {
+        f"mini/{x.cell.task}/{x.cell.method}/{x.cell.config_id}/seed{record.seeds.init}": y
+        for x in cells
+        for record, y in zip(x.records, getattr(x, score), strict=True)
+    }
+    image = text_of(ROOT / f"docs/images/results/{name}.svg").replace("\N{MINUS SIGN}", "-")
+    shown = re.findall(r"score x 100: ([^;\"]+);[^\"]*folder: ([^\"]+)\"", image)
+    assert {folder: float(y) for y, folder in shown} == pytest.approx(expected, abs=1e-3)
+
+
 def test_scores_in_the_text_of_the_results_page_are_in_its_tables_or_the_paper():
     """Every decimal number outside of tables and verdicts, but rates and versions."""
     from stablebert.report.paper import paper_numbers
