@@ -12,6 +12,7 @@ from benchmarks.result_cells import (
     control_pairs,
     longer_cells,
     machine_pairs,
+    position_cells,
     reinit_cells,
     standard_cells,
 )
@@ -25,6 +26,7 @@ from stablebert.report.statistics.disagreement import score_ensemble
 from stablebert.report.statistics.scores import FloatArray, mean_difference, welch_test
 from stablebert.report.tables import format_interval, format_mean_sd, format_p
 
+_CKA = ["cka/embeddings", *(f"cka/layer_{i:02d}" for i in range(6))]
 GROUP = 8
 """Runs of three epochs whose 768 steps are compared with the 800 steps of a longer run."""
 
@@ -82,6 +84,36 @@ def remedies(folder: Path) -> str:
         title = task_title(pair[0].cell.task, "mini")
         rows.append([title, "Re-init, longer, both on the CPU", "", *_contrast(*pair)])
     return markdown_table(["task", "remedy", "paper's Δ", *_head("without", "with")], rows)
+
+
+def position(folder: Path) -> str:
+    """Return the effects of Re-init on top layers and on as many layers in the middle."""
+    rows = []
+    for standard, top, middle in position_cells(folder):
+        pairs = {
+            "top, against standard": (standard, top),
+            "middle, against standard": (standard, middle),
+            "top, against middle": (middle, top),
+        }
+        title = task_title(standard.cell.task, "mini")
+        rows += [[title, name, *_contrast(*pair)] for name, pair in pairs.items()]
+    return markdown_table(["task", "re-initialized layers", *_head("baseline", "Re-init")], rows)
+
+
+def cka(folder: Path) -> str:
+    """Return the CKA of each layer before and after training, a mean over runs that measured it."""
+    rows = []
+    for arms in position_cells(folder):
+        for name, result in zip(("standard", "Re-init, top", "Re-init, middle"), arms, strict=True):
+            basis = Basis(
+                rows=analyze_cells([result], mark_by="test"), request=Request(roots=[folder])
+            )
+            runs = [history for history in basis.histories[0].values() if _CKA[-1] in history]
+            if runs:
+                layers = np.mean([[run[key].values[-1] for key in _CKA] for run in runs], axis=0)
+                title = task_title(result.cell.task, "mini")
+                rows.append([title, name, str(len(runs)), *(f"{x:.2f}" for x in layers)])
+    return markdown_table(["task", "method", "runs", *map(str, range(len(_CKA)))], rows)
 
 
 def equal_cost(folder: Path) -> str:

@@ -13,7 +13,7 @@ from stablebert.runs.record import RunRecord, parse_record
 
 FILES = (
     *("rate", "reinit_depth", "bias_correction", "rate_optimizer", "best_rates", "table1"),
-    "reinit_longer",
+    *("reinit_longer", "position"),
 )
 TASKS = ("cola_1k", "stsb_1k", "sst2_1k")
 """Tasks that `standard` learns."""
@@ -33,14 +33,21 @@ BEST_RATES = {"cola_1k": "1.25e-5", "stsb_1k": "2.5e-5"}
 NEW_SEEDS = {"cola_1k": "seed=5..19", "stsb_1k": "seed=5..13"}
 """Seeds on which the selected rates of the optimizers are compared."""
 LONGER_SEEDS = "seed=0..9"
-"""Seeds of `standard` with 800 steps."""
-REINIT_LONGER_SEEDS = "seed=0..5"
-"""Seeds of Re-init with 800 steps, and of `standard` on the tasks of `CONTROL`, on the CPU."""
+"""Seeds of `standard` and of Re-init with 800 steps."""
+CONTROL_SEEDS = "seed=0..5"
+"""Seeds of `standard` with 800 steps on the CPU."""
+POSITION_SEEDS = "seed=5..13"
+"""Seeds of Re-init of top and of middle layers, and of `standard`, on the CPU."""
+SKIP = "reinit.skip=2"
+"""Setting of Re-init that keeps the two top layers."""
 CONTROL = ("stsb_1k",)
 """Tasks on which `standard` has 800 steps on the CPU, too."""
 CPU = "trainer.precision=bf16-mixed"
 """Setting of the runs on a CPU; those on the GPU have 16-mixed precision."""
 LONGER = ("method=standard", "length=longer", RATE)
+MINILM_TASKS = ("stsb_1k", "sst2_1k")
+"""Tasks that `standard` learns with MiniLM."""
+MINILM_RATES = "optimizer.lr=2.5e-5,5e-5,1e-4,2e-4,4e-4,8e-4"
 
 
 def fixed_rate_cells(folder: Path) -> list[CellResult]:
@@ -68,7 +75,7 @@ def machine_pairs(folder: Path) -> list[tuple[CellResult, CellResult]]:
     pairs: list[tuple[CellResult, CellResult]] = []
     for task, seeds in NEW_SEEDS.items():
         pairs += _on_both(folder, "bias_correction", [task], "method=standard", RATE, seeds)
-    return pairs + _on_both(folder, "table1", CONTROL, *LONGER, REINIT_LONGER_SEEDS)
+    return pairs + _on_both(folder, "table1", CONTROL, *LONGER, CONTROL_SEEDS)
 
 
 def both_remedies(folder: Path) -> list[tuple[CellResult, ...]]:
@@ -76,22 +83,46 @@ def both_remedies(folder: Path) -> list[tuple[CellResult, ...]]:
 
     All four have the same seeds.
     """
-    seeds = REINIT_LONGER_SEEDS
+    seeds = LONGER_SEEDS
     three_epochs = standard_cells(folder, seeds), reinit_cells(folder, seeds)
-    longer = longer_cells(folder, seeds), reinit_longer_cells(folder, TASKS)
+    longer = longer_cells(folder, seeds), reinit_longer_cells(folder, TASKS, seeds)
     return list(zip(*three_epochs, *longer, strict=True))
 
 
 def control_pairs(folder: Path) -> list[tuple[CellResult, CellResult]]:
     """Return `standard` and Re-init with 800 steps, both on the CPU, by task."""
-    standard = plain_cells(folder, "table1", CONTROL, *LONGER, REINIT_LONGER_SEEDS, CPU)
-    return list(zip(standard, reinit_longer_cells(folder, CONTROL), strict=True))
+    standard = plain_cells(folder, "table1", CONTROL, *LONGER, CONTROL_SEEDS, CPU)
+    return list(zip(standard, reinit_longer_cells(folder, CONTROL, CONTROL_SEEDS), strict=True))
 
 
-def reinit_longer_cells(folder: Path, tasks: Iterable[str]) -> list[CellResult]:
+def reinit_longer_cells(
+    folder: Path, tasks: Iterable[str] = TASKS, seeds: str = LONGER_SEEDS
+) -> list[CellResult]:
     """Return Re-init with 800 steps, on the CPU."""
-    overrides = ("length=longer", REINIT_LONGER_SEEDS, CPU)
+    overrides = ("length=longer", seeds, CPU)
     return [x for task in tasks for x in _reinit(folder, task, *overrides)]
+
+
+def position_cells(folder: Path) -> list[tuple[CellResult, ...]]:
+    """Return `standard`, and Re-init of top and of middle layers, on the CPU, by task."""
+    fixed = ("length=3epochs", POSITION_SEEDS, CPU)
+    arms = [plain_cells(folder, "table1", TASKS, "method=standard", RATE, *fixed)]
+    for skip in ([], [SKIP]):
+        arms.append([x for task in TASKS for x in _reinit(folder, task, *fixed, *skip)])
+    return list(zip(*arms, strict=True))
+
+
+def minilm_rate_cells(folder: Path) -> list[CellResult]:
+    """Return `standard` with MiniLM at all learning rates."""
+    overrides = ("method=standard", SELECTION, MINILM_RATES)
+    return [
+        x for task in MINILM_TASKS for x in _minilm(folder, "bias_correction", task, *overrides)
+    ]
+
+
+def _minilm(folder: Path, sweep: str, task: str, *overrides: str) -> list[CellResult]:
+    files = (folder / "mini" / "minilm.jsonl",)
+    return complete_cells(files, sweep, f"task={task}", CPU, *overrides)
 
 
 def _on_both(
@@ -125,8 +156,11 @@ def plain_cells(
     folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
 ) -> list[CellResult]:
     """Return cells whose names are their method and length, whatever their overrides."""
-    cells = select_cells(folder, sweep, tasks, *overrides)
-    return [replace(result, cell=replace(result.cell, params={})) for result in cells]
+    return [_plain(result) for result in select_cells(folder, sweep, tasks, *overrides)]
+
+
+def _plain(result: CellResult) -> CellResult:
+    return replace(result, cell=replace(result.cell, params={}))
 
 
 def select_cells(

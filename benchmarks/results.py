@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.contrasts import (
+    cka,
     equal_cost,
     machines,
     paper_difference,
+    position,
     remedies,
     sensitivity,
 )
@@ -24,6 +26,7 @@ from benchmarks.demo import bold, counts_of, depth_table, markdown_table
 from benchmarks.rate_shift import rate_shift
 from benchmarks.result_cells import (
     DROPPED,
+    MINILM_TASKS,
     PAIR,
     RATE,
     RATES,
@@ -32,9 +35,11 @@ from benchmarks.result_cells import (
     best_rate_cells,
     fixed_rate_cells,
     longer_cells,
+    minilm_rate_cells,
     optimizer_cells,
     plain_cells,
     reinit_cells,
+    reinit_longer_cells,
     select_cells,
     standard_cells,
 )
@@ -100,32 +105,20 @@ def effects(folder: Path) -> str:
 
 def rates(folder: Path) -> str:
     """Return a table of validation scores of `standard` by learning rate."""
-    by_rate: dict[float, dict[str, CellResult]] = {}
     overrides = ("method=standard", SELECTION, RATES)
-    for result in select_cells(folder, "bias_correction", (*TASKS, *DROPPED), *overrides):
-        by_rate.setdefault(rate_of(result), {})[result.cell.task] = result
-    means = {
-        rate: float(np.mean([own[task].val.mean() for task in TASKS]))
-        for rate, own in by_rate.items()
-    }
-    rows = [
-        [
-            f"{rate:g}",
-            *(format_mean_sd(own[task].val) for task in TASKS),
-            bold(f"{means[rate]:.1f}", means[rate] == max(means.values())),
-            *(format_mean_sd(own[task].val) for task in DROPPED),
-            counts_of([own[task] for task in DROPPED])[1],
-        ]
-        for rate, own in by_rate.items()
-    ]
-    head = ["learning rate", *titles(TASKS), "mean of the three", *titles(DROPPED)]
-    return markdown_table([*head, f"{' and '.join(titles(DROPPED))} at chance"], rows)
+    cells = select_cells(folder, "bias_correction", (*TASKS, *DROPPED), *overrides)
+    return rate_choice(cells, TASKS, dropped=DROPPED)
 
 
 def depths(folder: Path) -> str:
     """Return a table of validation scores by task and depth of re-initialization."""
     standard = plain_cells(folder, "bias_correction", TASKS, "method=standard", SELECTION, RATE)
     return depth_table(select_cells(folder, "reinit_depth", TASKS, SELECTION, RATE), standard)
+
+
+def minilm_rates(folder: Path) -> str:
+    """Return a table of validation scores of MiniLM by learning rate."""
+    return rate_choice(minilm_rate_cells(folder), MINILM_TASKS)
 
 
 def bias_correction(folder: Path) -> str:
@@ -225,7 +218,8 @@ def instability(folder: Path) -> str:
 def summary(folder: Path) -> str:
     """Return test scores, failed runs and runs at chance by method, the table of the README."""
     groups: dict[tuple[str, str], list[CellResult]] = {}
-    for result in [*fixed_rate_cells(folder), *longer_cells(folder), *reinit_cells(folder)]:
+    plain = [*fixed_rate_cells(folder), *longer_cells(folder)]
+    for result in [*plain, *reinit_cells(folder), *reinit_longer_cells(folder)]:
         groups.setdefault((result.cell.method, result.cell.length), []).append(result)
     rows = [
         [*name, str(own[0].n), *(format_mean_sd(r.test) for r in own), *counts_of(own)]
@@ -247,6 +241,9 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "rescaled": rescaled,
     "reinit": reinit,
     "probes": probes,
+    "position": position,
+    "cka": cka,
+    "minilm_rates": minilm_rates,
     "longer": longer,
     "sensitivity": sensitivity,
     "remedies": remedies,
@@ -267,6 +264,35 @@ def effect(cells: Sequence[CellResult], name: str) -> str:
     tables = [*paper_layout_tables(rows, name), *comparison_tables(rows), *paired.tables]
     sentences = summarize_findings(rows, row_labels([row.cell for row in rows]))
     return "\n\n".join([*map(show, tables), "\n".join(f"* {line}" for line in sentences)])
+
+
+def rate_choice(
+    cells: Iterable[CellResult], tasks: Sequence[str], *, dropped: Sequence[str] = ()
+) -> str:
+    """Return validation scores by learning rate and task, the best mean over tasks in bold.
+
+    Args:
+        cells: Results of every task at every learning rate.
+        tasks: Tasks of the mean.
+        dropped: Other tasks, shown with their runs at chance.
+    """
+    by_rate: dict[float, dict[str, CellResult]] = {}
+    for result in cells:
+        by_rate.setdefault(rate_of(result), {})[result.cell.task] = result
+    means = {
+        rate: float(np.mean([own[task].val.mean() for task in tasks]))
+        for rate, own in by_rate.items()
+    }
+    rows = []
+    for rate, own in by_rate.items():
+        scores, others = ([format_mean_sd(own[x].val) for x in xs] for xs in (tasks, dropped))
+        mean = bold(f"{means[rate]:.1f}", means[rate] == max(means.values()))
+        at_chance = [counts_of([own[x] for x in dropped])[1]] if dropped else []
+        rows.append([f"{rate:g}", *scores, mean, *others, *at_chance])
+    count = {2: "two", 3: "three"}[len(tasks)]
+    head = ["learning rate", *titles(tasks), f"mean of the {count}", *titles(dropped)]
+    last = [f"{' and '.join(titles(dropped))} at chance"] if dropped else []
+    return markdown_table([*head, *last], rows)
 
 
 def show(table: Table) -> str:
