@@ -1,5 +1,7 @@
 """`stablebert report all` and `stablebert report list`."""
 
+import re
+
 import pytest
 
 from stablebert.cli import collections
@@ -94,7 +96,11 @@ def test_all_files_in_latex_compile_together(report, tmp_path):
 @pytest.mark.usefixtures("no_figures")
 def test_all_says_what_is_missing_and_how_to_get_it(report):
     output = report("all", records=STANDARD).out
-    assert "Figures 9, 10: no runs\n    stablebert grid randomness scale=mini\n" in output
+    assert re.search(
+        r"^  Figures 9, 10: no runs\n    stablebert grid randomness scale=mini paths\.runs=\S+$",
+        output,
+        re.MULTILINE,
+    )
 
 
 @pytest.mark.usefixtures("no_figures")
