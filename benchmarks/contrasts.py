@@ -20,6 +20,7 @@ from stablebert.report.analyses.base import Basis, Request
 from stablebert.report.cell_predictions import CellPredictions
 from stablebert.report.cells import Cell, task_title
 from stablebert.report.compare import adjust_p_values, analyze_cells
+from stablebert.report.histories import load_histories
 from stablebert.report.join import CellResult
 from stablebert.report.paper import paper_score
 from stablebert.report.statistics.disagreement import score_ensemble
@@ -27,6 +28,7 @@ from stablebert.report.statistics.scores import FloatArray, mean_difference, wel
 from stablebert.report.tables import format_interval, format_mean_sd, format_p
 
 _CKA = ["cka/embeddings", *(f"cka/layer_{i:02d}" for i in range(6))]
+"""Quantities in the history of a run, from the bottom up."""
 GROUP = 8
 """Runs of three epochs whose 768 steps are compared with the 800 steps of a longer run."""
 
@@ -102,13 +104,14 @@ def position(folder: Path) -> str:
 
 def cka(folder: Path) -> str:
     """Return the CKA of each layer before and after training, a mean over runs that measured it."""
+    tasks = position_cells(folder)
+    records = [record for arms in tasks for result in arms for record in result.records]
+    histories, _ = load_histories(records, folder)
     rows = []
-    for arms in position_cells(folder):
+    for arms in tasks:
         for name, result in zip(("standard", "Re-init, top", "Re-init, middle"), arms, strict=True):
-            basis = Basis(
-                rows=analyze_cells([result], mark_by="test"), request=Request(roots=[folder])
-            )
-            runs = [history for history in basis.histories[0].values() if _CKA[-1] in history]
+            own = [histories[r.key] for r in result.records if r.key in histories]
+            runs = [history for history in own if _CKA[-1] in history]
             if runs:
                 layers = np.mean([[run[key].values[-1] for key in _CKA] for run in runs], axis=0)
                 title = task_title(result.cell.task, "mini")

@@ -65,9 +65,9 @@ def reinit_cells(folder: Path, seeds: str = "seed=0..19") -> list[CellResult]:
     return [x for task in TASKS for x in _reinit(folder, task, "length=3epochs", seeds)]
 
 
-def longer_cells(folder: Path, seeds: str = LONGER_SEEDS) -> list[CellResult]:
+def longer_cells(folder: Path) -> list[CellResult]:
     """Return `standard` with 800 steps."""
-    return plain_cells(folder, "table1", TASKS, *LONGER, seeds)
+    return plain_cells(folder, "table1", TASKS, *LONGER, LONGER_SEEDS)
 
 
 def machine_pairs(folder: Path) -> list[tuple[CellResult, CellResult]]:
@@ -83,9 +83,8 @@ def both_remedies(folder: Path) -> list[tuple[CellResult, ...]]:
 
     All four have the same seeds.
     """
-    seeds = LONGER_SEEDS
-    three_epochs = standard_cells(folder, seeds), reinit_cells(folder, seeds)
-    longer = longer_cells(folder, seeds), reinit_longer_cells(folder, TASKS, seeds)
+    three_epochs = standard_cells(folder, LONGER_SEEDS), reinit_cells(folder, LONGER_SEEDS)
+    longer = longer_cells(folder), reinit_longer_cells(folder)
     return list(zip(*three_epochs, *longer, strict=True))
 
 
@@ -114,15 +113,9 @@ def position_cells(folder: Path) -> list[tuple[CellResult, ...]]:
 
 def minilm_rate_cells(folder: Path) -> list[CellResult]:
     """Return `standard` with MiniLM at all learning rates."""
-    overrides = ("method=standard", SELECTION, MINILM_RATES)
-    return [
-        x for task in MINILM_TASKS for x in _minilm(folder, "bias_correction", task, *overrides)
-    ]
-
-
-def _minilm(folder: Path, sweep: str, task: str, *overrides: str) -> list[CellResult]:
+    overrides = ("method=standard", SELECTION, MINILM_RATES, CPU)
     files = (folder / "mini" / "minilm.jsonl",)
-    return complete_cells(files, sweep, f"task={task}", CPU, *overrides)
+    return complete_cells(files, "bias_correction", f"task={','.join(MINILM_TASKS)}", *overrides)
 
 
 def _on_both(
@@ -156,11 +149,8 @@ def plain_cells(
     folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
 ) -> list[CellResult]:
     """Return cells whose names are their method and length, whatever their overrides."""
-    return [_plain(result) for result in select_cells(folder, sweep, tasks, *overrides)]
-
-
-def _plain(result: CellResult) -> CellResult:
-    return replace(result, cell=replace(result.cell, params={}))
+    cells = select_cells(folder, sweep, tasks, *overrides)
+    return [replace(result, cell=replace(result.cell, params={})) for result in cells]
 
 
 def select_cells(

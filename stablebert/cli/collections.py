@@ -25,7 +25,14 @@ from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.everything import Collection, read_all_records, read_collections
 from stablebert.report.figures.save import Format, delete_stale_figures, save_figures
 from stablebert.report.files import save_text
-from stablebert.report.items import COMPANIONS, ITEMS, Item, join_labels, overrides_at
+from stablebert.report.items import (
+    COMPANIONS,
+    ITEMS,
+    Item,
+    join_labels,
+    overrides_at,
+    replace_overrides,
+)
 from stablebert.report.layout import fit_table
 from stablebert.report.macros import macros_tex
 from stablebert.report.page.environment import check_packages
@@ -191,19 +198,17 @@ def _progress_of(
         return _Progress(
             item=item, command=command_line("report", "all"), total=0, done=0, time="-"
         )
-    keys = {text.partition("=")[0] for text in overrides}
-    own = overrides_at(group.scale, item.sweep, item.overrides)
-    own = [text for text in own if text.partition("=")[0] not in keys]
     sweep = read_sweep(item.sweep)
-    names_models = MODEL in sweep.parameters
-    own += () if names_models else group.overrides
-    sweep = sweep.narrow([*own, *overrides])
+    own = overrides_at(group.scale, item.sweep, item.overrides)
+    own += () if MODEL in sweep.parameters else group.overrides
+    own = replace_overrides(own, overrides)
+    sweep = sweep.narrow(own)
     finished = {record.key for record in group.records}
     runs = [_identify(cfg, group) for _, cfg in sweep.valid_points]
     missing = [run for run in runs if run.key not in finished]
     return _Progress(
         item=item,
-        command=command_line("grid", item.sweep, *own, *overrides),
+        command=command_line("grid", item.sweep, *own),
         total=len(runs),
         done=len(runs) - len(missing),
         time=clock.remaining(missing, min(usable_cores(), CPU_WORKERS)) if missing else "-",

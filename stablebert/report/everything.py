@@ -27,7 +27,7 @@ from stablebert.report.claims.registry import judge_claims
 from stablebert.report.contents import ModelRecords, group_by_model
 from stablebert.report.expected import check_folders, possible_cells
 from stablebert.report.figures.draw import Drawings, draw_figures
-from stablebert.report.items import COMPANIONS, ITEMS, Item, overrides_at
+from stablebert.report.items import COMPANIONS, ITEMS, Item, overrides_at, replace_overrides
 from stablebert.report.narrowing import (
     finished_seeds,
     narrow_cells,
@@ -340,7 +340,5 @@ def _grid_command(item: Item, group: ModelRecords, overrides: Sequence[str]) -> 
     """
     names_models = MODEL in read_sweep(item.sweep).parameters
     given = [text for text in overrides if not text.startswith("scale=")]
-    keys = {text.partition("=")[0] for text in given}
     own = [*overrides_at(group.scale, item.sweep), *(() if names_models else group.overrides)]
-    own = [text for text in own if text.partition("=")[0] not in keys]
-    return command_line("grid", item.sweep, *own, *given)
+    return command_line("grid", item.sweep, *replace_overrides(own, given))

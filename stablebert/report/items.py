@@ -100,6 +100,12 @@ COMPANIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
 """Other sweeps, with overrides, whose runs the paper's figures show next to those of a sweep."""
 
 
+def replace_overrides(own: Iterable[str], given: Sequence[str]) -> list[str]:
+    """Return overrides followed by given ones, which replace those of the same keys."""
+    keys = {text.partition("=")[0] for text in given}
+    return [*(text for text in own if text.partition("=")[0] not in keys), *given]
+
+
 def overrides_at(scale: str, sweep_name: str, overrides: Sequence[str] = ()) -> list[str]:
     """Return the overrides of a shipped sweep at a scale.
 

@@ -38,7 +38,7 @@ def test_three_seeds_are_too_few():
 
 
 def test_the_p_value_is_corrected_over_all_depths_and_both_ends():
-    """Of the four tests, those of the middle depth against either end have the smallest p."""
+    """The smallest of the four p-values compare the middle depth with the two ends."""
     low, high = spaced_scores(0.69, 0.01), spaced_scores(0.70, 0.01)
     p = stats.ttest_ind(high, low, equal_var=False).pvalue
     verdict = judge("C9", shape(0.69, 0.70, 0.69))
