@@ -107,8 +107,9 @@ class _Entry:
                 advice = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(KEYS)}"
                 self.add("", f"unknown key {key}; {advice}")
         labels = self._labels()
-        files = self._splits(needed=folder is not None)
-        rule = self._rule(files)
+        splits = self._splits(needed=folder is not None)
+        rule = self._rule(splits)
+        files = splits or {}
         dev = "dev" if "dev" in files or not files else "test"
         return Task(
             name=name,
@@ -137,8 +138,8 @@ class _Entry:
         is_hub_id = not path.exists() and HUB_ID.fullmatch(text)
         return OwnData(text if is_hub_id else str(path), tuple(files.items()), steps)
 
-    def _splits(self, *, needed: bool) -> dict[str, str]:
-        """Return the file or the name of each split, in the order of `SPLITS`."""
+    def _splits(self, *, needed: bool) -> dict[str, str] | None:
+        """Return the file or name of each split in the order of `SPLITS`, None if one is wrong."""
         value = self.values.get("splits", {} if not needed else None)
         names = value if isinstance(value, dict) else {}
         is_valid = all(key in SPLITS and isinstance(v, str) and v for key, v in names.items())
@@ -148,19 +149,23 @@ class _Entry:
                 "expected the file or name of each split, such as {train: train.csv, dev: "
                 f"dev.csv}}, of train, dev and test; got {value!r:.80}",
             )
-            return dict.fromkeys(SPLITS[:2], "unknown")
+            return None
         if needed and len(names) == 1:
             self.add("splits", "train needs dev or test next to it, to score the task on")
+            return None
         return {split: names[split] for split in SPLITS if split in names}
 
-    def _rule(self, files: dict[str, str]) -> str:
+    def _rule(self, splits: dict[str, str] | None) -> str:
         """Return the splitting rule: the one given, or the one that fits the splits."""
+        files = splits or {}
         fitting = "given" if {"dev", "test"} <= files.keys() else "halve_dev"
         fitting = "hold_out" if "test" in files and "dev" not in files else fitting
         rule = self.values.get("rule", fitting)
         if not isinstance(rule, str) or rule not in RULES:
             self.add("rule", f"{rule!r:.80}; allowed: {', '.join(RULES)}")
             return fitting
+        if splits is None:
+            return rule  # nothing can be said of its splits
         names = files.keys() or {"train", "dev"}
         fits = {
             "halve_dev": names == {"train", "dev"},
@@ -175,7 +180,7 @@ class _Entry:
             )
         if "held_out" in self.values and rule != "hold_out":
             self.add("held_out", f"has no effect with rule={rule}; set rule: hold_out, or drop it")
-        return str(rule)
+        return rule
 
     def _columns(self) -> tuple[str, ...]:
         columns = self._names("text")

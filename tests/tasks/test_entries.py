@@ -169,9 +169,11 @@ def test_a_problem_names_the_key_the_value_and_what_is_allowed(tmp_path, change,
         read(tmp_path, **{**ENTRY, **change})
 
 
-def test_a_missing_split_is_no_problem_of_a_rule_that_is_not_given(tmp_path):
+@pytest.mark.parametrize("splits", [{"train": "train.csv"}, {"train": 3}, None])
+@pytest.mark.parametrize("others", [{}, {"rule": "given"}, {"held_out": 10}])
+def test_problems_of_the_splits_are_no_problems_of_the_rule(tmp_path, splits, others):
     with pytest.raises(ConfigError) as caught:
-        read(tmp_path, **ENTRY | {"splits": {"train": "train.csv"}})
+        read(tmp_path, **ENTRY | {"splits": splits, **others})
     assert len(caught.value.problems) == 1
 
 
