@@ -1,4 +1,4 @@
-"""Every statistic on cases done by hand, against scipy, and on the paper's own printed numbers."""
+"""Statistics of one, two and many cells: by hand, and against scipy."""
 
 import math
 
@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from stablebert.report.paper import paper_numbers
 from stablebert.report.statistics import scores as stats
-from tests.helpers.printed import PrintedScore, t_from_printed, t_range_from_printed
+from tests.helpers.samples import normal, unit_cell
 
 A, B = [1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 7.0]
-
-
-def normal(seed, n, mean=0.0, sd=1.0):
-    return np.random.default_rng(seed).normal(mean, sd, n)
 
 
 # ---------------------------------------------------------------- one cell
@@ -124,76 +119,6 @@ def test_bootstrap_interval_covers_the_true_mean():
     assert 172 <= hits <= 198
 
 
-# ---------------------------------------------------------------- best of k
-
-
-def test_best_of_two_by_hand():
-    """The max of two draws from 1, 2, 4 is 1, 2 and 4 in 1, 3 and 5 of 9 cases: mean 27/9."""
-    mean, sd = stats.expected_best_of_k([4, 1, 2], [4, 1, 2], [1, 2])
-    assert mean == pytest.approx([7 / 3, 3.0])
-    assert sd == pytest.approx([math.sqrt(14 / 9), math.sqrt(93 / 9 - 9)])
-
-
-@pytest.mark.parametrize("k", [1, 5, 50])
-def test_best_of_k_is_the_closed_form_of_dodge_et_al(k):
-    v, ranks = np.sort(normal(3, 50)), np.arange(1, 51)
-    p = (ranks / 50) ** k - ((ranks - 1) / 50) ** k
-    mean, sd = stats.expected_best_of_k(v[::-1], v[::-1], k)
-    assert mean == pytest.approx([(p * v).sum()])
-    assert sd == pytest.approx([math.sqrt((p * (v - mean) ** 2).sum())])
-
-
-def test_validation_selects_and_test_is_reported():
-    """Validation prefers the run with the worst test score: the more draws, the worse."""
-    mean, _ = stats.expected_best_of_k([1, 2, 3], [0.9, 0.6, 0.3], [1, 2, 1000])
-    assert mean == pytest.approx([0.6, (0.9 + 3 * 0.6 + 5 * 0.3) / 9, 0.3])
-
-
-@pytest.mark.parametrize("test", [[1.0, 0.0, 9.0], [0.0, 1.0, 9.0]])
-def test_runs_with_equal_validation_scores_are_selected_equally_often(test):
-    mean, sd = stats.expected_best_of_k([5, 5, 1], test, [1000])
-    assert (mean, sd) == (pytest.approx([0.5]), pytest.approx([0.5]))
-
-
-@pytest.fixture(scope="module")
-def validation_and_test():
-    """Scores of 50 runs with many equal validation scores, as on 138 rows."""
-    rng = np.random.default_rng(0)
-    val = rng.integers(0, 12, 50) / 12
-    return val, val / 2 + rng.normal(0, 0.2, 50)
-
-
-def resample(val, test, k, times=40_000):
-    """Fig. 4: test scores of the best of k runs drawn with replacement; the first of equals."""
-    draws = np.random.default_rng(k).integers(0, len(val), (times, k))
-    return test[draws[np.arange(times), val[draws].argmax(axis=1)]]
-
-
-@pytest.mark.parametrize("k", [1, 3, 10])
-def test_the_closed_form_is_the_papers_resampling(validation_and_test, k):
-    scores = resample(*validation_and_test, k)
-    mean, sd = stats.expected_best_of_k(*validation_and_test, k)
-    assert scores.mean() == pytest.approx(mean[0], abs=4 * scores.std() / math.sqrt(len(scores)))
-    assert scores.std() == pytest.approx(sd[0], rel=0.02)
-
-
-@pytest.mark.parametrize("k", [3, 10])
-def test_breaking_ties_by_test_score_would_be_optimistic(validation_and_test, k):
-    val, test = validation_and_test
-    scores = resample(val, test, k)
-    optimistic, _ = stats.expected_best_of_k(val + 1e-9 * test, test, k)
-    assert optimistic[0] > scores.mean() + 4 * scores.std() / math.sqrt(len(scores))
-
-
-@pytest.mark.parametrize(
-    ("val", "ks", "problem"),
-    [([1, 2, 3], 1, "3 validation scores but 2 test"), ([1, 2], [1, 0], "k=0")],
-)
-def test_best_of_k_refuses_invalid_input(val, ks, problem):
-    with pytest.raises(ValueError, match=problem):
-        stats.expected_best_of_k(val, [1, 2], ks)
-
-
 # ---------------------------------------------------------------- two cells
 
 
@@ -290,101 +215,6 @@ def test_probability_of_improvement_is_mann_whitneys_u():
     assert stats.probability_of_improvement(a, b) == pytest.approx(u / 99)
 
 
-def distances(x):
-    return abs(x - np.median(x))
-
-
-@pytest.mark.parametrize("case", range(4))
-def test_brown_forsythe_is_welchs_test_of_the_distances_from_the_medians(case):
-    a, b = normal(case, 20, 5, 2.0), normal(case + 50, 15 + case, 9, 1.0)
-    expected = scipy.stats.ttest_ind(distances(b), distances(a), equal_var=False)
-    got = stats.brown_forsythe_test(a, b)
-    assert (got.t, got.p) == pytest.approx((expected.statistic, expected.pvalue))
-
-
-def test_brown_forsythe_is_about_levenes_test_for_similar_spreads():
-    a, b = normal(1, 30, 5, 2.0), normal(51, 30, 9, 1.5)
-    expected = scipy.stats.levene(a, b, center="median").pvalue
-    assert stats.brown_forsythe_test(a, b).p == pytest.approx(expected, rel=0.02)
-
-
-def test_brown_forsythe_does_not_exaggerate_failures_in_one_cell():
-    """Levene's test gives .0003, which the correction over 24 comparisons would not stop."""
-    none_failed, nine_failed = np.full(20, 0.7), np.array([0.5] * 9 + [0.7] * 11)
-    assert stats.brown_forsythe_test(none_failed, nine_failed).p > 0.0008
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "ratio"),
-    [
-        ([1.0, 2, 3], [2.0, 4, 6], 2.0),
-        ([1.0, 2, 3], [2.0, 2, 2], 0.0),
-        ([2.0, 2, 2], [1.0, 2, 3], math.inf),
-        ([1.0, 1], [2.0, 2], math.nan),
-    ],
-)
-def test_the_ratio_of_spreads_is_that_of_the_second_cell_to_the_first(a, b, ratio):
-    assert stats.spread_ratio(a, b) == pytest.approx(ratio, nan_ok=True)
-
-
-def test_brown_forsythe_of_swapped_cells_has_the_opposite_sign():
-    a, b = normal(0, 20, 5, 2.0), normal(50, 15, 9, 1.0)
-    forth, back = stats.brown_forsythe_test(a, b), stats.brown_forsythe_test(b, a)
-    assert (back.t, back.p) == pytest.approx((-forth.t, forth.p))
-
-
-WILD, CALM = [50.0, 70, 51, 70, 50, 70, 50, 71], [10.0, 11, 10, 11, 10, 11, 10, 12]
-
-
-def test_brown_forsythe_sees_stability_whatever_the_mean():
-    got = stats.brown_forsythe_test(WILD, CALM)
-    assert got.t < 0
-    assert got.p < 1e-6
-
-
-def test_brown_forsythe_of_two_constant_cells_sees_no_difference():
-    got = stats.brown_forsythe_test([1.0] * 5, [2.0] * 5)
-    assert (got.t, got.p) == (0.0, 1.0)
-
-
-MANY = [5.0, 5.1, 4.9, 5.2, 4.8]
-
-
-@pytest.mark.parametrize("n", [2, 3, 4])
-@pytest.mark.parametrize("swap", [False, True])
-def test_brown_forsythe_needs_five_runs(n, swap):
-    """The distances of two runs from their median are equal: p would be 0 for any two spreads."""
-    few = [1.0, 9.0, 4.0, 7.0][:n]
-    with pytest.raises(ValueError, match="at least 5"):
-        stats.brown_forsythe_test(*((MANY, few) if swap else (few, MANY)))
-
-
-FAILING = [np.array([50.0] * n + [70.0] * (20 - n)) for n in (2, 10)]
-"""Scores of cells in which two and ten of twenty runs fail."""
-
-
-def test_where_half_of_the_runs_fail_permutation_sees_what_brown_forsythe_does_not():
-    assert stats.brown_forsythe_test(*FAILING).p < 1e-4
-    assert 0.01 < stats.spread_permutation_test(*FAILING, seed=0) < 0.015
-
-
-@pytest.mark.parametrize("swap", [False, True])
-def test_permutation_of_five_runs_against_a_constant_cell_by_hand(swap):
-    """Only 12 of the 252 splits are as extreme: they have 1, 2, 4, 5, and a 3 in one group."""
-    cells = [[1.0, 2, 3, 4, 5], [3.0] * 5]
-    p = stats.spread_permutation_test(*(reversed(cells) if swap else cells), seed=0)
-    assert p == pytest.approx(12 / 252, abs=0.005)
-
-
-def test_permutation_of_equal_scores_sees_nothing():
-    assert stats.spread_permutation_test([0.7] * 5, [0.7] * 5, seed=0) == 1
-
-
-def test_permutation_depends_on_the_seed_alone():
-    p = [stats.spread_permutation_test(*FAILING, seed=seed) for seed in (0, 0, 1)]
-    assert p[0] == p[1] != p[2]
-
-
 def test_the_detectable_difference_is_detected_with_its_power():
     a, b = normal(8, 20, 70, 2.0), normal(9, 12, 70, 1.0)
     size = stats.detectable_difference(a, b)
@@ -392,12 +222,6 @@ def test_the_detectable_difference_is_detected_with_its_power():
     shift = size / (pooled * math.sqrt(1 / 20 + 1 / 12))
     critical = scipy.stats.t.ppf(0.975, 30)
     assert scipy.stats.nct.sf(critical, 30, shift) == pytest.approx(0.8, abs=1e-6)
-
-
-def unit_cell():
-    """Twenty scores with mean 0 and sample standard deviation 1."""
-    x = np.array([-1.0, 1.0] * 10)
-    return x / x.std(ddof=1)
 
 
 @pytest.mark.parametrize(("alpha", "size"), [(0.05, 0.91), (0.05 / 48, 1.40)])
@@ -447,121 +271,3 @@ def test_equal_cells_are_both_marked():
 def test_marks_depend_on_the_level_of_the_test(margin, marked):
     alpha = stats.student_test(NEAR, BEST) + margin
     assert stats.marks_of_the_paper([NEAR, BEST], alpha=alpha) == [marked, True]
-
-
-# ---------------------------------------------------------------- the paper's printed numbers
-
-CRITICAL = 1.686  # one-tailed, .05, 38 degrees of freedom
-
-
-def printed_score(table, task, row, length=""):
-    (number,) = (
-        p
-        for p in paper_numbers()
-        if (p.table, p.task, p.row, p.statistic) == (table, task, row, "test")
-        and length in ("", p.length)
-    )
-    return PrintedScore(float(number.value), float(number.sd), int(number.n))
-
-
-COLA_REINIT, COLA_STANDARD = PrintedScore(63.9, 1.9, 20), PrintedScore(63.0, 1.5, 20)
-
-
-def test_t_from_printed_numbers_is_scipys():
-    first, second = PrintedScore(63.9, 1.9, 20), PrintedScore(63.0, 1.5, 12)
-    expected = scipy.stats.ttest_ind_from_stats(*first, *second).statistic
-    assert t_from_printed(first, second) == pytest.approx(expected)
-
-
-def test_the_critical_value():
-    assert scipy.stats.t.ppf(0.95, 38) == pytest.approx(CRITICAL, abs=5e-4)
-
-
-def test_t_from_printed_numbers_agrees_with_the_test_of_the_scores():
-    a, b = normal(10, 20), normal(11, 20, 0.7)
-    first, second = (PrintedScore(x.mean(), x.std(ddof=1), 20) for x in (b, a))
-    p = scipy.stats.t.sf(t_from_printed(first, second), 38)
-    assert p == pytest.approx(stats.student_test(a, b))
-
-
-PAPERS_TESTS = [
-    (("1", "cola", "Re-init", "3epochs"), ("1", "cola", "Standard", "3epochs"), 1.66),
-    (("1", "qnli_1k", "Re-init", "longer"), ("1", "qnli_1k", "Re-init", "3epochs"), 1.53),
-    (("7", "rte", "XLNet Re-init"), ("7", "rte", "XLNet Standard"), 2.96),
-    (("7", "mrpc", "XLNet Re-init"), ("7", "mrpc", "XLNet Standard"), 2.25),
-    (("7", "cola", "XLNet Re-init"), ("7", "cola", "XLNet Standard"), 2.02),
-    (("7", "rte", "RoBERTa Re-init"), ("7", "rte", "RoBERTa Standard"), 1.95),
-    (("2", "rte", "Mixout"), ("2", "rte", "Standard"), 2.8),
-    (("2", "cola", "Mixout"), ("2", "cola", "Standard"), -2.8),
-    (("2", "mrpc", "Re-init"), ("2", "mrpc", "Standard"), 1.76),
-    (("2", "cola", "Int. Task (MNLI)"), ("2", "cola", "Standard"), 1.72),
-]
-
-
-@pytest.mark.parametrize(("better", "worse", "t"), PAPERS_TESTS)
-def test_t_of_the_papers_tables(better, worse, t):
-    got = t_from_printed(printed_score(*better), printed_score(*worse))
-    assert round(got, len(str(t).partition(".")[2])) == t
-
-
-@pytest.mark.parametrize(("better", "worse", "t"), PAPERS_TESTS)
-def test_t_is_within_the_range_that_rounding_leaves(better, worse, t):
-    low, high = t_range_from_printed(printed_score(*better), printed_score(*worse))
-    assert low < t < high
-
-
-def test_rounding_leaves_the_verdict_on_cola_open():
-    low, high = t_range_from_printed(COLA_REINIT, COLA_STANDARD)
-    assert low < CRITICAL < high
-
-
-def test_rounding_does_not_affect_the_verdict_on_xlnet():
-    reinit, standard = PrintedScore(80.1, 1.6, 20), PrintedScore(71.7, 12.6, 20)
-    assert t_range_from_printed(reinit, standard)[0] > CRITICAL
-
-
-def test_the_range_of_t_by_hand():
-    low, high = t_range_from_printed(COLA_REINIT, COLA_STANDARD)
-    extremes = (
-        (PrintedScore(63.85, 1.95, 20), PrintedScore(63.05, 1.55, 20)),
-        (PrintedScore(63.95, 1.85, 20), PrintedScore(62.95, 1.45, 20)),
-    )
-    expected = [t_from_printed(first, second) for first, second in extremes]
-    assert [low, high] == pytest.approx(expected)
-
-
-def test_the_range_of_swapped_cells_is_mirrored():
-    low, high = t_range_from_printed(COLA_REINIT, COLA_STANDARD)
-    mirrored = t_range_from_printed(COLA_STANDARD, COLA_REINIT)
-    assert mirrored == (pytest.approx(-high), pytest.approx(-low))
-
-
-def test_deviations_that_print_as_zero_give_an_infinite_t():
-    first, second = PrintedScore(91.7, 0.0, 20), PrintedScore(91.6, 0.0, 20)
-    low, high = t_range_from_printed(first, second)
-    assert (low, high) == (pytest.approx(0.0, abs=1e-9), math.inf)
-
-
-MARKED = {
-    "rte": {"73.1", "72.3", "72.6"},
-    "mrpc": {"91.4"},
-    "stsb": {"89.9"},
-    "cola": {"63.9", "63.0"},
-    "rte_1k": {"65.8", "65.2", "65.6"},
-    "mrpc_1k": {"86.0"},
-    "stsb_1k": {"88.4"},
-    "cola_1k": {"48.8", "48.4"},
-    "sst2_1k": {"91.2"},
-    "qnli_1k": {"82.1", "81.9"},
-    "qqp_1k": {"77.6", "77.4"},
-    "mnli_1k": {"68.8"},
-}
-
-
-@pytest.mark.parametrize("task", MARKED)
-def test_the_papers_numbers_give_the_papers_marks(task):
-    """Runs with exactly the printed mean and deviation are marked as in Table 1."""
-    numbers = [p for p in paper_numbers() if p.table == "1" and p.task == task]
-    cells = [float(p.value) + float(p.sd) * unit_cell() for p in numbers]
-    marks = stats.marks_of_the_paper(cells)
-    assert {p.value for p, marked in zip(numbers, marks, strict=True) if marked} == MARKED[task]
