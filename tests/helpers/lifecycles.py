@@ -1,12 +1,15 @@
-"""Runs that finish or fail without training."""
+"""Runs that are trained, or that finish or fail without training."""
 
 from dataclasses import replace
 
 import pytest
 
+from stablebert.config.compose import compose
+from stablebert.runs.locate import locate
 from stablebert.runs.run import Job
-from stablebert.training.lifecycle import open_run
+from stablebert.training.lifecycle import open_run, train_run
 from tests.helpers.outcomes import make_outcome
+from tests.helpers.runs import history_of
 
 
 def forced(run):
@@ -32,3 +35,9 @@ def fail(run, error):
 
     with pytest.raises(type(error)):
         raise_in_run()
+
+
+def train_and_read(arguments):
+    """Train a run; return its record and history."""
+    run = locate(compose(arguments))
+    return train_run(run), history_of(run.folder)
