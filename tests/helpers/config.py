@@ -1,9 +1,10 @@
-"""Refused configurations, and values of a configuration by dotted key."""
+"""Small configurations, refused ones, and values of a configuration by dotted key."""
 
 import pytest
 
 from stablebert.config.compose import compose
 from stablebert.errors import ConfigError
+from tests.helpers.runs import join_arguments
 
 
 def problems(*overrides):
@@ -24,3 +25,8 @@ def value_of(cfg, key):
     for name in key.split("."):
         cfg = getattr(cfg, name)
     return cfg
+
+
+def configure(*overrides):
+    """Return a configuration without locating its data and model."""
+    return compose(join_arguments({"scale": "mini"}, overrides))

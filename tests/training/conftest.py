@@ -2,6 +2,8 @@
 
 import pytest
 
+from stablebert.config.compose import compose
+from stablebert.runs.locate import locate
 from stablebert.training import lifecycle
 from tests.helpers.outcomes import make_outcome
 from tests.helpers.run_fixtures import *  # noqa: F403
@@ -42,3 +44,9 @@ def pair(tmp_path):
     """Run, and the run that it starts from."""
     start = make_run(tmp_path, "task=sst2")
     return make_run(tmp_path, "method=intermediate", start=start), start
+
+
+@pytest.fixture
+def run_with(run_arguments):
+    """Function that locates a tiny run."""
+    return lambda *overrides: locate(compose(run_arguments(*overrides)))
