@@ -5,6 +5,7 @@ import pytest
 from stablebert.config.compose import compose
 from stablebert.runs.locate import locate
 from stablebert.training import lifecycle
+from tests.helpers.checkpoint_fixtures import *  # noqa: F403
 from tests.helpers.outcomes import make_outcome
 from tests.helpers.run_fixtures import *  # noqa: F403
 from tests.helpers.runs import make_run, names_in
