@@ -3,6 +3,9 @@
 import torch
 from torch import nn
 
+from stablebert.optim.adam import BertAdam
+from stablebert.optim.groups import decay_to_start, parameter_groups
+
 CORRECTIONS = (True, False, "second_moment", "learning_rate")
 SETTINGS = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-6}
 
@@ -32,3 +35,10 @@ def take_steps(optimizer, params, grads):
         for p, g in zip(params, step_grads, strict=True):
             p.grad = g.clone()
         optimizer.step()
+
+
+def pulled(pull):
+    """Return a Linear that is pulled to its start, one that is not, and their optimizer."""
+    layer, free = nn.Linear(4, 1).double(), nn.Linear(2, 1).double()
+    groups = parameter_groups(nn.ModuleDict({"layer": layer, "free": free}), pull)
+    return layer, free, BertAdam(decay_to_start(groups, exclude=[free]), **SETTINGS)
