@@ -1,4 +1,4 @@
-"""Batches, their order, and the cache of tokens."""
+"""Batches, and the cache of tokens."""
 
 import errno
 import functools
@@ -9,7 +9,6 @@ import re
 import shutil
 from itertools import chain
 
-import lightning as L
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,38 +22,6 @@ from stablebert.glue.rows import DataError
 from stablebert.tasks import TASKS
 from tests.helpers.disk import full_disk
 from tests.helpers.tiny import write_tiny_task
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def all_glue(tiny_glue, tmp_path_factory):
-    """`tiny_glue` with enough rows of each class for every 1k version."""
-    folder = tmp_path_factory.mktemp("glue")
-    shutil.copytree(tiny_glue, folder, dirs_exist_ok=True)
-    for config in ("rte", "mrpc", "cola"):
-        write_tiny_task(folder, config, train_rows=1800)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def make(all_glue, tiny_bert, cache):
-    def make(name="rte", glue=all_glue, **more):
-        source = sources.resolve(glue, TASKS[name])
-        return data_module(name)(
-            **{"source": source, "tokenizer": tiny_bert, "cache": cache} | more
-        )
-
-    return make
-
-
-def rows(loader):
-    """The batches as plain lists, to compare orders."""
-    return [batch["input_ids"].tolist() for batch in loader]
-
 
 PARTS = ("train", "val", "test")
 KEYS = ["input_ids", "attention_mask", "token_type_ids", "labels"]
@@ -235,100 +202,6 @@ def test_tokenizer_without_padding_token_is_refused(make, tiny_bert, tmp_path):
     tokenizer.save_pretrained(tmp_path / "unpadded")
     with pytest.raises(ValueError, match=r"unpadded: the tokenizer \(.*\) has no pad token"):
         make("rte", tokenizer=tmp_path / "unpadded").prepare_data()
-
-
-@pytest.fixture(scope="module")
-def two_epochs(make):
-    """The batches of two epochs for a seed."""
-
-    def two_epochs(seed):
-        loader = make(seed=seed).train_dataloader()
-        return [rows(loader), rows(loader)]
-
-    return two_epochs
-
-
-def test_same_seed_gives_the_same_order(two_epochs):
-    assert two_epochs(0) == two_epochs(0)
-
-
-def test_another_seed_gives_another_order(two_epochs):
-    assert two_epochs(1)[0] != two_epochs(0)[0]
-
-
-def test_every_epoch_has_its_own_order_of_the_same_rows(two_epochs):
-    first, second = two_epochs(0)
-    assert first != second
-    flat = [sorted(str(row[:3]) for batch in epoch for row in batch) for epoch in (first, second)]
-    assert flat[0] == flat[1]
-
-
-def read_everything(data, loader):
-    """One epoch of training batches, with a validation and a test after each one."""
-    batches, val = [], data.val_dataloader()
-    for batch in loader:
-        batches.append(batch["input_ids"].tolist())
-        assert rows(val) == rows(data.val_dataloader())
-        rows(data.test_dataloader())
-        data.padding_efficiency()
-    return batches
-
-
-def test_validating_does_not_change_the_training_order(make):
-    """docs/pitfalls.md, 4."""
-    data = make(batch_size=64)
-    expected = rows(data.train_dataloader())
-    assert read_everything(data, data.train_dataloader()) == expected
-
-
-def test_loaders_do_not_use_the_global_generators(make):
-    data = make(batch_size=64)
-    data.setup("fit")
-    torch.manual_seed(5)
-    np.random.seed(5)
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1]
-    read_everything(data, data.train_dataloader())
-    assert torch.equal(torch.get_rng_state(), torch_state)
-    assert np.array_equal(np.random.get_state()[1], numpy_state)
-
-
-@pytest.mark.slow
-def test_validation_interval_does_not_change_what_lightning_trains_on(make, tmp_path):
-    class Recorder(L.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.batches = []
-
-        def training_step(self, batch):
-            self.batches.append(batch["input_ids"].tolist())
-
-        def validation_step(self, batch):
-            pass
-
-        def test_step(self, batch):
-            pass
-
-        def configure_optimizers(self):
-            return None  # nothing is optimized
-
-    data, orders = make(batch_size=200, seed=3), []
-    for every in (1, 8):
-        trainer = L.Trainer(
-            max_epochs=2,
-            val_check_interval=every,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=tmp_path,
-        )
-        model = Recorder()
-        trainer.fit(model, datamodule=data)
-        trainer.test(model, datamodule=data, verbose=False)
-        orders.append(model.batches)
-    assert orders[0] == orders[1]
-    assert len(orders[0]) == 18
 
 
 def test_padding_efficiency_is_the_share_of_real_tokens_in_the_first_epoch(make):
