@@ -221,6 +221,25 @@ def test_a_file_that_a_living_process_writes_is_left_alone(tmp_path):
         assert not draft.exists()
 
 
+def test_the_clock_of_this_machine_does_not_matter(tmp_path, monkeypatch):
+    claim_from_elsewhere(tmp_path, 0)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * STALE)
+    assert is_claimed(tmp_path)
+
+
+@pytest.mark.parametrize("pid", [1, 2**31 - 1])
+def test_every_possible_process_number_is_read(tmp_path, pid):
+    (tmp_path / CLAIM).write_text(json.dumps({"pid": pid}))
+    assert describe_claim(tmp_path).startswith(f"process {pid} on")
+
+
+@pytest.mark.parametrize("pid", [0, -1, 2**31, True, "1"])
+def test_an_impossible_process_number_is_damage(tmp_path, pid):
+    (tmp_path / CLAIM).write_text(json.dumps({"pid": pid}))
+    assert describe_claim(tmp_path).startswith("an unknown process")
+
+
 # ---------------------------------------------------------------- several processes at once
 
 STEPS = [
@@ -341,71 +360,3 @@ def test_a_file_system_without_hard_links_has_claims_too(tmp_path, monkeypatch):
     with hold_claim(tmp_path), pytest.raises(ClaimedError), hold_claim(tmp_path):
         pass
     assert not is_claimed(tmp_path)
-
-
-# ---------------------------------------------------------------- who is alive
-
-FIELDS = " ".join(map(str, range(4, 53)))
-"""Fields of /proc/<pid>/stat from the fourth on, each with its number."""
-
-
-@pytest.mark.parametrize(
-    ("stat", "start"),
-    [
-        (f"7 (a) b) R {FIELDS}", "22"),
-        (f"7 (python) Z {FIELDS}", "Z ended"),
-        (f"7 (python) X {FIELDS}", "X ended"),
-        ("", ""),
-    ],
-)
-def test_the_start_of_a_process_is_its_22nd_field_unless_it_has_ended(monkeypatch, stat, start):
-    monkeypatch.setattr(claims, "_text", lambda path: stat if path == "/proc/7/stat" else "")
-    assert claims._start_time(7) == start
-
-
-def test_this_process_is_alive():
-    assert claims._is_alive(claims._this_process()) is True
-
-
-@pytest.mark.parametrize("key", ["host", "boot", "namespace"])
-def test_a_process_of_another_machine_boot_or_namespace_cannot_be_judged(key):
-    assert claims._is_alive({**claims._this_process(), key: "other"}) is None
-
-
-@pytest.mark.parametrize(("started", "is_alive"), [("22", None), ("", True)])
-def test_without_proc_a_process_is_known_to_be_alive_only_if_its_claim_has_no_start(
-    monkeypatch, started, is_alive
-):
-    holder = {**claims._this_process(), "started": started}
-    monkeypatch.setattr(claims, "_start_time", lambda pid: "")
-    assert claims._is_alive(holder) is is_alive
-
-
-def test_a_number_that_no_process_has_is_dead(monkeypatch):
-    def kill(pid, number):
-        assert (pid, number) == (os.getpid(), 0)
-        raise ProcessLookupError
-
-    holder = claims._this_process()
-    monkeypatch.setattr(claims, "_start_time", lambda pid: "")
-    monkeypatch.setattr(os, "kill", kill)
-    assert claims._is_alive(holder) is False
-
-
-def test_the_clock_of_this_machine_does_not_matter(tmp_path, monkeypatch):
-    claim_from_elsewhere(tmp_path, 0)
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 2 * STALE)
-    assert is_claimed(tmp_path)
-
-
-@pytest.mark.parametrize("pid", [1, 2**31 - 1])
-def test_every_possible_process_number_is_read(tmp_path, pid):
-    (tmp_path / CLAIM).write_text(json.dumps({"pid": pid}))
-    assert describe_claim(tmp_path).startswith(f"process {pid} on")
-
-
-@pytest.mark.parametrize("pid", [0, -1, 2**31, True, "1"])
-def test_an_impossible_process_number_is_damage(tmp_path, pid):
-    (tmp_path / CLAIM).write_text(json.dumps({"pid": pid}))
-    assert describe_claim(tmp_path).startswith("an unknown process")
