@@ -1,10 +1,13 @@
 """Workers of a grid that answer as a script says, in threads of the test's own process."""
 
+import json
 import signal
 import threading
 from contextlib import suppress
 from multiprocessing import Pipe
 
+from stablebert.grid import executor
+from stablebert.grid.executor import run_grid
 from stablebert.grid.launchers import Worker
 from stablebert.runs.early_score import EarlyScore, write_early_score
 from tests.helpers.runs import store_run_record
@@ -81,3 +84,29 @@ class ScriptedWorkers:
                     return
                 for message in answer if isinstance(answer, list) else [answer]:
                     pipe.send(message)
+
+
+class Grid:
+    """A grid of scripted workers.
+
+    Attributes:
+        lines: Lines that it has printed.
+        workers: Its workers; None until it has been run.
+    """
+
+    def __init__(self, patch):
+        self._patch = patch
+        self.lines = []
+        self.workers = None
+
+    def run(self, jobs, answer=finish, workers=1, say=None, **options):
+        """Run jobs with workers that answer them with `answer`."""
+        self.workers = ScriptedWorkers(answer)
+        self._patch.setattr(executor, "start_worker", self.workers.start)
+        say = say or self.lines.append
+        return run_grid(jobs, workers=workers, say=say, **options)
+
+
+def crash_of(job):
+    """Return the crash record of a job."""
+    return json.loads((job.run.folder / "crash.json").read_text())
