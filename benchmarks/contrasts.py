@@ -71,21 +71,11 @@ def machines(folder: Path) -> str:
 
 def remedies(folder: Path) -> str:
     """Return the effects of Re-init and of 800 steps, each without and with the other."""
-    rows = []
-    for plain, reinit, longer, both in both_remedies(folder):
-        pairs = {
-            "Re-init, 3epochs": (plain, reinit),
-            "Re-init, longer": (longer, both),
-            "800 steps, standard": (plain, longer),
-            "800 steps, reinit": (reinit, both),
-        }
-        for name, pair in pairs.items():
-            difference = paper_difference(*(result.cell for result in pair))
-            rows.append([task_title(plain.cell.task, "mini"), name, difference, *_contrast(*pair)])
+    rows = [row for cells in both_remedies(folder) for row in _remedy_rows(*cells)]
     for pair in control_pairs(folder):
         title = task_title(pair[0].cell.task, "mini")
         rows.append([title, "Re-init, longer, both on the CPU", "", *_contrast(*pair)])
-    return markdown_table(["task", "remedy", "paper's Δ", *_head("without", "with")], rows)
+    return _remedy_table(rows)
 
 
 def position(folder: Path) -> str:
@@ -153,6 +143,27 @@ def paper_difference(a: Cell, b: Cell) -> str:
 def last_scores(result: CellResult) -> FloatArray:
     """Return the scores of the last weights on the whole dev set, x 100, shape `(n,)`."""
     return np.array([100 * (r.metrics["dev_at_last"][r.metric] or 0) for r in result.records])
+
+
+def _remedy_rows(
+    plain: CellResult, reinit: CellResult, longer: CellResult, both: CellResult
+) -> list[list[str]]:
+    """Return the effects of both remedies on one task, one row each without and with the other."""
+    pairs = {
+        "Re-init, 3epochs": (plain, reinit),
+        "Re-init, longer": (longer, both),
+        "800 steps, standard": (plain, longer),
+        "800 steps, reinit": (reinit, both),
+    }
+    title = task_title(plain.cell.task, "mini")
+    return [
+        [title, name, paper_difference(a.cell, b.cell), *_contrast(a, b)]
+        for name, (a, b) in pairs.items()
+    ]
+
+
+def _remedy_table(rows: Sequence[Sequence[str]]) -> str:
+    return markdown_table(["task", "remedy", "paper's Δ", *_head("without", "with")], rows)
 
 
 def _differences(

@@ -45,9 +45,6 @@ CONTROL = ("stsb_1k",)
 CPU = "trainer.precision=bf16-mixed"
 """Setting of the runs on a CPU; those on the GPU have 16-mixed precision."""
 LONGER = ("method=standard", "length=longer", RATE)
-MINILM_TASKS = ("stsb_1k", "sst2_1k")
-"""Tasks that `standard` learns with MiniLM."""
-MINILM_RATES = "optimizer.lr=2.5e-5,5e-5,1e-4,2e-4,4e-4,8e-4"
 
 
 def fixed_rate_cells(folder: Path) -> list[CellResult]:
@@ -111,13 +108,6 @@ def position_cells(folder: Path) -> list[tuple[CellResult, ...]]:
     return list(zip(*arms, strict=True))
 
 
-def minilm_rate_cells(folder: Path) -> list[CellResult]:
-    """Return `standard` with MiniLM at all learning rates."""
-    overrides = ("method=standard", SELECTION, MINILM_RATES, CPU)
-    files = (folder / "mini" / "minilm.jsonl",)
-    return complete_cells(files, "bias_correction", f"task={','.join(MINILM_TASKS)}", *overrides)
-
-
 def _on_both(
     folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
 ) -> list[tuple[CellResult, CellResult]]:
@@ -149,7 +139,11 @@ def plain_cells(
     folder: Path, sweep: str, tasks: Iterable[str], *overrides: str
 ) -> list[CellResult]:
     """Return cells whose names are their method and length, whatever their overrides."""
-    cells = select_cells(folder, sweep, tasks, *overrides)
+    return unlabeled(select_cells(folder, sweep, tasks, *overrides))
+
+
+def unlabeled(cells: Iterable[CellResult]) -> list[CellResult]:
+    """Return cells without the overrides that tables would show next to their names."""
     return [replace(result, cell=replace(result.cell, params={})) for result in cells]
 
 
@@ -181,7 +175,8 @@ def complete_cells(files: tuple[Path, ...], sweep: str, *overrides: str) -> list
     cells = expected_cells(read_sweep(sweep).narrow([*fixed, *overrides]), identities)
     results = join_records(cells, records).results
     if missing := [f"{x.cell.task} {x.cell.method}" for x in results if not x.is_complete]:
-        raise SystemExit(f"{sweep} {' '.join(overrides)}: runs missing in {files}: {missing}")
+        text = f"runs missing in {', '.join(map(str, files))}: {', '.join(missing)}"
+        raise SystemExit(f"{sweep} {' '.join(overrides)}: {text}")
     return results
 
 

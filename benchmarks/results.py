@@ -6,13 +6,13 @@ Neither the data nor the model is needed: the records identify both.
 import argparse
 import csv
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks import minilm
 from benchmarks.contrasts import (
     cka,
     equal_cost,
@@ -26,7 +26,6 @@ from benchmarks.demo import bold, counts_of, depth_table, markdown_table
 from benchmarks.rate_shift import rate_shift
 from benchmarks.result_cells import (
     DROPPED,
-    MINILM_TASKS,
     PAIR,
     RATE,
     RATES,
@@ -35,7 +34,6 @@ from benchmarks.result_cells import (
     best_rate_cells,
     fixed_rate_cells,
     longer_cells,
-    minilm_rate_cells,
     optimizer_cells,
     plain_cells,
     reinit_cells,
@@ -43,23 +41,26 @@ from benchmarks.result_cells import (
     select_cells,
     standard_cells,
 )
-from stablebert.optim.bias_ratio import analytic_bias_ratio
-from stablebert.optim.schedule import linear_warmup
+from benchmarks.result_parts import (
+    effect,
+    mean_bias_ratio,
+    rate_choice,
+    rate_of,
+    rate_table,
+    show,
+    titles,
+)
 from stablebert.report.analyses.base import Basis, Request
 from stablebert.report.analyses.registry import ANALYSES
 from stablebert.report.cells import task_title
 from stablebert.report.compare import Comparison, analyze_cells
 from stablebert.report.join import CellResult
-from stablebert.report.render import Table, render_markdown_table
-from stablebert.report.sentences import summarize_findings
-from stablebert.report.statistics.rates import rate_curve
+from stablebert.report.render import render_markdown_table
 from stablebert.report.tables import (
     comparison_tables,
     format_interval,
     format_mean_sd,
     format_p,
-    paper_layout_tables,
-    row_labels,
 )
 from stablebert.signals import run_script
 
@@ -70,8 +71,6 @@ MODELS = {
 """Names of the models by their identity."""
 FEATURES = {"first": "first token", "mean": "mean of tokens"}
 """Hidden states that a probe reads."""
-WIDE = 5.0
-"""Loss of mean validation score, in points, that a wide range of rates allows."""
 
 
 # ---------------------------------------------------------------- tables of the page
@@ -80,26 +79,30 @@ WIDE = 5.0
 def effects(folder: Path) -> str:
     """Return the effects of the paper's Table 1 and of bias correction, next to ours."""
     groups = [
-        fixed_rate_cells(folder),
-        [*standard_cells(folder, "seed=0..19"), *reinit_cells(folder)],
-        [*standard_cells(folder, "seed=0..9"), *longer_cells(folder)],
+        ("DistilBERT", fixed_rate_cells(folder)),
+        ("DistilBERT", [*standard_cells(folder, "seed=0..19"), *reinit_cells(folder)]),
+        ("DistilBERT", [*standard_cells(folder, "seed=0..9"), *longer_cells(folder)]),
+        ("MiniLM", minilm.fixed_rate_cells(folder)),
+        ("MiniLM", [*minilm.standard_cells(folder), *minilm.reinit_cells(folder)]),
     ]
     rows = []
-    for row in chain.from_iterable(analyze_cells(cells, mark_by="test") for cells in groups):
-        if isinstance(c := row.comparison, Comparison):
-            rows.append(
-                [
-                    task_title(row.cell.task, row.cell.scale),
-                    *(f"{cell.method} {cell.length}" for cell in (row.cell, c.baseline)),
-                    str(row.result.n),
-                    paper_difference(c.baseline, row.cell),
-                    format_interval(c.difference, "+"),
-                    format_p(c.p_holm),
-                    c.mean_verdict or "inconclusive",
-                    c.spread_verdict or "inconclusive",
-                ]
-            )
-    head = ["task", "runs", "against", "seeds", "paper's Δ", "our Δ [95% CI]", "p Holm"]
+    for model, cells in groups:
+        for row in analyze_cells(cells, mark_by="test"):
+            if isinstance(c := row.comparison, Comparison):
+                rows.append(
+                    [
+                        model,
+                        task_title(row.cell.task, row.cell.scale),
+                        *(f"{cell.method} {cell.length}" for cell in (row.cell, c.baseline)),
+                        str(row.result.n),
+                        paper_difference(c.baseline, row.cell),
+                        format_interval(c.difference, "+"),
+                        format_p(c.p_holm),
+                        c.mean_verdict or "inconclusive",
+                        c.spread_verdict or "inconclusive",
+                    ]
+                )
+    head = ["model", "task", "runs", "against", "seeds", "paper's Δ", "our Δ [95% CI]", "p Holm"]
     return markdown_table([*head, "mean", "spread"], rows)
 
 
@@ -114,11 +117,6 @@ def depths(folder: Path) -> str:
     """Return a table of validation scores by task and depth of re-initialization."""
     standard = plain_cells(folder, "bias_correction", TASKS, "method=standard", SELECTION, RATE)
     return depth_table(select_cells(folder, "reinit_depth", TASKS, SELECTION, RATE), standard)
-
-
-def minilm_rates(folder: Path) -> str:
-    """Return a table of validation scores of MiniLM by learning rate."""
-    return rate_choice(minilm_rate_cells(folder), MINILM_TASKS)
 
 
 def bias_correction(folder: Path) -> str:
@@ -243,98 +241,24 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "probes": probes,
     "position": position,
     "cka": cka,
-    "minilm_rates": minilm_rates,
     "longer": longer,
     "sensitivity": sensitivity,
     "remedies": remedies,
     "equal_cost": equal_cost,
+    "minilm_rates": minilm.rates,
+    "minilm_depths": minilm.depths,
+    "minilm_bias_correction": minilm.bias_correction,
+    "minilm_optimizers": minilm.optimizers,
+    "minilm_best_rates": minilm.best_rates,
+    "minilm_reinit": minilm.reinit,
+    "minilm_spread": minilm.spread,
     "instability": instability,
     "summary": summary,
 }
 """Parts of the page by name, given the folder of the records."""
 
 
-# ---------------------------------------------------------------- parts of tables
-
-
-def effect(cells: Sequence[CellResult], name: str) -> str:
-    """Return a report's scores, its tests and paired tests, and its verdicts."""
-    rows = analyze_cells(cells, mark_by="test")
-    paired = ANALYSES["paired"].analyze(Basis(rows=rows, request=Request()))
-    tables = [*paper_layout_tables(rows, name), *comparison_tables(rows), *paired.tables]
-    sentences = summarize_findings(rows, row_labels([row.cell for row in rows]))
-    return "\n\n".join([*map(show, tables), "\n".join(f"* {line}" for line in sentences)])
-
-
-def rate_choice(
-    cells: Iterable[CellResult], tasks: Sequence[str], *, dropped: Sequence[str] = ()
-) -> str:
-    """Return validation scores by learning rate and task, the best mean over tasks in bold.
-
-    Args:
-        cells: Results of every task at every learning rate.
-        tasks: Tasks of the mean.
-        dropped: Other tasks, shown with their runs at chance.
-    """
-    by_rate: dict[float, dict[str, CellResult]] = {}
-    for result in cells:
-        by_rate.setdefault(rate_of(result), {})[result.cell.task] = result
-    means = {
-        rate: float(np.mean([own[task].val.mean() for task in tasks]))
-        for rate, own in by_rate.items()
-    }
-    rows = []
-    for rate, own in by_rate.items():
-        scores, others = ([format_mean_sd(own[x].val) for x in xs] for xs in (tasks, dropped))
-        mean = bold(f"{means[rate]:.1f}", means[rate] == max(means.values()))
-        at_chance = [counts_of([own[x] for x in dropped])[1]] if dropped else []
-        rows.append([f"{rate:g}", *scores, mean, *others, *at_chance])
-    count = {2: "two", 3: "three"}[len(tasks)]
-    head = ["learning rate", *titles(tasks), f"mean of the {count}", *titles(dropped)]
-    last = [f"{' and '.join(titles(dropped))} at chance"] if dropped else []
-    return markdown_table([*head, *last], rows)
-
-
-def show(table: Table) -> str:
-    """Return a table of a report in Markdown, below its title."""
-    return f"{table.title}:\n\n{render_markdown_table(table)}"
-
-
-def rate_table(cells: Iterable[CellResult], task: str) -> str:
-    """Return validation scores by method and learning rate, with runs at chance."""
-    methods: dict[str, list[CellResult]] = {}
-    for result in cells:
-        if result.cell.task == task:
-            methods.setdefault(result.cell.method, []).append(result)
-    rows = []
-    for method, own in methods.items():
-        runs = [rate_of(result) for result in own for _ in range(result.n)]
-        curve = rate_curve(runs, np.concatenate([result.val for result in own]), tolerance=WIDE)
-        texts = []
-        for result in own:
-            text = bold(format_mean_sd(result.val), rate_of(result) == curve.best)
-            chance = f"<br>at chance {result.at_chance}/{result.n}" if result.at_chance else ""
-            texts.append(text + chance)
-        rows.append([method, *texts, f"{curve.low:g} to {curve.high:g}"])
-    head = [f"{rate_of(result):g}" for result in next(iter(methods.values()))]
-    return markdown_table(["validation", *head, f"within {WIDE:g} points"], rows)
-
-
-def mean_bias_ratio(steps: int) -> float:
-    """Return the mean analytic bias ratio over a run, weighted by the learning rate."""
-    weights = [linear_warmup(step, total=steps, warmup=0.1) for step in range(steps)]
-    ratios = [analytic_bias_ratio(step + 1, (0.9, 0.999)) for step in range(steps)]
-    return float(np.average(ratios, weights=weights))
-
-
-def rate_of(result: CellResult) -> float:
-    """Return the learning rate of a cell whose sweep sets it."""
-    return float(str(result.cell.params["optimizer.lr"]))
-
-
-def titles(tasks: Iterable[str]) -> list[str]:
-    """Return the names of tasks in tables."""
-    return [task_title(task, "mini") for task in tasks]
+# ---------------------------------------------------------------- command line
 
 
 def print_table(

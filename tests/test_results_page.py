@@ -8,8 +8,9 @@ from tests.helpers.documents import ROOT, prose_of, text_of, words_of
 
 PARTS = [
     *("effects", "rates", "depths", "bias_correction", "optimizers", "best_rates", "machines"),
-    *("shift", "rescaled", "reinit", "probes", "position", "cka", "minilm_rates", "longer"),
-    *("sensitivity", "remedies", "equal_cost", "instability"),
+    *("shift", "rescaled", "reinit", "probes", "position", "cka", "longer", "sensitivity"),
+    *("remedies", "equal_cost", "minilm_rates", "minilm_depths", "minilm_bias_correction"),
+    *("minilm_optimizers", "minilm_best_rates", "minilm_reinit", "minilm_spread", "instability"),
 ]
 RESULTS = ROOT / "docs/results.md"
 
