@@ -7,8 +7,15 @@ import numpy as np
 from stablebert.report.claims.base import FINDINGS, Effect, Evidence, Finding, outcome_of
 from stablebert.report.claims.pairs import Pair, Pairs
 from stablebert.report.compare import Comparison
+from stablebert.report.join import CellResult
 from stablebert.report.sentences import join_verdicts
-from stablebert.report.statistics.scores import ALPHA, Interval, describe_scores, mean_difference
+from stablebert.report.statistics.scores import (
+    ALPHA,
+    FloatArray,
+    Interval,
+    describe_scores,
+    mean_difference,
+)
 from stablebert.report.tables import format_interval
 
 POINTS = "points"
@@ -99,8 +106,7 @@ def spread_effects(pairs: Pairs) -> list[Effect]:
     """
     effects = []
     for subject, comparison, pair in _comparisons(pairs):
-        difference = _distance_difference(pair)
-        sd_before, sd = (describe_scores(result.test).sd for result in pair)
+        difference = mean_difference(_distances(pair[0]), _distances(pair[1]))
         effects.append(
             judged_effect(
                 subject,
@@ -108,7 +114,7 @@ def spread_effects(pairs: Pairs) -> list[Effect]:
                 difference,
                 comparison.p_sd_holm,
                 as_claimed=difference.value < 0,
-                text=f"SD {sd:.1f} instead of {sd_before:.1f}",
+                text=_describe_spreads(pair),
             )
         )
     return effects
@@ -119,9 +125,19 @@ def _comparisons(pairs: Pairs) -> list[tuple[str, Comparison, Pair]]:
     return list(zip(own, pairs.comparisons, own.values(), strict=True))
 
 
-def _distance_difference(pair: Pair) -> Interval:
-    a, b = (abs(result.test - np.median(result.test)) for result in pair)
-    return mean_difference(a, b)
+def _describe_spreads(pair: Pair) -> str:
+    """Return both standard deviations, and both distances where these tell the opposite."""
+    sd_before, sd = (describe_scores(result.test).sd for result in pair)
+    before, after = (_distances(result).mean() for result in pair)
+    text = f"SD {sd:.1f} instead of {sd_before:.1f}"
+    if (sd - sd_before) * (after - before) < 0:
+        text += f", mean distance from the median {after:.1f} instead of {before:.1f}"
+    return text
+
+
+def _distances(result: CellResult) -> FloatArray:
+    """Return the distances of the runs of a cell from their median, shape `(n,)`."""
+    return np.abs(result.test - np.median(result.test))
 
 
 def describe_effects(effects: Sequence[Effect], phrase: str, words: tuple[str, str]) -> str:

@@ -58,6 +58,14 @@ def test_the_sentence_on_spreads_has_deviations_and_the_extreme_runs():
     assert "the worst run changes by +5.6 points and the best run by -5.6" in sentence
 
 
+def test_the_sentence_on_spreads_has_the_distances_if_the_deviations_tell_the_opposite():
+    """One far run gives a deviation of 8.9 points, and a mean distance of 20 x 0.4 / 20 = 2.0."""
+    verdict = judge("C6", report([0.7] * 19 + [0.3]))
+    text = "SD 8.9 instead of 4.0, mean distance from the median 2.0 instead of 3.4"
+    assert f"RTE ({text})" in verdict.sentence
+    assert verdict.effects[0].as_claimed
+
+
 def models(reinit, *names):
     keys = [
         (task, method, "3epochs", ("model.name", name), ("paper_model", name))
