@@ -75,7 +75,7 @@ def remedies(folder: Path) -> str:
     for pair in control_pairs(folder):
         title = task_title(pair[0].cell.task, "mini")
         rows.append([title, "Re-init, longer, both on the CPU", "", *_contrast(*pair)])
-    return _remedy_table(rows)
+    return markdown_table(["task", "remedy", "paper's Δ", *_head("without", "with")], rows)
 
 
 def position(folder: Path) -> str:
@@ -160,10 +160,6 @@ def _remedy_rows(
         [title, name, paper_difference(a.cell, b.cell), *_contrast(a, b)]
         for name, (a, b) in pairs.items()
     ]
-
-
-def _remedy_table(rows: Sequence[Sequence[str]]) -> str:
-    return markdown_table(["task", "remedy", "paper's Δ", *_head("without", "with")], rows)
 
 
 def _differences(

@@ -59,32 +59,29 @@ def optimizers(folder: Path) -> str:
     scores = {
         name: {rate_of(result): result.val for result in cells} for name, cells in arms.items()
     }
-    rates = sorted({rate for own in scores.values() for rate in own})
+    every_rate = sorted({rate for own in scores.values() for rate in own})
     rows = []
     for name, own in scores.items():
         best = max(own, key=lambda rate: own[rate].mean())
-        texts = [bold(format_mean_sd(own[x]), x == best) if x in own else "-" for x in rates]
+        texts = [bold(format_mean_sd(own[x]), x == best) if x in own else "-" for x in every_rate]
         rows.append([name, *texts])
-    return markdown_table(["validation", *(f"{rate:g}" for rate in rates)], rows)
+    return markdown_table(["validation", *(f"{rate:g}" for rate in every_rate)], rows)
 
 
 def best_rates(folder: Path) -> str:
     """Return the report on BERTAdam and Adam on STS-B, each at its own rate."""
-    bert_adam = _cells(
-        folder, "bias_correction", ["stsb_1k"], "method=bert_adam", BERT_ADAM_RATE, SEEDS
-    )
-    standard = _cells(folder, "bias_correction", ["stsb_1k"], "method=standard", RATE, SEEDS)
-    return effect(unlabeled([*bert_adam, *standard]), "bias_correction")
+    arms = ("bert_adam", BERT_ADAM_RATE), ("standard", RATE)
+    cells = [_stsb(folder, method, rate) for method, rate in arms]
+    return effect(unlabeled(cells), "bias_correction")
 
 
 def spread(folder: Path) -> str:
     """Return the lowest, median and highest test score on STS-B by method, length and rate."""
-    task = ("stsb_1k",)
     cells = [
-        *_cells(folder, "bias_correction", task, "method=bert_adam", RATE, SEEDS),
-        *_cells(folder, "bias_correction", task, "method=bert_adam", BERT_ADAM_RATE, SEEDS),
-        *_cells(folder, "bias_correction", task, "method=standard", HALF_RATE, SEEDS),
-        *_cells(folder, "bias_correction", task, "method=standard", RATE, SEEDS),
+        _stsb(folder, "bert_adam", RATE),
+        _stsb(folder, "bert_adam", BERT_ADAM_RATE),
+        _stsb(folder, "standard", HALF_RATE),
+        _stsb(folder, "standard", RATE),
         *_reinit(folder, "stsb_1k", "length=3epochs", SEEDS),
     ]
     rows = []
@@ -114,6 +111,13 @@ def reinit_cells(folder: Path) -> list[CellResult]:
     """Return Re-init with three epochs, each task at its own depth."""
     fixed = ("length=3epochs", SEEDS)
     return unlabeled(x for task in TASKS for x in _reinit(folder, task, *fixed))
+
+
+def _stsb(folder: Path, method: str, rate: str) -> CellResult:
+    """Return a method without Re-init on STS-B with three epochs at one learning rate."""
+    task = ["stsb_1k"]
+    (result,) = _cells(folder, "bias_correction", task, f"method={method}", rate, SEEDS)
+    return result
 
 
 def _reinit(folder: Path, task: str, *overrides: str) -> list[CellResult]:

@@ -1,4 +1,4 @@
-"""What `stablebert grid` and reports make of the runs of one finished sweep."""
+"""What `stablebert grid` and reports do once all runs of a sweep have finished."""
 
 import io
 import re

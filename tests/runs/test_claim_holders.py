@@ -1,4 +1,4 @@
-"""Whether the process that holds a claim is alive."""
+"""How a claim tells whether the process that holds it is alive."""
 
 import os
 

@@ -1,10 +1,14 @@
 """Fixtures for tests that train tiny runs, or that replace the training."""
 
+import math
+
 import pytest
+import torch
 
 from stablebert.config.compose import compose
 from stablebert.runs.locate import locate
 from stablebert.training import lifecycle
+from stablebert.training.module import GlueClassifier
 from tests.helpers.checkpoint_fixtures import *  # noqa: F403
 from tests.helpers.outcomes import make_outcome
 from tests.helpers.run_fixtures import *  # noqa: F403
@@ -38,6 +42,19 @@ def fit(monkeypatch):
         lifecycle, "save_encoder", lambda model, folder, **_: folder.mkdir(exist_ok=True)
     )
     return runs
+
+
+@pytest.fixture
+def diverging(monkeypatch):
+    """Make every training step start from a head of NaN."""
+    step = GlueClassifier.training_step
+
+    def training_step(self, batch, batch_idx):
+        with torch.no_grad():
+            self.model.classifier.bias.fill_(math.nan)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(GlueClassifier, "training_step", training_step)
 
 
 @pytest.fixture

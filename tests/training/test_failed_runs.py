@@ -24,16 +24,9 @@ def test_a_collapsed_run_has_failed_with_its_score(run_arguments):
     assert record.val_best_step == 1  # the first of equal ones
 
 
-def test_a_run_of_nan_has_failed_with_score_zero(run_arguments, monkeypatch):
+@pytest.mark.usefixtures("diverging")
+def test_a_run_of_nan_has_failed_with_score_zero(run_arguments):
     """docs/pitfalls.md, 2: a NaN is never the best, and never a gap in a mean."""
-    step = GlueClassifier.training_step
-
-    def diverging(self, batch, batch_idx):
-        with torch.no_grad():
-            self.model.classifier.bias.fill_(math.nan)
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(GlueClassifier, "training_step", diverging)
     record, history = train_and_read(run_arguments("task=stsb", "trainer.max_steps=2"))
     assert (record.status, record.val_best, record.val_best_step) == ("failed", 0.0, None)
     assert (record.test_at_best, record.test_at_last) == (0.0, 0.0)

@@ -1,7 +1,5 @@
 """Predictions that whole tiny runs store, compared with their records, data and models."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -152,15 +150,8 @@ def test_predictions_in_another_order_are_refused(run_arguments):
         in_row_order(data, "val", predictions)
 
 
-def test_a_run_of_nan_stores_its_logits_at_the_last_weights_alone(run_arguments, monkeypatch):
-    step = GlueClassifier.training_step
-
-    def diverging(self, batch, batch_idx):
-        with torch.no_grad():
-            self.model.classifier.bias.fill_(math.nan)
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(GlueClassifier, "training_step", diverging)
+@pytest.mark.usefixtures("diverging")
+def test_a_run_of_nan_stores_its_logits_at_the_last_weights_alone(run_arguments):
     run = locate(compose(run_arguments("trainer.max_steps=2")))
     places = read(train_run(run), run.folder)
     assert places.keys() == {"val_at_last", "test_at_last"}
